@@ -1,0 +1,284 @@
+//! `bartizan` ↔ core: the control socket. One request, one answer, then the connection is closed.
+//!
+//! All answers serialise to JSON as they are: `bartizan --json` prints them, so a field's name is part of the interface.
+
+use crate::bounded::{List, Text};
+use crate::ids::{JobId, PostId, ScriptName, UserId};
+use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
+use crate::version::{Role, Version};
+use crate::worker::{Ending, Given, InForce, Limits, Usage};
+use serde::{Deserialize, Serialize};
+
+/// What an operator asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// First frame.
+    Version(Version),
+    /// Health on one screen.
+    Status,
+    /// The jobs that wait or run.
+    Ps,
+    /// Everything about one job.
+    Inspect {
+        /// Which.
+        job: JobId,
+    },
+    /// Stop a job.
+    Kill {
+        /// Which.
+        job: JobId,
+    },
+    /// Read the configuration from disk and say what a reload would change. Changes nothing.
+    CheckConfig,
+    /// What is in force in the running service.
+    Doctor,
+}
+
+/// What the core answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// First frame.
+    Version(Version),
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Ps`].
+    Ps(List<JobRow, MAX_ROWS>),
+    /// To [`Request::Inspect`].
+    Inspect(Box<Inspection>),
+    /// To [`Request::Kill`]: it is being stopped.
+    Killing {
+        /// Which.
+        job: JobId,
+    },
+    /// To [`Request::CheckConfig`].
+    Config(ConfigReport),
+    /// To [`Request::Doctor`].
+    Doctor(Box<Doctor>),
+    /// It cannot be answered.
+    Refused {
+        /// In what way.
+        refusal: Refusal,
+        /// What was wrong and what to do.
+        why: Text<MAX_REASON>,
+    },
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// This user may not ask that.
+    Forbidden,
+    /// There is no such job.
+    NotFound,
+    /// The service cannot do it now.
+    Unavailable,
+}
+
+/// Health on one screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// The program's version.
+    pub version: Text<64>,
+    /// How it runs.
+    pub mode: Mode,
+    /// Whether everything works.
+    pub health: Health,
+    /// What does not work, one line each.
+    pub problems: List<Text<MAX_REASON>, 32>,
+    /// Since the start, in seconds.
+    pub uptime_s: u64,
+    /// Each process.
+    pub processes: List<ProcessRow, 64>,
+    /// The server's address.
+    pub server: Text<MAX_NAME>,
+    /// The server's version; empty until it answered.
+    pub server_version: Text<MAX_NAME>,
+    /// Whether the websocket is up.
+    pub connected: bool,
+    /// The bot's name; empty until the server answered.
+    pub bot: Text<MAX_NAME>,
+    /// Jobs that run.
+    pub running: u64,
+    /// Jobs that wait.
+    pub queued: u64,
+    /// Commands taken in, and not yet decided.
+    pub undecided: u64,
+    /// Deliveries that the server does not have yet.
+    pub undelivered: u64,
+    /// Jobs started since the start.
+    pub started: u64,
+    /// Commands refused since the start.
+    pub refused: u64,
+    /// Scripts on the allowlist.
+    pub scripts: u64,
+}
+
+/// How the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything under one user: development only.
+    SingleUser,
+    /// A setuid broker.
+    Setuid,
+    /// Units of systemd.
+    Systemd,
+}
+
+/// Whether everything works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It starts.
+    Starting,
+    /// It works.
+    Ok,
+    /// It works in part; `problems` says what does not.
+    Degraded,
+    /// It ends.
+    Stopping,
+}
+
+/// One process of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProcessRow {
+    /// Its role.
+    pub role: Role,
+    /// Its process id; 0 while it does not run.
+    pub pid: u32,
+    /// Since its start, in seconds.
+    pub uptime_s: u64,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// What it waits for or how it ended last; empty when it just runs.
+    pub note: Text<MAX_REASON>,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// It waits for a place.
+    Queued,
+    /// It is being started.
+    Starting,
+    /// It runs.
+    Running,
+    /// It is being stopped.
+    Stopping,
+    /// It ended.
+    Done,
+}
+
+/// One job in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JobRow {
+    /// Its number.
+    pub job: JobId,
+    /// The script.
+    pub script: ScriptName,
+    /// Where it is.
+    pub state: JobState,
+    /// Who asked.
+    pub user: UserId,
+    /// Their name when they asked.
+    pub user_name: Text<MAX_NAME>,
+    /// The channel's name, empty for a direct message.
+    pub channel: Text<MAX_NAME>,
+    /// The worker's process id; 0 while there is none.
+    pub pid: u32,
+    /// Since it was asked for, in ms.
+    pub age_ms: u64,
+    /// Its command line, escaped for a terminal.
+    pub command: Text<MAX_MESSAGE>,
+}
+
+/// Everything about one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Inspection {
+    /// Its row.
+    pub row: JobRow,
+    /// The post that asked for it.
+    pub post: PostId,
+    /// The script's file.
+    pub path: Text<MAX_PATH>,
+    /// SHA-256 of what was opened, in hexadecimal.
+    pub sha256: Text<64>,
+    /// The uid that it runs as.
+    pub uid: u32,
+    /// Its limits.
+    pub limits: Limits,
+    /// Its time-out in ms.
+    pub timeout_ms: u64,
+    /// Each layer, read back from the kernel.
+    pub layers: List<InForce, 32>,
+    /// Each guarantee.
+    pub given: List<Given, 32>,
+    /// Its processes.
+    pub pids: List<u32, 64>,
+    /// What it has used.
+    pub usage: Usage,
+    /// How it ended, if it did.
+    pub ending: Option<Ending>,
+    /// The end of what it printed.
+    pub tail: Text<MAX_MESSAGE>,
+}
+
+/// What a reload would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfigReport {
+    /// The configuration file.
+    pub path: Text<MAX_PATH>,
+    /// What is wrong with it: file, line and remedy; `None` when it is right.
+    pub error: Option<Text<MAX_REASON>>,
+    /// What would be different, one line each.
+    pub differences: List<Text<MAX_REASON>, MAX_ROWS>,
+    /// What is allowed but worth a look, one line each.
+    pub warnings: List<Text<MAX_REASON>, 64>,
+}
+
+/// What is in force in the running service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Doctor {
+    /// How it runs.
+    pub mode: Mode,
+    /// What this mode cannot give, one line each.
+    pub limits: List<Text<MAX_REASON>, 32>,
+    /// The worker's guarantees as the last worker read them back; empty before the first.
+    pub given: List<Given, 32>,
+    /// The worker's layers as the last worker read them back.
+    pub layers: List<InForce, 32>,
+    /// Checks of the service itself.
+    pub checks: List<Check, 64>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Check {
+    /// What was looked at.
+    pub what: Text<MAX_NAME>,
+    /// How it is.
+    pub verdict: CheckVerdict,
+    /// What was seen, and the one line that mends it.
+    pub detail: Text<MAX_REASON>,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckVerdict {
+    /// Right.
+    Ok,
+    /// Works, but less safely than it could.
+    Warn,
+    /// Wrong.
+    Fail,
+}

@@ -1,0 +1,209 @@
+//! core ↔ egress: the token is lent once, and everything a person did is attested.
+//!
+//! [`ToEgress::Attach`] carries two descriptors: egress's ends of [`crate::verbs`] and [`crate::carrier`].
+
+use crate::bounded::{Bytes, Text};
+use crate::ids::{ChannelId, PostId, TeamId, UserId};
+use crate::limits::{MAX_CA_BUNDLE, MAX_MESSAGE, MAX_NAME, MAX_REASON, MAX_TOKEN};
+use crate::version::Version;
+use serde::{Deserialize, Serialize};
+
+/// Where the server is, and what to say there. Sent once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The server's base address, `https://chat.example.com` or with a path below it.
+    pub url: Text<MAX_NAME>,
+    /// The bot's access token.
+    pub token: Bytes<MAX_TOKEN>,
+    /// PEM certificates to trust; empty for a plain `http` server.
+    pub ca: Bytes<MAX_CA_BUNDLE>,
+    /// The name of the team that the bot works in.
+    pub team: Text<MAX_NAME>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Setup for {}", self.url)
+    }
+}
+
+/// What the core orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToEgress {
+    /// First frame.
+    Version(Version),
+    /// Everything egress needs; then it confines itself.
+    Setup(Box<Setup>),
+    /// Serve a connector at these ends from now on (two descriptors: verbs, carrier), and no older one.
+    Attach,
+    /// Look this up on the server.
+    Attest {
+        /// The number to answer under.
+        question: QuestionId,
+        /// What to look up.
+        subject: Subject,
+    },
+}
+
+/// One question, numbered by the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct QuestionId(pub u64);
+
+/// What can be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// A post with its author and channel. A 404 is tried again for a moment (replica lag).
+    Post(PostId),
+    /// A user.
+    User(UserId),
+    /// The user who has this name now.
+    UserNamed(Text<MAX_NAME>),
+    /// A channel.
+    Channel(ChannelId),
+    /// The channel of the configured team that has this name now.
+    ChannelNamed(Text<MAX_NAME>),
+}
+
+/// What egress says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromEgress {
+    /// First frame.
+    Version(Version),
+    /// The server answered and knows the token.
+    Ready(Box<Ready>),
+    /// The server cannot be used now; egress tries again by itself.
+    Unready {
+        /// Why, without anything secret.
+        why: Text<MAX_REASON>,
+        /// In how many ms it is tried again.
+        retry_ms: u32,
+    },
+    /// The answer to a question.
+    Attested {
+        /// Which.
+        question: QuestionId,
+        /// What the server says.
+        outcome: Outcome,
+    },
+}
+
+/// Who the bot is on the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The bot.
+    pub bot: AttestedUser,
+    /// The configured team.
+    pub team: TeamId,
+    /// What the server calls its version.
+    pub server_version: Text<MAX_NAME>,
+    /// Longest post in code points.
+    pub max_post: u32,
+    /// The server's clock, ms since 1970, from its `Date`.
+    pub server_ms: u64,
+}
+
+/// What the server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A post.
+    Post(Box<AttestedPost>),
+    /// A user.
+    User(AttestedUser),
+    /// A channel.
+    Channel(AttestedChannel),
+    /// There is no such thing, or the bot may not see it.
+    NotFound,
+    /// The server gave no usable answer; nothing is known.
+    Unavailable {
+        /// Why, without anything secret.
+        why: Text<MAX_REASON>,
+    },
+}
+
+/// A post as the server itself has it, fetched by egress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedPost {
+    /// Its id.
+    pub id: PostId,
+    /// Who wrote it.
+    pub author: AttestedUser,
+    /// Where.
+    pub channel: AttestedChannel,
+    /// The root of its thread, where it is a reply.
+    pub root: Option<PostId>,
+    /// What it says.
+    pub text: Text<MAX_MESSAGE>,
+    /// Its `type`: empty for what a person writes.
+    pub kind: Text<64>,
+    /// What its props say about where it comes from.
+    pub origin: Origin,
+    /// When it was made, ms since 1970 by the server's clock.
+    pub created_ms: u64,
+    /// When it was last edited; 0 for never.
+    pub edited_ms: u64,
+    /// When it was deleted; 0 for never.
+    pub deleted_ms: u64,
+    /// The server's clock when it answered, ms since 1970, from its `Date` (whole seconds).
+    pub server_ms: u64,
+}
+
+/// What a post's props say about where it comes from. Anyone may have set them: they may deny, never grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// `from_bot` is there.
+    pub bot: bool,
+    /// `from_webhook` is there.
+    pub webhook: bool,
+    /// Any other `from_*` prop is there (`from_plugin`, `from_oauth_app` …).
+    pub other: bool,
+    /// `override_username`, `override_icon_*` or `webhook_display_name` is there.
+    pub disguised: bool,
+}
+
+/// A user as the server has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedUser {
+    /// Their id.
+    pub id: UserId,
+    /// Their name now.
+    pub name: Text<MAX_NAME>,
+    /// A bot account.
+    pub bot: bool,
+    /// A guest.
+    pub guest: bool,
+    /// The account was deactivated.
+    pub deactivated: bool,
+    /// The account belongs to another server (shared channels).
+    pub remote: bool,
+    /// A system administrator of the server.
+    pub system_admin: bool,
+}
+
+/// The type of a channel, by its letter in the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelKind {
+    /// `O`: public.
+    Open,
+    /// `P`: private.
+    Private,
+    /// `D`: a direct message.
+    Direct,
+    /// `G`: a group message, which counts as a channel, not as a direct message.
+    Group,
+}
+
+/// A channel as the server has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedChannel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its type.
+    pub kind: ChannelKind,
+    /// Its name (of a direct message: both user ids).
+    pub name: Text<MAX_NAME>,
+    /// Its team; none for direct and group messages.
+    pub team: Option<TeamId>,
+    /// It was archived.
+    pub archived: bool,
+}

@@ -1,0 +1,73 @@
+//! core ↔ launcher: start, kill and reap. The launcher never chooses a program: a role names it.
+//!
+//! A [`ToLauncher::Start`] carries one descriptor: the first channel of the new process, which it finds as descriptor 0.
+
+use crate::bounded::Text;
+use crate::limits::MAX_REASON;
+use crate::version::{Role, Version};
+use serde::{Deserialize, Serialize};
+
+/// One start of one process, numbered by the core; never used twice while the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChildId(pub u64);
+
+/// What the core orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToLauncher {
+    /// First frame.
+    Version(Version),
+    /// Start the program of `role`. A role that this launcher was not started for is refused.
+    Start {
+        /// The number to report it under.
+        child: ChildId,
+        /// Which program.
+        role: Role,
+    },
+    /// End it with SIGKILL, if it still runs.
+    Kill {
+        /// Which.
+        child: ChildId,
+    },
+}
+
+/// How a process ended, as `waitid(2)` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// What the launcher reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromLauncher {
+    /// First frame.
+    Version(Version),
+    /// It runs.
+    Started {
+        /// Which.
+        child: ChildId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// It could not be started.
+    StartFailed {
+        /// Which.
+        child: ChildId,
+        /// Why.
+        why: Text<MAX_REASON>,
+    },
+    /// It ended and was reaped; nothing that it started is left.
+    Ended {
+        /// Which.
+        child: ChildId,
+        /// How.
+        status: ExitStatus,
+    },
+    /// The service was asked to end (SIGTERM or SIGINT to its main process).
+    Terminate,
+    /// The service was asked to read its configuration again (SIGHUP).
+    Reload,
+}

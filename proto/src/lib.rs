@@ -1,0 +1,36 @@
+//! What Bartizan's processes say to one another: one module per socket, bounded types, one frame format.
+//!
+//! Every other package depends on this one and never on each other. Nothing here decides anything; it only makes it
+//! impossible to receive something unbounded, malformed or of the wrong shape.
+//!
+//! | module | socket |
+//! |---|---|
+//! | [`launcher`] | core ↔ launcher: start and kill processes |
+//! | [`connector`] | core ↔ connector: posts in, replies out |
+//! | [`egress`] | core ↔ egress: token, attestation |
+//! | [`verbs`] | connector ↔ egress: typed REST |
+//! | [`carrier`] | connector ↔ egress: the carried websocket |
+//! | [`worker`] | core ↔ worker: order, output, result |
+//! | [`control`] | `bartizan` ↔ core: the control socket |
+#![forbid(unsafe_code)]
+
+pub mod bounded;
+pub mod carrier;
+pub mod channel;
+pub mod connector;
+pub mod control;
+pub mod egress;
+pub mod frame;
+pub mod ids;
+pub mod launcher;
+pub mod limits;
+#[cfg(feature = "tokio")]
+pub mod stream;
+pub mod text;
+pub mod verbs;
+pub mod version;
+pub mod worker;
+
+pub use bounded::{Bytes, List, Text};
+pub use frame::FrameError;
+pub use version::{Role, Version};

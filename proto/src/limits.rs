@@ -1,0 +1,55 @@
+//! Every bound of every message, in one place. A length that is not here is a bug (STYLE.md 12).
+
+/// Largest payload of one frame in bytes: one attached file and its envelope.
+pub const MAX_FRAME: usize = MAX_ATTACHMENT + 64 * 1024;
+
+/// Largest file attached to a reply, in bytes. Longer output is cut, and the reply says so.
+pub const MAX_ATTACHMENT: usize = 1024 * 1024;
+
+/// Largest chat message in bytes: the 16,383 code points that Mattermost stores, each at most four bytes.
+pub const MAX_MESSAGE: usize = 65_532;
+
+/// Largest REST answer that egress hands on, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Largest piece of a script's output in one frame, in bytes.
+pub const MAX_OUTPUT_CHUNK: usize = 32 * 1024;
+
+/// Largest piece of websocket traffic in one frame, in bytes.
+pub const MAX_CARRIED: usize = 64 * 1024;
+
+/// Most arguments one script can be given.
+pub const MAX_ARGUMENTS: usize = 64;
+
+/// Largest single argument in bytes. Well under the kernel's 128 KiB a string.
+pub const MAX_ARGUMENT: usize = 16 * 1024;
+
+/// Most environment variables one script can be given.
+pub const MAX_ENVIRONMENT: usize = 64;
+
+/// Longest name of a user, channel or team, in bytes (Mattermost allows 64 characters).
+pub const MAX_NAME: usize = 256;
+
+/// Longest reason, error or detail that travels for people to read, in bytes.
+pub const MAX_REASON: usize = 1024;
+
+/// Longest file-system path in bytes (`PATH_MAX`).
+pub const MAX_PATH: usize = 4096;
+
+/// Most paths or hosts of one kind that a profile grants.
+pub const MAX_GRANTS: usize = 64;
+
+/// Most rows in one answer on the control socket.
+pub const MAX_ROWS: usize = 1024;
+
+/// Most channels whose cursor the connector is given.
+pub const MAX_CHANNELS: usize = 4096;
+
+/// Most descriptors that travel with one frame.
+pub const MAX_DESCRIPTORS: usize = 4;
+
+/// Largest bundle of CA certificates in bytes (Debian's is about 220 KiB).
+pub const MAX_CA_BUNDLE: usize = 768 * 1024;
+
+/// Largest bot token in bytes (Mattermost's are 26).
+pub const MAX_TOKEN: usize = 256;

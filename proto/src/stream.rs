@@ -1,0 +1,145 @@
+//! The asynchronous channel of frames, for the processes that run tokio: the core, egress, the connector.
+//!
+//! A [`Receiver`] may be dropped in the middle of `next` (in `select!`) without losing bytes; a [`Sender`] may not, and
+//! belongs in a task of its own or in a loop that awaits nothing else.
+
+use crate::channel::{Channel, receive_descriptors, send_descriptors};
+use crate::frame::{self, Decoder, FrameError};
+use crate::limits::MAX_DESCRIPTORS;
+use crate::version::{Role, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+/// Whether descriptors may come with frames on this socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descriptors {
+    /// Any descriptor is an error: the peer is dropped.
+    Refuse,
+    /// They are kept, at most [`MAX_DESCRIPTORS`] at a time, until [`Receiver::take_descriptors`].
+    Accept,
+}
+
+/// Makes both halves of an asynchronous channel. Needs a running tokio runtime.
+///
+/// # Errors
+/// When the socket cannot be made non-blocking or registered.
+pub fn open(channel: Channel, descriptors: Descriptors) -> io::Result<(Sender, Receiver)> {
+    let socket = channel.into_socket();
+    socket.set_nonblocking(true)?;
+    let socket = Arc::new(UnixStream::from_std(socket)?);
+    let receiver = Receiver {
+        socket: Arc::clone(&socket),
+        decoder: Decoder::default(),
+        buffer: vec![0; 16 * 1024].into_boxed_slice(),
+        descriptors,
+        held: Vec::new(),
+    };
+    Ok((Sender { socket }, receiver))
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub struct Sender {
+    socket: Arc<UnixStream>,
+}
+
+impl Sender {
+    /// Sends one message, waiting while the peer does not read.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub async fn send<T: Serialize>(&self, message: &T) -> Result<(), FrameError> {
+        self.write(&frame::encode(message)?, &[]).await
+    }
+
+    /// Sends one message with at most [`MAX_DESCRIPTORS`] descriptors.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub async fn send_with<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
+        self.write(&frame::encode(message)?, fds).await
+    }
+
+    /// Sends frames that were encoded before, in one write where the socket takes it.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub async fn write(&self, mut bytes: &[u8], mut fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
+        while !bytes.is_empty() {
+            let sent =
+                self.socket.async_io(Interest::WRITABLE, || send_descriptors(self.socket.as_fd(), bytes, fds)).await?;
+            bytes = &bytes[sent..];
+            fds = &[];
+        }
+        Ok(())
+    }
+
+    /// Tells the peer that nothing more comes; what it sends can still be read.
+    pub fn close(&self) {
+        let _already_gone = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+    }
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct Receiver {
+    socket: Arc<UnixStream>,
+    decoder: Decoder,
+    buffer: Box<[u8]>,
+    descriptors: Descriptors,
+    held: Vec<OwnedFd>,
+}
+
+impl Receiver {
+    /// The next message; `None` when the peer closed its end between two frames. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// [`FrameError`]; the peer is to be dropped.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        loop {
+            if let Some(message) = self.decoder.next()? {
+                return Ok(Some(message));
+            }
+            let socket = &self.socket;
+            let buffer = &mut self.buffer;
+            let (read, mut fds) =
+                socket.async_io(Interest::READABLE, || receive_descriptors(socket.as_fd(), buffer)).await?;
+            self.held.append(&mut fds);
+            if self.held.len() > MAX_DESCRIPTORS || (self.descriptors == Descriptors::Refuse && !self.held.is_empty()) {
+                return Err(FrameError::Descriptors);
+            }
+            match read {
+                0 if self.decoder.is_empty() => return Ok(None),
+                0 => return Err(FrameError::Truncated),
+                read => self.decoder.push(&self.buffer[..read]),
+            }
+        }
+    }
+
+    /// A message that has arrived already, if there is one whole; never waits.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub fn ready<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        self.decoder.next()
+    }
+
+    /// The first frame of the peer, checked.
+    ///
+    /// # Errors
+    /// [`FrameError`]; another role or version is [`FrameError::Malformed`].
+    pub async fn greeting(&mut self, peer: Role) -> Result<(), FrameError> {
+        let version: Version = self.next().await?.ok_or(FrameError::Truncated)?;
+        version.check(peer).map_err(|error| FrameError::Malformed(error.to_string()))
+    }
+
+    /// The descriptors that came with frames so far, in order.
+    pub fn take_descriptors(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.held)
+    }
+}
