@@ -97,7 +97,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Any [`FrameError`]; the stream is of no use afterwards.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let rest = &self.buffer[self.start..];
         let Some((header, rest)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
         let length = announced(*header)?;
@@ -130,7 +130,7 @@ mod tests {
     fn a_lying_length_is_refused_before_anything_is_allocated() {
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(decoder.next::<String>(), Err(FrameError::TooLarge(_))));
+        assert!(matches!(decoder.take::<String>(), Err(FrameError::TooLarge(_))));
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             let mut seen = Vec::new();
             for piece in stream.chunks(cut) {
                 decoder.push(piece);
-                while let Some(message) = decoder.next::<String>().expect("well formed") {
+                while let Some(message) = decoder.take::<String>().expect("well formed") {
                     seen.push(message);
                 }
             }

@@ -102,7 +102,7 @@ impl Receiver {
     /// [`FrameError`]; the peer is to be dropped.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.take()? {
                 return Ok(Some(message));
             }
             let socket = &self.socket;
@@ -126,7 +126,7 @@ impl Receiver {
     /// # Errors
     /// [`FrameError`].
     pub fn ready<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        self.decoder.next()
+        self.decoder.take()
     }
 
     /// The first frame of the peer, checked.
