@@ -5,7 +5,6 @@
 
 use crate::bounded::{Bytes, Text};
 use crate::limits::{MAX_CARRIED, MAX_REASON};
-use crate::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// One attempt to connect, numbered by the connector. Bytes of an older one are dropped.
@@ -24,8 +23,6 @@ pub struct Resume {
 /// What the connector asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToCarrier {
-    /// First frame.
-    Version(Version),
     /// Close what is open, and connect.
     Open {
         /// Its number.
@@ -50,8 +47,6 @@ pub enum ToCarrier {
 /// What egress says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromCarrier {
-    /// First frame.
-    Version(Version),
     /// The server answered 101.
     Opened {
         /// Which.

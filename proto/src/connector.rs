@@ -6,7 +6,6 @@
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{ChannelId, EmojiName, PostId, UserId};
 use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_MESSAGE, MAX_NAME, MAX_REASON};
-use crate::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// What the connector needs to know to tell what is meant for the bot.
@@ -57,8 +56,6 @@ pub struct Report {
 /// What the connector says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromConnector {
-    /// First frame.
-    Version(Version),
     /// The websocket is up: the server said hello.
     Connected {
         /// Whether the server went on from where the last connection ended.
@@ -107,8 +104,6 @@ pub enum Delivered {
 /// What the core orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToConnector {
-    /// First frame.
-    Version(Version),
     /// Work with these ends from now on (two descriptors: verbs, carrier). What was under way on older ones failed;
     /// deliveries that were not reported are to be done again.
     Attach,

@@ -5,15 +5,13 @@
 use crate::bounded::{List, Text};
 use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
-use crate::version::{Role, Version};
+use crate::version::Role;
 use crate::worker::{Ending, Given, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What an operator asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// First frame.
-    Version(Version),
     /// Health on one screen.
     Status,
     /// The jobs that wait or run.
@@ -37,8 +35,6 @@ pub enum Request {
 /// What the core answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// First frame.
-    Version(Version),
     /// To [`Request::Status`].
     Status(Box<Status>),
     /// To [`Request::Ps`].

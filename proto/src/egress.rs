@@ -5,7 +5,6 @@
 use crate::bounded::{Bytes, Text};
 use crate::ids::{ChannelId, PostId, TeamId, UserId};
 use crate::limits::{MAX_CA_BUNDLE, MAX_MESSAGE, MAX_NAME, MAX_REASON, MAX_TOKEN};
-use crate::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// Where the server is, and what to say there. Sent once.
@@ -30,8 +29,6 @@ impl std::fmt::Debug for Setup {
 /// What the core orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToEgress {
-    /// First frame.
-    Version(Version),
     /// Everything egress needs; then it confines itself.
     Setup(Box<Setup>),
     /// Serve a connector at these ends from now on (two descriptors: verbs, carrier), and no older one.
@@ -67,8 +64,6 @@ pub enum Subject {
 /// What egress says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromEgress {
-    /// First frame.
-    Version(Version),
     /// The server answered and knows the token.
     Ready(Box<Ready>),
     /// The server cannot be used now; egress tries again by itself.

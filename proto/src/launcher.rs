@@ -4,7 +4,7 @@
 
 use crate::bounded::Text;
 use crate::limits::MAX_REASON;
-use crate::version::{Role, Version};
+use crate::version::Role;
 use serde::{Deserialize, Serialize};
 
 /// One start of one process, numbered by the core; never used twice while the service runs.
@@ -14,8 +14,6 @@ pub struct ChildId(pub u64);
 /// What the core orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToLauncher {
-    /// First frame.
-    Version(Version),
     /// Start the program of `role`. A role that this launcher was not started for is refused.
     Start {
         /// The number to report it under.
@@ -43,8 +41,6 @@ pub enum ExitStatus {
 /// What the launcher reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromLauncher {
-    /// First frame.
-    Version(Version),
     /// It runs.
     Started {
         /// Which.

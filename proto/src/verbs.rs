@@ -6,7 +6,6 @@
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{ChannelId, EmojiName, FileId, PostId};
 use crate::limits::{MAX_ATTACHMENT, MAX_BODY, MAX_MESSAGE, MAX_NAME, MAX_REASON};
-use crate::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// One request, numbered by the connector.
@@ -16,8 +15,6 @@ pub struct RequestId(pub u32);
 /// What the connector asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToVerbs {
-    /// First frame.
-    Version(Version),
     /// Make this call.
     Call {
         /// The number to answer under.
@@ -110,8 +107,6 @@ pub enum Verb {
 /// What egress answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromVerbs {
-    /// First frame.
-    Version(Version),
     /// The server answered.
     Answer {
         /// Which request.

@@ -1,4 +1,5 @@
-//! The first frame in each direction on every socket: who speaks, and which version of the messages.
+//! The first frame in each direction on every socket is a bare [`Version`]: who speaks, and which version of the messages.
+//! `Channel::greet` and `Receiver::greeting` exchange and check it; only then come the messages of that socket's module.
 //!
 //! All programs of one installation are built together, so there is nothing to negotiate: another version is an
 //! incomplete upgrade, and the peer is refused with a line that says so.

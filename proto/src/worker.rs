@@ -10,14 +10,11 @@ use crate::launcher::ExitStatus;
 use crate::limits::{
     MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENVIRONMENT, MAX_GRANTS, MAX_NAME, MAX_OUTPUT_CHUNK, MAX_PATH, MAX_REASON,
 };
-use crate::version::Version;
 use serde::{Deserialize, Serialize};
 
 /// What the core orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// First frame.
-    Version(Version),
     /// Confine yourself and run this (one descriptor: the script). Once only.
     Order(Box<Order>),
     /// End the script: this signal to its process group now, everything killed after `grace_ms`.
@@ -238,8 +235,6 @@ pub enum Ending {
 /// What the worker says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// First frame.
-    Version(Version),
     /// The script runs, inside this.
     Running {
         /// Its process id, as the worker's supervisor sees it.
