@@ -1,0 +1,187 @@
+//! What is recorded, as types; the names of the fields stand here and nowhere else.
+
+use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::ExitStatus;
+use bartizan_proto::worker::{Ending, InForce, LayerState, Usage};
+use bartizan_proto::{Role, text};
+use serde_json::{Map, Value, json};
+
+use crate::store::jobs::Intent;
+
+/// One gate's verdict on one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it let the command pass.
+    pub passed: bool,
+}
+
+/// Everything that is recorded.
+#[derive(Debug)]
+pub enum Record {
+    /// The service started.
+    Start {
+        /// How it runs.
+        mode: &'static str,
+    },
+    /// The service ended in order.
+    Stop,
+    /// A command was decided on.
+    Decision {
+        /// The post, its attested author and channel.
+        post: String,
+        /// Its attested author.
+        user: String,
+        /// Its attested channel.
+        channel: String,
+        /// The command line, hidden characters shown.
+        command: String,
+        /// Whether it was let through.
+        allowed: bool,
+        /// The gates that were asked, in order.
+        gates: Vec<Gate>,
+        /// The precise cause of a refusal.
+        cause: Option<String>,
+    },
+    /// A script is about to be started: written and made durable before the order is given.
+    JobStart {
+        /// The job.
+        job: JobId,
+        /// What was asked for, and by whom.
+        intent: Box<Intent>,
+        /// The arguments as the script gets them, by name.
+        arguments: Vec<(String, String)>,
+        /// SHA-256 of the script's file.
+        sha256: String,
+    },
+    /// A script runs.
+    JobRunning {
+        /// The job.
+        job: JobId,
+        /// What is in force.
+        layers: Vec<InForce>,
+    },
+    /// A job ended.
+    JobEnd {
+        /// The job.
+        job: JobId,
+        /// What it was.
+        intent: Box<Intent>,
+        /// How; `None` when nobody saw it end.
+        ending: Option<Ending>,
+        /// What it used.
+        usage: Usage,
+        /// Why it could not run, or what became of it.
+        error: Option<String>,
+    },
+    /// A process of the service ended.
+    ChildLost {
+        /// Its role.
+        role: Role,
+        /// How.
+        why: String,
+    },
+    /// Something that a person should look at.
+    Alert {
+        /// What.
+        what: String,
+    },
+}
+
+impl Record {
+    /// The line's fields, in order, but those that seal it.
+    pub(super) fn fields(&self, sequence: u64, timestamp: &str) -> Map<String, Value> {
+        let mut map = Map::new();
+        let mut put = |name: &str, value: Value| {
+            map.insert(name.to_owned(), value);
+        };
+        put("sequence", json!(sequence));
+        put("timestamp", json!(timestamp));
+        match self {
+            Record::Start { mode } => {
+                put("event", json!("start"));
+                put("mode", json!(mode));
+                put("version", json!(env!("CARGO_PKG_VERSION")));
+            }
+            Record::Stop => put("event", json!("stop")),
+            Record::Decision { post, user, channel, command, allowed, gates, cause } => {
+                put("event", json!("decision"));
+                put("postId", json!(post));
+                put("userId", json!(user));
+                put("channelId", json!(channel));
+                put("command", json!(text::printable(command)));
+                put("success", json!(allowed));
+                let gates: Map<String, Value> =
+                    gates.iter().map(|g| (g.name.to_owned(), json!(if g.passed { "pass" } else { "refuse" }))).collect();
+                put("gates", Value::Object(gates));
+                put("error", json!(cause));
+            }
+            Record::JobStart { job, intent, arguments, sha256 } => {
+                put("event", json!("job-start"));
+                put_intent(&mut put, *job, intent);
+                let arguments: Map<String, Value> =
+                    arguments.iter().map(|(name, value)| (name.clone(), json!(text::printable(value)))).collect();
+                put("arguments", Value::Object(arguments));
+                put("scriptSha256", json!(sha256));
+            }
+            Record::JobRunning { job, layers } => {
+                put("event", json!("job-running"));
+                put("executionId", json!(job.0));
+                let layers: Map<String, Value> = layers
+                    .iter()
+                    .map(|layer| (name_of(&layer.layer), json!(state_of(layer.state))))
+                    .collect();
+                put("layers", Value::Object(layers));
+            }
+            Record::JobEnd { job, intent, ending, usage, error } => {
+                put("event", json!("job-end"));
+                put_intent(&mut put, *job, intent);
+                put("success", json!(*ending == Some(Ending::Ended(ExitStatus::Code(0)))));
+                let code = match ending {
+                    Some(Ending::Ended(ExitStatus::Code(code))) => Some(*code),
+                    _ => None,
+                };
+                put("exitCode", json!(code));
+                put("ending", json!(ending));
+                put("durationMs", json!(usage.elapsed_us / 1000));
+                put("userUs", json!(usage.user_us));
+                put("systemUs", json!(usage.system_us));
+                put("maxRss", json!(usage.max_rss));
+                put("outputBytes", json!(usage.output));
+                put("error", json!(error));
+            }
+            Record::ChildLost { role, why } => {
+                put("event", json!("child-lost"));
+                put("role", json!(role));
+                put("error", json!(why));
+            }
+            Record::Alert { what } => {
+                put("event", json!("alert"));
+                put("error", json!(text::printable(what)));
+            }
+        }
+        map
+    }
+}
+
+fn put_intent(put: &mut impl FnMut(&str, Value), job: JobId, intent: &Intent) {
+    put("executionId", json!(job.0));
+    put("scriptName", json!(intent.script));
+    put("userId", json!(intent.user));
+    put("userName", json!(text::printable(&intent.user_name)));
+    put("channelId", json!(intent.channel));
+    put("postId", json!(intent.post));
+}
+
+fn name_of(layer: &impl serde::Serialize) -> String {
+    json!(layer).as_str().unwrap_or_default().to_owned()
+}
+
+fn state_of(state: LayerState) -> &'static str {
+    match state {
+        LayerState::On => "on",
+        LayerState::Unavailable => "unavailable",
+        LayerState::Off => "off",
+    }
+}

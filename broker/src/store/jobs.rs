@@ -1,0 +1,185 @@
+//! Jobs: `queued → starting → running → done`, each step durable before it is acted on, each written here only.
+
+use super::{Store, StoreError, id, now_ms, signed, unsigned};
+use bartizan_proto::Text;
+use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, UserId};
+use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
+use rusqlite::{Row, params};
+
+/// A stored intent: what a person asked for and the facts that egress attested of it. No right follows from it; the
+/// gates are asked again before anything starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// The post that asked.
+    pub post: PostId,
+    /// The thread that is answered in.
+    pub root: PostId,
+    /// Where.
+    pub channel: ChannelId,
+    /// That channel's name; empty for a direct message.
+    pub channel_name: Text<MAX_NAME>,
+    /// Whether that is a direct message to the bot.
+    pub direct: bool,
+    /// Who.
+    pub user: UserId,
+    /// Their name then.
+    pub user_name: Text<MAX_NAME>,
+    /// A guest or a remote account: counts as `user` at most.
+    pub restricted: bool,
+    /// The script.
+    pub script: ScriptName,
+    /// The command without prefix, as attested.
+    pub command: Text<MAX_MESSAGE>,
+}
+
+/// Where a stored job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// Accepted, not started.
+    Queued,
+    /// The order may have been given.
+    Starting,
+    /// The worker said that it runs.
+    Running,
+}
+
+impl Store {
+    /// Accepts a job. `None` when this post has one already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue_job(&mut self, intent: &Intent) -> Result<Option<JobId>, StoreError> {
+        let connection = self.write()?;
+        let changed = connection
+            .prepare_cached(
+                "INSERT INTO job (post, root, channel, channel_name, direct, user, user_name, restricted, script,
+                 command, queued_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued')
+                 ON CONFLICT (post) DO NOTHING",
+            )?
+            .execute(params![
+                intent.post.as_str(),
+                intent.root.as_str(),
+                intent.channel.as_str(),
+                intent.channel_name.as_str(),
+                intent.direct,
+                intent.user.as_str(),
+                intent.user_name.as_str(),
+                intent.restricted,
+                intent.script.as_str(),
+                intent.command.as_str(),
+                signed(now_ms()),
+            ])?;
+        Ok((changed == 1).then(|| JobId(unsigned(connection.last_insert_rowid()))))
+    }
+
+    /// The order is about to be given.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Corrupt`] when the job was not queued: it must not start twice.
+    pub fn job_starting(&mut self, job: JobId) -> Result<(), StoreError> {
+        self.step(job, "UPDATE job SET state = 'starting', started_ms = ?2 WHERE id = ?1 AND state = 'queued'")
+    }
+
+    /// The worker runs it.
+    ///
+    /// # Errors
+    /// As [`Store::job_starting`].
+    pub fn job_running(&mut self, job: JobId) -> Result<(), StoreError> {
+        self.step(job, "UPDATE job SET state = 'running' WHERE id = ?1 AND state = 'starting' AND ?2 > 0")
+    }
+
+    /// It ended, in whatever way.
+    ///
+    /// # Errors
+    /// As [`Store::job_starting`].
+    pub fn job_done(&mut self, job: JobId, ending: &str) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached(
+                "UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1",
+            )?
+            .execute(params![signed(job.0), signed(now_ms()), ending])?;
+        Ok(())
+    }
+
+    fn step(&mut self, job: JobId, sql: &str) -> Result<(), StoreError> {
+        match self.write()?.prepare_cached(sql)?.execute(params![signed(job.0), signed(now_ms())])? {
+            1 => Ok(()),
+            _ => Err(StoreError::Corrupt(format!("the order of states of job {job}"))),
+        }
+    }
+
+    /// The jobs that did not end, oldest first: what a restart has to tell about or go on with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unfinished_jobs(&self) -> Result<Vec<(JobId, Stored, Intent)>, StoreError> {
+        let mut statement = self.read().prepare_cached(
+            "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command
+             FROM job WHERE state != 'done' ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut jobs = Vec::new();
+        while let Some(row) = rows.next()? {
+            let state = match row.get::<_, String>(1)?.as_str() {
+                "queued" => Stored::Queued,
+                "starting" => Stored::Starting,
+                "running" => Stored::Running,
+                other => return Err(StoreError::Corrupt(format!("job state {other:?}"))),
+            };
+            jobs.push((JobId(unsigned(row.get(0)?)), state, intent(row)?));
+        }
+        Ok(jobs)
+    }
+}
+
+fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
+    let text = |column| row.get::<_, String>(column);
+    Ok(Intent {
+        post: id(&text(2)?, "post")?,
+        root: id(&text(3)?, "root")?,
+        channel: id(&text(4)?, "channel")?,
+        channel_name: Text::cut(text(5)?),
+        direct: row.get(6)?,
+        user: id(&text(7)?, "user")?,
+        user_name: Text::cut(text(8)?),
+        restricted: row.get(9)?,
+        script: id(&text(10)?, "script")?,
+        command: Text::cut(text(11)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Intent {
+        let post = "p".repeat(26).parse().expect("id");
+        Intent {
+            post,
+            root: post,
+            channel: "c".repeat(26).parse().expect("id"),
+            channel_name: Text::cut("ops"),
+            direct: false,
+            user: "u".repeat(26).parse().expect("id"),
+            user_name: Text::cut("alice"),
+            restricted: false,
+            script: "hello".parse().expect("name"),
+            command: Text::cut("hello world"),
+        }
+    }
+
+    #[test]
+    fn a_job_cannot_start_twice_nor_be_queued_twice_for_one_post() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut store = Store::open(&folder.path().join("state.db")).expect("open");
+        let job = store.queue_job(&sample()).expect("queue").expect("new");
+        assert_eq!(store.queue_job(&sample()).expect("queue"), None);
+        store.job_starting(job).expect("first");
+        assert!(matches!(store.job_starting(job), Err(StoreError::Corrupt(_))));
+        store.job_running(job).expect("runs");
+        assert!(matches!(store.job_running(job), Err(StoreError::Corrupt(_))));
+        assert_eq!(store.unfinished_jobs().expect("read"), [(job, Stored::Running, sample())]);
+        store.job_done(job, "exit 0").expect("done");
+        assert!(store.unfinished_jobs().expect("read").is_empty());
+    }
+}

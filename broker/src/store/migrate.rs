@@ -1,0 +1,45 @@
+//! Forward-only migrations, each in a transaction of its own; SQLite's `user_version` counts them.
+
+use super::StoreError;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// Every schema change that there ever was, in order.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_initial.sql")];
+
+/// Brings the schema up to date.
+pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let located = |source| StoreError::Sqlite { path: path.to_owned(), source };
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(located)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        if number > found {
+            let transaction = connection.transaction().map_err(located)?;
+            transaction.execute_batch(migration).map_err(located)?;
+            transaction.pragma_update(None, "user_version", number).map_err(located)?;
+            transaction.commit().map_err(located)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[test]
+    fn a_database_of_a_newer_program_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("state.db");
+        drop(Store::open(&path).expect("new"));
+        drop(Store::open(&path).expect("again"));
+        let connection = Connection::open(&path).expect("open");
+        connection.pragma_update(None, "user_version", 999).expect("set");
+        drop(connection);
+        assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 999, .. })));
+    }
+}

@@ -1,0 +1,124 @@
+//! The one SQLite file. Only the core opens it; only this folder writes SQL.
+//!
+//! Work is grouped into turns: the first write of a turn begins a transaction, [`Store::commit`] makes everything of the
+//! turn durable at once (WAL, `synchronous=FULL`), and what the turn decided is acted on only after that.
+
+pub mod inbox;
+pub mod jobs;
+pub mod migrate;
+pub mod outbox;
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Why the database cannot be used. None of them lets a job run.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("database {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        source: rusqlite::Error,
+    },
+    /// A newer program wrote this file.
+    #[error("database {path} has schema {found}, and this program knows {known}: install the newer program again")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A row holds what no version of this program writes.
+    #[error("database: {0} is not valid; restore a backup")]
+    Corrupt(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite { path: PathBuf::from("state.db"), source }
+    }
+}
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    in_turn: bool,
+}
+
+impl Store {
+    /// Opens or makes the file, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let located = |source| StoreError::Sqlite { path: path.to_owned(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(located)?;
+        connection
+            .execute_batch(
+                // EXCLUSIVE keeps the WAL index in this process's memory: no shared-memory file, no second reader.
+                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+                 PRAGMA foreign_keys=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;
+                 PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=4194304;",
+            )
+            .map_err(located)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        migrate::run(&mut connection, path)?;
+        Ok(Store { connection, in_turn: false })
+    }
+
+    /// The connection, inside this turn's transaction.
+    fn write(&mut self) -> Result<&Connection, StoreError> {
+        if !self.in_turn {
+            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            self.in_turn = true;
+        }
+        Ok(&self.connection)
+    }
+
+    /// The connection, for reading.
+    fn read(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Makes the turn durable. Cheap when nothing was written.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of the turn happened, and nothing of it may be acted on.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if self.in_turn {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            self.in_turn = false;
+        }
+        Ok(())
+    }
+}
+
+/// Now, in ms since 1970.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A count or time as SQLite has integers.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// And back.
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// Reads an identifier out of a row.
+fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt(format!("{what} {text:?}")))
+}

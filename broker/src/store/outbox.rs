@@ -1,0 +1,149 @@
+//! The durable outbox: everything that chat is still to be shown.
+
+use super::{Store, StoreError, id, now_ms, signed, unsigned};
+use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId};
+use bartizan_proto::{Bytes, Text};
+use rusqlite::{Row, params};
+
+impl Store {
+    /// Puts something to be shown into the outbox.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn send(&mut self, act: &Act) -> Result<DeliveryId, StoreError> {
+        let (mut markup, mut output, mut reply, mut attached) = (None, None, None, None);
+        let mut take = |body: &Body| match body {
+            Body::Markup(text) => markup = Some(text.to_string()),
+            Body::Output { head, output: raw } => {
+                markup = Some(head.to_string());
+                output = Some(raw.to_string());
+            }
+        };
+        let (kind, channel, post, emoji) = match act {
+            Act::Reply { channel, root, reply_id, body, attachment } => {
+                take(body);
+                reply = Some(reply_id.to_string());
+                attached = attachment.as_ref();
+                ("reply", Some(*channel), root, None)
+            }
+            Act::Edit { post, body } => {
+                take(body);
+                ("edit", None, post, None)
+            }
+            Act::React { post, emoji } => ("react", None, post, Some(emoji)),
+            Act::Unreact { post, emoji } => ("unreact", None, post, Some(emoji)),
+        };
+        let connection = self.write()?;
+        connection
+            .prepare_cached(
+                "INSERT INTO outbox (kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment,
+                 queued_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                kind,
+                channel.map(|channel| channel.to_string()),
+                post.as_str(),
+                reply,
+                emoji.map(bartizan_proto::ids::EmojiName::as_str),
+                markup,
+                output,
+                attached.map(|file| file.name.to_string()),
+                attached.map(|file| file.content.to_vec()),
+                signed(now_ms()),
+            ])?;
+        Ok(DeliveryId(unsigned(connection.last_insert_rowid())))
+    }
+
+    /// What is not delivered yet and comes after `after`, oldest first, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unsent(&self, after: DeliveryId, most: usize) -> Result<Vec<(DeliveryId, Act)>, StoreError> {
+        let mut statement = self.read().prepare_cached(
+            "SELECT id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment FROM outbox
+             WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![signed(after.0), most])?;
+        let mut acts = Vec::new();
+        while let Some(row) = rows.next()? {
+            acts.push((DeliveryId(unsigned(row.get(0)?)), act(row)?));
+        }
+        Ok(acts)
+    }
+
+    /// Takes a delivery off: the server has it, or will never take it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn delivered(&mut self, delivery: DeliveryId) -> Result<(), StoreError> {
+        self.write()?.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([signed(delivery.0)])?;
+        Ok(())
+    }
+}
+
+fn act(row: &Row<'_>) -> Result<Act, StoreError> {
+    let text = |column| row.get::<_, Option<String>>(column);
+    let missing = |what: &str| StoreError::Corrupt(format!("outbox {what}"));
+    let post = id(&row.get::<_, String>(3)?, "post")?;
+    let emoji = || Ok::<_, StoreError>(text(5)?.ok_or_else(|| missing("emoji"))?);
+    let body = || {
+        let head = Text::cut(text(6)?.ok_or_else(|| missing("markup"))?);
+        Ok::<_, StoreError>(match text(7)? {
+            Some(output) => Body::Output { head, output: Text::cut(output) },
+            None => Body::Markup(head),
+        })
+    };
+    match row.get::<_, String>(1)?.as_str() {
+        "reply" => Ok(Act::Reply {
+            channel: id(&text(2)?.ok_or_else(|| missing("channel"))?, "channel")?,
+            root: post,
+            reply_id: Text::cut(text(4)?.ok_or_else(|| missing("reply id"))?),
+            body: body()?,
+            attachment: match (text(8)?, row.get::<_, Option<Vec<u8>>>(9)?) {
+                (Some(name), Some(content)) => Some(Attachment {
+                    name: Text::cut(name),
+                    content: Bytes::new(content).map_err(|_| missing("attachment"))?,
+                }),
+                _ => None,
+            },
+        }),
+        "edit" => Ok(Act::Edit { post, body: body()? }),
+        "react" => Ok(Act::React { post, emoji: id(&emoji()?, "emoji")? }),
+        "unreact" => Ok(Act::Unreact { post, emoji: id(&emoji()?, "emoji")? }),
+        other => Err(StoreError::Corrupt(format!("outbox kind {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_act_comes_out_of_the_outbox_as_it_went_in() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut store = Store::open(&folder.path().join("state.db")).expect("open");
+        let post = "p".repeat(26).parse().expect("id");
+        let channel = "c".repeat(26).parse().expect("id");
+        let acts = [
+            Act::Reply {
+                channel,
+                root: post,
+                reply_id: Text::cut("r1"),
+                body: Body::Output { head: Text::cut("head"), output: Text::cut("out") },
+                attachment: Some(Attachment { name: Text::cut("a.txt"), content: Bytes::new(*b"x").expect("short") }),
+            },
+            Act::Edit { post, body: Body::Markup(Text::cut("new")) },
+            Act::React { post, emoji: "x".parse().expect("emoji") },
+            Act::Unreact { post, emoji: "x".parse().expect("emoji") },
+        ];
+        for act in &acts {
+            store.send(act).expect("send");
+        }
+        let unsent = store.unsent(DeliveryId(0), 10).expect("read");
+        assert_eq!(unsent.iter().map(|(_, act)| act.clone()).collect::<Vec<_>>(), acts);
+        store.delivered(unsent[0].0).expect("delivered");
+        assert_eq!(store.unsent(DeliveryId(0), 10).expect("read").len(), 3);
+        assert_eq!(store.unsent(unsent[2].0, 10).expect("read").len(), 1);
+    }
+}
