@@ -1,1 +1,4 @@
 //! placeholder
+pub mod argument;
+pub mod command;
+pub mod config;

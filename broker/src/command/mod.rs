@@ -1,0 +1,3 @@
+//! Commands: what a person asked for.
+
+pub mod parse;

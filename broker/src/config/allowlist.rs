@@ -1,0 +1,132 @@
+//! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
+
+use super::{Level, nearest};
+use bartizan_proto::ids::ScriptName;
+use bartizan_proto::worker::Profile;
+use regex::Regex;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Every script that may be run, by name. What is not here does not exist.
+#[derive(Debug, Clone, Default)]
+pub struct Allowlist(BTreeMap<ScriptName, Script>);
+
+impl Allowlist {
+    /// Adds a script; gives it back when its name is taken.
+    pub(super) fn insert(&mut self, script: Script) -> Result<(), Box<Script>> {
+        match self.0.entry(script.name.clone()) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(script);
+                Ok(())
+            }
+            std::collections::btree_map::Entry::Occupied(_) => Err(Box::new(script)),
+        }
+    }
+
+    /// The script of exactly this name.
+    pub fn get(&self, name: &ScriptName) -> Option<&Script> {
+        self.0.get(name)
+    }
+
+    /// Every script, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Script> {
+        self.0.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The name that was probably meant, out of the scripts that `among` lets through: those that the asker may see.
+    pub fn nearest(&self, name: &str, among: impl Fn(&Script) -> bool) -> Option<&str> {
+        nearest(name, self.iter().filter(|script| among(script)).map(|script| script.name.as_str()))
+    }
+}
+
+/// One script on the allowlist.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// `name`.
+    pub name: ScriptName,
+    /// `path`, absolute and without `.` or `..`; the playbook's where there is a [`Script::remote`].
+    pub path: PathBuf,
+    /// `description`, for `!help`.
+    pub description: String,
+    /// `required-permission`: the least level that may run it; `operator` unless the file says otherwise.
+    pub level: Level,
+    /// `required-flags`: flags that the asker must have besides.
+    pub required_flags: Vec<String>,
+    /// `allowed-channels`, by name; empty when it may be run in every channel.
+    pub channels: Vec<String>,
+    /// `timeout`: 5 minutes unless the file says otherwise.
+    pub timeout: Duration,
+    /// `async`: whether it may run long, so that its asker does not wait for it.
+    pub is_async: bool,
+    /// `arguments`, in the order in which they are given to the script.
+    pub arguments: Vec<Argument>,
+    /// What it may reach and use: the profile it names, with its own `limits` put over it. Hosts have no addresses
+    /// yet: they are looked up by whoever starts the job.
+    pub profile: Profile,
+    /// `sha256`: the only content that may be run.
+    pub sha256: Option<[u8; 32]>,
+    /// `remote-config`: run a playbook instead of a script here. Kept; a script that has it is refused at run time.
+    pub remote: Option<RemoteConfig>,
+}
+
+/// Where a remote script's playbook is (the seed's `remoteConfig`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteConfig {
+    /// `playbook-path`.
+    pub playbook: PathBuf,
+    /// `inventory-path`.
+    pub inventory: Option<PathBuf>,
+    /// `ssh-key-path`.
+    pub ssh_key: Option<PathBuf>,
+}
+
+/// One argument of a script.
+#[derive(Debug, Clone)]
+pub struct Argument {
+    /// Its name: `[a-zA-Z0-9_-]+`, without a `-` at the start.
+    pub name: String,
+    /// What it may be.
+    pub kind: Kind,
+    /// `required`.
+    pub required: bool,
+    /// `default`: given where nothing was said. It fits the schema: that was checked.
+    pub default: Option<String>,
+    /// `description`, for `!help NAME`.
+    pub description: Option<String>,
+    /// `sensitive`: shown in log and audit as a keyed hash, and never in an error.
+    pub sensitive: bool,
+}
+
+/// What an argument may be.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `type = "string"`.
+    Text {
+        /// `regex`: must match the whole text (it was compiled with anchors around it).
+        regex: Option<Regex>,
+        /// `length`: most characters.
+        length: Option<usize>,
+    },
+    /// `type = "number"`: a plain decimal number.
+    Number {
+        /// `min`, inclusive. Negative numbers are taken only where this is negative.
+        min: Option<f64>,
+        /// `max`, inclusive.
+        max: Option<f64>,
+    },
+    /// `type = "boolean"`.
+    Boolean,
+    /// `type = "enum"`: one of `values`.
+    Enum(Vec<String>),
+}
