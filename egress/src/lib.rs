@@ -1,1 +1,34 @@
-//! placeholder
+//! The one process of Bartizan that speaks to the Mattermost server, and the only one that holds the bot's token.
+//!
+//! It decides nothing about people. It makes typed calls for the connector ([`verbs`]), carries the websocket's bytes
+//! to it ([`carrier`]), and tells the core what the server itself says about a post, a user or a channel ([`attest`]).
+//! It trusts the core, and the server as far as its certificate goes; the connector it does not trust at all.
+//!
+//! | what | file |
+//! |---|---|
+//! | from `main` to the first message, as a list | [`startup`] |
+//! | the core's socket, and who may say what when | [`link`], [`permits`] |
+//! | the token, and keeping it out of everything that leaves | [`token`], [`scrub`], [`system`] |
+//! | one request to the server | [`server`], [`http`], [`answers`] |
+//! | is the server there, and who is the bot | [`verify`], [`backoff`] |
+//! | the connector's two sockets | [`session`], [`verbs`], [`carrier`] |
+#![deny(unsafe_code)]
+
+pub mod answers;
+pub mod attest;
+pub mod backoff;
+pub mod cache;
+pub mod carrier;
+pub mod http;
+pub mod link;
+pub mod permits;
+pub mod scrub;
+pub mod server;
+pub mod session;
+pub mod startup;
+pub mod system;
+pub mod token;
+pub mod verbs;
+pub mod verify;
+
+pub use startup::run;

@@ -1,0 +1,238 @@
+//! What the server itself says about a post, a user or a channel. The core believes this and nothing else.
+//!
+//! Nothing is decided here. Every answer is checked to be about what was asked, and an answer that is not whole is
+//! no answer: the core hears that nothing is known.
+
+use crate::answers::{self, AnswerError, Post};
+use crate::cache::Cache;
+use crate::http::{Answer, Http, HttpError, Request, StatusCode};
+use crate::verify::Identity;
+use bartizan_proto::Text;
+use bartizan_proto::egress::{AttestedChannel, AttestedPost, AttestedUser, FromEgress, Outcome, QuestionId, Subject};
+use bartizan_proto::ids::{ChannelId, PostId, UserId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// Most questions that are held at once; one more is answered with [`Outcome::Unavailable`].
+pub const MAX_QUESTIONS: usize = 256;
+/// Most questions that are asked of the server at once.
+pub const MAX_ASKED: usize = 16;
+/// The pauses before a post that was not found is asked for again: a replica of the database may lag behind.
+const REPLICA_LAG: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(200)];
+
+/// Why there is nothing to attest.
+#[derive(Debug, thiserror::Error)]
+enum AttestError {
+    #[error("not found")]
+    NotFound,
+    #[error("the server does not accept the bot's token (401)")]
+    Token,
+    #[error("the server asks to wait {0} ms (429)")]
+    Wait(u32),
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    #[error("the server has not been reached yet")]
+    NotReady,
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+}
+
+/// Answers the core's questions. Cloning shares the cache and the limits.
+#[derive(Debug, Clone)]
+pub struct Attestor {
+    http: Http,
+    identity: watch::Receiver<Option<Identity>>,
+    known: Arc<Mutex<Known>>,
+    held: Arc<Semaphore>,
+    asked: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    users: Cache<UserId, AttestedUser>,
+    channels: Cache<ChannelId, AttestedChannel>,
+}
+
+impl Attestor {
+    /// Makes one with an empty cache.
+    pub fn new(http: Http, identity: watch::Receiver<Option<Identity>>) -> Self {
+        Self {
+            http,
+            identity,
+            known: Arc::default(),
+            held: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+            asked: Arc::new(Semaphore::new(MAX_ASKED)),
+        }
+    }
+
+    /// Takes a question; the answer goes to the core when it is there. Waits only when the core does not read.
+    pub async fn take(&self, question: QuestionId, subject: Subject, core: &mpsc::Sender<FromEgress>) {
+        let Ok(place) = Arc::clone(&self.held).try_acquire_owned() else {
+            let why = Text::cut("too many questions at once");
+            // A closed queue means that the core is gone; the link ends by itself.
+            let _core_gone = core.send(FromEgress::Attested { question, outcome: Outcome::Unavailable { why } }).await;
+            return;
+        };
+        let (own, core) = (self.clone(), core.clone());
+        tokio::spawn(async move {
+            let outcome = own.look_up(subject).await;
+            let _core_gone = core.send(FromEgress::Attested { question, outcome }).await;
+            drop(place);
+        });
+    }
+
+    async fn look_up(&self, subject: Subject) -> Outcome {
+        let _turn = self.asked.acquire().await;
+        let result = match subject {
+            Subject::Post(id) => self.post(id).await.map(|post| Outcome::Post(Box::new(post))),
+            Subject::User(id) => self.user(id).await.map(Outcome::User),
+            Subject::UserNamed(name) => self.user_named(&name).await.map(Outcome::User),
+            Subject::Channel(id) => self.channel(id).await.map(Outcome::Channel),
+            Subject::ChannelNamed(name) => self.channel_named(&name).await.map(Outcome::Channel),
+        };
+        result.unwrap_or_else(|error| match error {
+            AttestError::NotFound => Outcome::NotFound,
+            error => {
+                tracing::warn!("nothing could be attested: {error}");
+                Outcome::Unavailable { why: Text::cut(error.to_string()) }
+            }
+        })
+    }
+
+    async fn post(&self, id: PostId) -> Result<AttestedPost, AttestError> {
+        let answer = self.fetch_post(id).await?;
+        let mut post = Post::parse(&answer.body)?;
+        let server_ms = answer.server_ms.ok_or(AnswerError::NoDate)?;
+        if post.id != id {
+            return Err(AnswerError::OtherSubject.into());
+        }
+        let text = post.take_text()?;
+        let (author, channel) = tokio::try_join!(self.known_user(post.author), self.known_channel(post.channel))?;
+        Ok(AttestedPost {
+            id,
+            author: AttestedUser { remote: author.remote || post.is_remote(), ..author },
+            channel,
+            root: post.root,
+            text,
+            kind: post.kind,
+            origin: post.origin.0,
+            created_ms: post.created_ms,
+            edited_ms: post.edited_ms,
+            deleted_ms: post.deleted_ms,
+            server_ms,
+        })
+    }
+
+    async fn fetch_post(&self, id: PostId) -> Result<Answer, AttestError> {
+        for pause in REPLICA_LAG {
+            match self.get(&["posts", id.as_str()]).await {
+                Err(AttestError::NotFound) => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+        }
+        self.get(&["posts", id.as_str()]).await
+    }
+
+    async fn known_user(&self, id: UserId) -> Result<AttestedUser, AttestError> {
+        let known = self.known().users.find(id, Instant::now());
+        match known {
+            Some(user) => Ok(user),
+            None => self.user(id).await,
+        }
+    }
+
+    async fn known_channel(&self, id: ChannelId) -> Result<AttestedChannel, AttestError> {
+        let known = self.known().channels.find(id, Instant::now());
+        match known {
+            Some(channel) => Ok(channel),
+            None => self.channel(id).await,
+        }
+    }
+
+    async fn user(&self, id: UserId) -> Result<AttestedUser, AttestError> {
+        let user = answers::user(&self.get(&["users", id.as_str()]).await?.body)?;
+        self.keep_user(user, |user| user.id == id)
+    }
+
+    async fn user_named(&self, name: &str) -> Result<AttestedUser, AttestError> {
+        let user = answers::user(&self.get(&["users", "username", checked_name(name)?]).await?.body)?;
+        self.keep_user(user, |user| user.name.eq_ignore_ascii_case(name))
+    }
+
+    async fn channel(&self, id: ChannelId) -> Result<AttestedChannel, AttestError> {
+        let channel = answers::channel(&self.get(&["channels", id.as_str()]).await?.body)?;
+        self.keep_channel(channel, |channel| channel.id == id)
+    }
+
+    async fn channel_named(&self, name: &str) -> Result<AttestedChannel, AttestError> {
+        let team = self.identity.borrow().ok_or(AttestError::NotReady)?.team;
+        let path = ["teams", team.as_str(), "channels", "name", checked_name(name)?];
+        let channel = answers::channel(&self.get(&path).await?.body)?;
+        self.keep_channel(channel, |channel| channel.team == Some(team) && channel.name.eq_ignore_ascii_case(name))
+    }
+
+    fn keep_user(
+        &self,
+        user: AttestedUser,
+        is_asked: impl Fn(&AttestedUser) -> bool,
+    ) -> Result<AttestedUser, AttestError> {
+        if !is_asked(&user) {
+            return Err(AnswerError::OtherSubject.into());
+        }
+        self.known().users.store(user.id, user.clone(), Instant::now());
+        Ok(user)
+    }
+
+    fn keep_channel(
+        &self,
+        channel: AttestedChannel,
+        is_asked: impl Fn(&AttestedChannel) -> bool,
+    ) -> Result<AttestedChannel, AttestError> {
+        if !is_asked(&channel) {
+            return Err(AnswerError::OtherSubject.into());
+        }
+        self.known().channels.store(channel.id, channel.clone(), Instant::now());
+        Ok(channel)
+    }
+
+    async fn get(&self, path: &[&str]) -> Result<Answer, AttestError> {
+        let answer = self.http.call(Request::get(path)).await?;
+        match answer.status {
+            StatusCode::OK => Ok(answer),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Err(AttestError::NotFound),
+            StatusCode::UNAUTHORIZED => Err(AttestError::Token),
+            StatusCode::TOO_MANY_REQUESTS => Err(AttestError::Wait(answer.retry_after_ms.unwrap_or(1000))),
+            status => Err(AttestError::Status(status)),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A name that the server may have: letters, digits, `.`, `_`, `-`. Anything else, and what a path gives a meaning to,
+/// names nobody, and is not asked for.
+fn checked_name(name: &str) -> Result<&str, AttestError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_name = name.bytes().all(allowed) && name.bytes().any(|byte| byte != b'.');
+    if is_name { Ok(name) } else { Err(AttestError::NotFound) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_lead_to_another_path() {
+        for bad in ["", ".", "..", "a/b", "a?b", "a%2fb", "a b", "é", "a\0"] {
+            assert!(checked_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["alice", "town-square", "a.b_c", "Alice"] {
+            assert!(checked_name(good).is_ok(), "{good}");
+        }
+    }
+}

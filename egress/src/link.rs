@@ -1,0 +1,102 @@
+//! The core's socket: takes its orders until it closes, and says back what the server says.
+
+use crate::attest::Attestor;
+use crate::http::Http;
+use crate::permits::Permit;
+use crate::permits::core::{Kind, Phase, kind, permits};
+use crate::session::{self, Ends};
+use crate::verify::keep_verified;
+use bartizan_proto::channel::Channel;
+use bartizan_proto::egress::{FromEgress, ToEgress};
+use bartizan_proto::limits::MAX_NAME;
+use bartizan_proto::stream::{self, Descriptors, Receiver, Sender};
+use bartizan_proto::{FrameError, Text};
+use std::os::fd::OwnedFd;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Most messages that wait for the core to read.
+const QUEUE: usize = 64;
+
+/// Why the link ended badly. The process ends with it.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The socket or what came over it.
+    #[error("the core's socket: {0}")]
+    Frame(#[from] FrameError),
+    /// Something that does not belong into this phase.
+    #[error("the core sent {kind:?} in phase {phase:?}")]
+    Phase {
+        /// What came.
+        kind: Kind,
+        /// When.
+        phase: Phase,
+    },
+    /// An `Attach` without its two ends.
+    #[error("an Attach came with {0} descriptors instead of 2")]
+    Ends(usize),
+}
+
+/// Serves the core until it closes its end.
+///
+/// # Errors
+/// [`LinkError`]; nothing more can be done with this core.
+pub async fn serve(channel: Channel, http: Http, team: Text<MAX_NAME>) -> Result<(), LinkError> {
+    let (sender, receiver) = stream::open(channel, Descriptors::Accept).map_err(FrameError::Io)?;
+    let (core, outbox) = mpsc::channel(QUEUE);
+    let (known, identity) = watch::channel(None);
+    let attestor = Attestor::new(http.clone(), identity.clone());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keep_verified(http.clone(), team, known, core.clone()));
+    tokio::select! {
+        ended = take_orders(receiver, &attestor, Ends { http, identity }, &core) => ended,
+        ended = write(sender, outbox) => ended,
+    }
+}
+
+async fn take_orders(
+    mut receiver: Receiver,
+    attestor: &Attestor,
+    ends: Ends,
+    core: &mpsc::Sender<FromEgress>,
+) -> Result<(), LinkError> {
+    const PHASE: Phase = Phase::Serving;
+    let mut connector = JoinSet::new();
+    while let Some(message) = next(&mut receiver, &mut connector).await? {
+        let kind = kind(&message);
+        match (permits(PHASE, kind), message) {
+            (Permit::Allow, ToEgress::Attest { question, subject }) => attestor.take(question, subject, core).await,
+            (Permit::Allow, ToEgress::Attach) => {
+                let [verbs, carrier] = two(receiver.take_descriptors())?;
+                // No older connector may still be served when a newer one is.
+                connector.shutdown().await;
+                connector.spawn(session::serve(verbs.into(), carrier.into(), ends.clone()));
+            }
+            (Permit::Allow | Permit::Once | Permit::Deny, _) => return Err(LinkError::Phase { kind, phase: PHASE }),
+        }
+    }
+    Ok(())
+}
+
+/// The next order; meanwhile a connector's session that has ended is put away.
+async fn next(receiver: &mut Receiver, connector: &mut JoinSet<()>) -> Result<Option<ToEgress>, FrameError> {
+    loop {
+        tokio::select! {
+            message = receiver.next() => return message,
+            Some(ended) = connector.join_next() => if let Err(error) = ended {
+                tracing::error!("the connector's session failed: {error}");
+            },
+        }
+    }
+}
+
+fn two(ends: Vec<OwnedFd>) -> Result<[OwnedFd; 2], LinkError> {
+    ends.try_into().map_err(|ends: Vec<OwnedFd>| LinkError::Ends(ends.len()))
+}
+
+async fn write(sender: Sender, mut outbox: mpsc::Receiver<FromEgress>) -> Result<(), LinkError> {
+    while let Some(message) = outbox.recv().await {
+        sender.send(&message).await?;
+    }
+    Ok(())
+}

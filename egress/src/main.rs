@@ -1,0 +1,5 @@
+//! `bartizan-egress`: see the library.
+
+fn main() -> std::process::ExitCode {
+    bartizan_egress::run()
+}
