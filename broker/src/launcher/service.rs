@@ -1,0 +1,274 @@
+//! The launcher's loop: orders, signals, the end of children, and the end of the service.
+
+use super::child::Child;
+use super::orphans::own_children;
+use super::post::Post;
+use super::table::{Permit, permits, program};
+use super::{LauncherError, say};
+use bartizan_proto::bounded::Text;
+use bartizan_proto::channel::Channel;
+use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
+use bartizan_proto::version::Role;
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus, kill_process, wait};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long the core has for its own end after it closed its channel.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long the kernel has to end what was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request to end that is repeated this often is an order to kill.
+const INSISTENT: u32 = 3;
+
+/// The launcher at work.
+pub struct Launcher {
+    post: Post,
+    channel: Channel,
+    signals: SignalFd,
+    programs: PathBuf,
+    children: BTreeMap<ChildId, Child>,
+    /// Ended and reaped, but not reported while anything that was left behind is still there.
+    ended: Vec<(ChildId, ExitStatus)>,
+    core_ended: Option<ExitStatus>,
+    asked_to_end: u32,
+}
+
+/// Why the loop is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The core closed its channel or ended.
+    CoreGone,
+    /// Someone insisted.
+    Insisted,
+}
+
+impl Launcher {
+    /// A launcher whose core has answered.
+    pub fn new(post: Post, channel: Channel, signals: SignalFd, programs: PathBuf) -> Self {
+        Self {
+            post,
+            channel,
+            signals,
+            programs,
+            children: BTreeMap::new(),
+            ended: Vec::new(),
+            core_ended: None,
+            asked_to_end: 0,
+        }
+    }
+
+    /// Works until the core is gone, then ends everything that is left. The exit code is the service's.
+    ///
+    /// # Errors
+    /// [`LauncherError`]; also then everything was ended.
+    pub fn serve(mut self) -> Result<ExitCode, LauncherError> {
+        let served = self.answer();
+        self.end_everything(matches!(served, Ok(End::CoreGone)))?;
+        served?;
+        Ok(match (self.post, self.core_ended) {
+            (Post::Egress, _) => ExitCode::SUCCESS,
+            (Post::Service { .. }, Some(ExitStatus::Code(0))) if self.asked_to_end > 0 => ExitCode::SUCCESS,
+            (Post::Service { .. }, _) => ExitCode::FAILURE,
+        })
+    }
+
+    /// The loop itself.
+    fn answer(&mut self) -> Result<End, LauncherError> {
+        loop {
+            let (order, signal) = self.wait(None)?;
+            if signal && let ControlFlow::Break(end) = self.answer_signals()? {
+                return Ok(end);
+            }
+            if order && let ControlFlow::Break(end) = self.answer_order()? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Waits for the core's channel and for signals, or for signals alone while there is a time limit.
+    fn wait(&self, limit: Option<Duration>) -> Result<(bool, bool), LauncherError> {
+        let channel = if limit.is_none() { PollFlags::IN } else { PollFlags::empty() };
+        let mut ready = [
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.channel.as_fd(), channel),
+        ];
+        let waiting = if limit.is_none() { &mut ready[..] } else { &mut ready[..1] };
+        let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        match poll(waiting, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(LauncherError::Kernel { what: "poll", error }),
+        }
+        Ok((!ready[1].revents().is_empty(), !ready[0].revents().is_empty()))
+    }
+
+    fn answer_signals(&mut self) -> Result<ControlFlow<End>, LauncherError> {
+        let kernel = |error: nix::Error| LauncherError::Kernel {
+            what: "reading signals",
+            error: Errno::from_raw_os_error(error as i32),
+        };
+        while let Some(signal) = self.signals.read_signal().map_err(kernel)? {
+            match Signal::try_from(signal.ssi_signo as i32) {
+                Ok(Signal::SIGTERM | Signal::SIGINT) => {
+                    self.asked_to_end += 1;
+                    if self.asked_to_end >= INSISTENT {
+                        say("asked to end again and again: killing everything");
+                        return Ok(ControlFlow::Break(End::Insisted));
+                    }
+                    self.report(&FromLauncher::Terminate)?;
+                }
+                Ok(Signal::SIGHUP) => self.report(&FromLauncher::Reload)?,
+                // SIGCHLD; nothing else is held.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.reap()?;
+        self.sweep()?;
+        Ok(if self.core_ended.is_some() { ControlFlow::Break(End::CoreGone) } else { ControlFlow::Continue(()) })
+    }
+
+    fn answer_order(&mut self) -> Result<ControlFlow<End>, LauncherError> {
+        let Some((order, descriptors)) = self.channel.receive_with::<ToLauncher>()? else {
+            return Ok(ControlFlow::Break(End::CoreGone));
+        };
+        match permits(&self.post, &order, descriptors.len()) {
+            Permit::Deny => Err(LauncherError::Denied(format!("{order:?} with {} descriptors", descriptors.len()))),
+            Permit::Allow => self.carry_out(order, descriptors).map(ControlFlow::Continue),
+        }
+    }
+
+    fn carry_out(&mut self, order: ToLauncher, descriptors: Vec<OwnedFd>) -> Result<(), LauncherError> {
+        match order {
+            ToLauncher::Start { child, .. } if self.knows(child) => {
+                Err(LauncherError::Denied(format!("a second {child:?}")))
+            }
+            ToLauncher::Start { child, role } => {
+                let report = match descriptors.into_iter().next().map(|channel| self.start(child, role, channel)) {
+                    Some(Ok(pid)) => FromLauncher::Started { child, pid: pid.as_raw_pid().unsigned_abs() },
+                    Some(Err(error)) => FromLauncher::StartFailed { child, why: Text::cut(error.to_string()) },
+                    None => return Err(LauncherError::Denied("a start without a descriptor".to_owned())),
+                };
+                self.report(&report)
+            }
+            ToLauncher::Kill { child } => {
+                // One that has ended in the meantime is reported as ended, and that is the answer.
+                if let Some(child) = self.children.get(&child) {
+                    child.kill();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn knows(&self, child: ChildId) -> bool {
+        self.children.contains_key(&child) || self.ended.iter().any(|(ended, _)| *ended == child)
+    }
+
+    fn start(&mut self, id: ChildId, role: Role, channel: OwnedFd) -> std::io::Result<Pid> {
+        let path = self.programs.join(program(role));
+        let child = Child::start(&path, channel)
+            .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let pid = child.pid;
+        self.children.insert(id, child);
+        Ok(pid)
+    }
+
+    /// Reaps everything that has ended, in whatever order.
+    fn reap(&mut self) -> Result<(), LauncherError> {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => self.note(pid, status),
+                Ok(None) | Err(Errno::CHILD) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(LauncherError::Kernel { what: "wait", error }),
+            }
+        }
+    }
+
+    fn note(&mut self, pid: Pid, status: WaitStatus) {
+        let status = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => ExitStatus::Code(code),
+            (None, Some(signal)) => ExitStatus::Signal(signal),
+            // Neither stops nor continuations are waited for.
+            (None, None) => return,
+        };
+        let id = self.children.iter().find(|(_, child)| child.pid == pid).map(|(id, _)| *id);
+        match (self.post, id) {
+            (_, Some(id)) => {
+                self.children.remove(&id);
+                self.ended.push((id, status));
+            }
+            (Post::Service { core, .. }, None) if pid == core => self.core_ended = Some(status),
+            // The launcher of egress (the core sees its channel close), or something that an ended child left behind.
+            (Post::Service { .. } | Post::Egress, None) => {}
+        }
+    }
+
+    /// Kills what ended children left behind; when nothing is left, their ends are reported.
+    fn sweep(&mut self) -> Result<(), LauncherError> {
+        if self.ended.is_empty() || self.kill_orphans()? > 0 {
+            return Ok(());
+        }
+        for (child, status) in std::mem::take(&mut self.ended) {
+            self.report(&FromLauncher::Ended { child, status })?;
+        }
+        Ok(())
+    }
+
+    /// Sends SIGKILL to every child that nobody ordered, and counts them. When it has ended, its own children are next.
+    fn kill_orphans(&self) -> Result<usize, LauncherError> {
+        let ordered = |pid| self.post.forked(pid) || self.children.values().any(|child| child.pid == pid);
+        let orphans: Vec<Pid> =
+            own_children().map_err(LauncherError::Children)?.into_iter().filter(|pid| !ordered(*pid)).collect();
+        for orphan in &orphans {
+            // Sound by number: a child keeps it until it is reaped, and only this thread reaps.
+            let _ended_already = kill_process(*orphan, rustix::process::Signal::KILL);
+        }
+        Ok(orphans.len())
+    }
+
+    /// Ends every process below this one. The core is given time for its own end where it began that itself.
+    fn end_everything(&mut self, core_ends_itself: bool) -> Result<(), LauncherError> {
+        let begun = Instant::now();
+        let grace = if core_ends_itself { GRACE } else { Duration::ZERO };
+        loop {
+            self.reap()?;
+            self.children.values().for_each(Child::kill);
+            self.kill_orphans()?;
+            let left = own_children().map_err(LauncherError::Children)?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let elapsed = begun.elapsed();
+            if elapsed >= grace {
+                for pid in &left {
+                    let _ended_already = kill_process(*pid, rustix::process::Signal::KILL);
+                }
+            }
+            if elapsed >= PATIENCE {
+                say(&format!("{} processes were killed and do not end; leaving them to the system", left.len()));
+                return Ok(());
+            }
+            // Woken by SIGCHLD; the limit is for one that came in between.
+            self.wait(Some(Duration::from_millis(100)))?;
+            let _ends_are_seen_by_reaping = self.signals.read_signal();
+        }
+    }
+
+    /// Tells the core. A core that is gone is noticed by its channel, not here.
+    fn report(&mut self, report: &FromLauncher) -> Result<(), LauncherError> {
+        match self.channel.send(report) {
+            Err(bartizan_proto::FrameError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}

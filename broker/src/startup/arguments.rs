@@ -1,0 +1,173 @@
+//! What may be asked of `bartizan-broker` on its command line.
+//!
+//! The caller is not trusted: under setuid a different user than the service's. So there is no parser to attack, only
+//! exact words, and where the caller may not choose the configuration there is no such option.
+
+use bartizan_proto::control::Mode;
+use bartizan_proto::text::printable;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Bartizan's service: runs approved scripts that people ask for in chat.
+
+Usage: bartizan-broker --config FILE [--check-config]
+
+Options:
+  --config FILE    the configuration, bartizan.toml
+  --check-config   read the configuration, say what is wrong with it, and exit
+  --version        print the version and exit
+  --help           print this and exit
+
+It stays in the foreground and logs to standard error. SIGTERM ends it in order; SIGHUP reads the configuration again.
+Exit codes: 0 ended in order, 1 could not start or something failed, 2 the command line or the configuration is wrong.
+";
+
+/// The command line is not one of ours.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// Not an option.
+    #[error("{0}: no such option; see bartizan-broker --help")]
+    Unknown(String),
+    /// Given twice.
+    #[error("{0} is given twice")]
+    Twice(&'static str),
+    /// No configuration.
+    #[error("no configuration is named; start it as `bartizan-broker --config FILE`")]
+    NoConfig,
+    /// The option has no value.
+    #[error("--config needs the path of a file")]
+    NoValue,
+    /// The caller's own directory is not there, so a relative path means nothing.
+    #[error("{0}: a relative path, and the current directory cannot be read; name the file by its absolute path")]
+    Relative(PathBuf),
+}
+
+/// A command line that makes sense.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+    /// Do something with a configuration.
+    Task(Task),
+}
+
+/// What to do with which configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Run the service.
+    Serve(Named),
+    /// Check it only.
+    Check(Named),
+}
+
+/// The configuration as the caller named it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named(PathBuf);
+
+impl Arguments {
+    /// Reads the arguments after `argv[0]`.
+    ///
+    /// # Errors
+    /// [`UsageError`].
+    pub fn parse(arguments: &[OsString], mode: Mode) -> Result<Self, UsageError> {
+        let caller_chooses = match mode {
+            Mode::SingleUser | Mode::Systemd => true,
+            Mode::Setuid => false,
+        };
+        let (mut config, mut check) = (None, false);
+        let mut rest = arguments.iter().map(OsString::as_os_str);
+        while let Some(argument) = rest.next() {
+            match argument.to_str() {
+                Some("--help") => return Ok(Self::Help),
+                Some("--version") => return Ok(Self::Version),
+                Some("--check-config") if check => return Err(UsageError::Twice("--check-config")),
+                Some("--check-config") => check = true,
+                Some("--config") if caller_chooses => {
+                    let value = rest.next().filter(|value| !value.is_empty()).ok_or(UsageError::NoValue)?;
+                    if config.replace(PathBuf::from(value)).is_some() {
+                        return Err(UsageError::Twice("--config"));
+                    }
+                }
+                Some(_) | None => return Err(UsageError::Unknown(shown(argument))),
+            }
+        }
+        let config = Named(config.ok_or(UsageError::NoConfig)?);
+        Ok(Self::Task(if check { Task::Check(config) } else { Task::Serve(config) }))
+    }
+}
+
+impl Task {
+    /// The configuration's path, as seen from the directory that the caller was in.
+    ///
+    /// # Errors
+    /// [`UsageError::Relative`] when that directory is not known.
+    pub fn config(&self, callers_directory: Option<&Path>) -> Result<PathBuf, UsageError> {
+        let (Self::Serve(Named(path)) | Self::Check(Named(path))) = self;
+        match callers_directory {
+            _ if path.is_absolute() => Ok(path.clone()),
+            Some(directory) => Ok(directory.join(path)),
+            None => Err(UsageError::Relative(path.clone())),
+        }
+    }
+}
+
+/// The caller's word in an error: inert on a terminal, and not longer than a line.
+fn shown(argument: &OsStr) -> String {
+    printable(&argument.to_string_lossy().chars().take(64).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(words: &[&str]) -> Result<Arguments, UsageError> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        Arguments::parse(&words, Mode::SingleUser)
+    }
+
+    #[test]
+    fn a_configuration_is_served_or_checked() {
+        let named = || Named("a.toml".into());
+        assert_eq!(parse(&["--config", "a.toml"]), Ok(Arguments::Task(Task::Serve(named()))));
+        assert_eq!(parse(&["--check-config", "--config", "a.toml"]), Ok(Arguments::Task(Task::Check(named()))));
+    }
+
+    #[test]
+    fn what_is_not_an_option_is_refused() {
+        assert_eq!(parse(&["--confg", "x"]), Err(UsageError::Unknown("--confg".into())));
+        assert_eq!(parse(&["--config=x"]), Err(UsageError::Unknown("--config=x".into())));
+        assert_eq!(parse(&["--config"]), Err(UsageError::NoValue));
+        assert_eq!(parse(&["--config", "a", "--config", "b"]), Err(UsageError::Twice("--config")));
+        assert_eq!(parse(&[]), Err(UsageError::NoConfig));
+    }
+
+    #[test]
+    fn under_setuid_the_caller_cannot_name_a_configuration() {
+        // CVE-2025-32463: a setuid program let its caller choose the root it read its configuration from.
+        let words = [OsString::from("--config"), OsString::from("/tmp/mine.toml")];
+        assert_eq!(Arguments::parse(&words, Mode::Setuid), Err(UsageError::Unknown("--config".into())));
+    }
+
+    #[test]
+    fn a_relative_path_is_the_callers() {
+        let task = Task::Serve(Named("a.toml".into()));
+        assert_eq!(task.config(Some(Path::new("/srv"))), Ok(PathBuf::from("/srv/a.toml")));
+        assert_eq!(task.config(None), Err(UsageError::Relative("a.toml".into())));
+        assert_eq!(Task::Serve(Named("/a.toml".into())).config(None), Ok(PathBuf::from("/a.toml")));
+    }
+
+    proptest! {
+        /// CVE-2021-3156: a heap overflow in a setuid program's reading of its own arguments.
+        #[test]
+        fn no_command_line_makes_it_panic(words in prop::collection::vec(prop::collection::vec(1u8.., 0..20), 0..6)) {
+            use std::os::unix::ffi::OsStringExt;
+            let words: Vec<OsString> = words.into_iter().map(OsString::from_vec).collect();
+            let _either = Arguments::parse(&words, Mode::SingleUser);
+        }
+    }
+}
