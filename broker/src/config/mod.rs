@@ -5,19 +5,35 @@
 //! names the file, the line, what is wrong and what to do. Every key is documented in `docs/configuration.md`.
 
 mod allowlist;
+mod check;
+mod differences;
+mod error;
 mod level;
 mod nearest;
+mod pattern;
+mod profile;
+mod quantity;
+mod raw;
+mod script;
+mod settings;
+mod source;
+pub mod trust;
 mod url;
 
 pub use allowlist::{Allowlist, Argument, Kind, RemoteConfig, Script};
+pub use check::{Checked, check_config};
+pub use error::ConfigError;
 pub use level::Level;
 pub use nearest::nearest;
 pub use url::{InvalidUrl, ServerUrl};
 
 use bartizan_proto::worker::{Guarantee, Profile};
+use error::Wrong;
+use source::Source;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+use trust::Trust;
 
 /// Everything that `bartizan.toml` and the allowlist it names say. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -86,3 +102,115 @@ pub struct Limits {
     /// `shutdown-grace`: how long running jobs may go on after SIGTERM.
     pub shutdown_grace: Duration,
 }
+
+impl Config {
+    /// Reads and checks `bartizan.toml`, the allowlist, and every file that they name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong. Nothing of a configuration with a mistake is used.
+    pub fn load(path: &Path, trust: &Trust) -> Result<Self, ConfigError> {
+        // 1. The file itself.
+        let path = absolute(&std::env::current_dir().unwrap_or_default(), path);
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let source = Source::read(&path, trust).map_err(ConfigError::Untrusted)?;
+        let raw: raw::File = source.parse()?;
+        let place = |wrong: Wrong, section: &str| source.place(wrong.within(section));
+
+        // 2. What is in it, section by section.
+        let server = settings::server(&raw.server, &folder, trust).map_err(|wrong| place(wrong, "server"))?;
+        let bot = settings::bot(&raw.bot, &folder, trust).map_err(|wrong| place(wrong, "bot"))?;
+        let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
+        let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
+        let state = absolute(&folder, &raw.state.directory);
+        let control = raw.control.as_ref().map_or(state.join("run"), |control| absolute(&folder, &control.directory));
+        let allowlist_path = absolute(&folder, raw.scripts.allowlist.as_deref().unwrap_or(Path::new("allowlist.toml")));
+
+        // 3. Profiles, which may grant nothing of what was just named.
+        let own = profile::Own {
+            secret: vec![bot.token_file.clone(), state.clone(), control.clone()],
+            fixed: vec![path.clone(), allowlist_path.clone()],
+        };
+        let mut profiles = BTreeMap::new();
+        for (name, raw) in &raw.profiles {
+            let profile = profile::check(raw, &folder, &own).map_err(|wrong| {
+                place(wrong.about(&format!("profile \"{name}\"")).within(name.as_str()), "profiles")
+            })?;
+            profiles.insert(name.clone(), profile);
+        }
+
+        // 4. The allowlist.
+        let directories = script_directories(&raw.scripts, &folder, &allowlist_path);
+        let around = script::Surroundings { directories: &directories, profiles: &profiles, trust };
+        let list = Source::read(&allowlist_path, trust)
+            .map_err(|error| place(Wrong::from(error).within("allowlist"), "scripts"))?;
+        let allowlist = read_allowlist(&list, &around)?;
+
+        let require = raw.sandbox.require.unwrap_or_else(|| settings::EVERY_GUARANTEE.to_vec());
+        let scratch = raw.sandbox.scratch_directory.map(|path| absolute(&folder, &path));
+        let mut config = Self {
+            path,
+            server,
+            bot,
+            state,
+            control,
+            people,
+            limits,
+            require,
+            scratch,
+            profiles,
+            allowlist_path,
+            allowlist,
+            warnings: Vec::new(),
+        };
+        // 5. What is allowed, and perhaps not meant.
+        config.warnings = check::warnings(&config, trust);
+        Ok(config)
+    }
+}
+
+fn read_allowlist(source: &Source, around: &script::Surroundings<'_>) -> Result<Allowlist, ConfigError> {
+    let raw: raw::Allowlist = source.parse()?;
+    let mut allowlist = Allowlist::default();
+    for (i, raw) in raw.scripts.iter().enumerate() {
+        let place = |wrong: Wrong| source.place(wrong.within(i).within("scripts"));
+        let script = script::check(raw, around).map_err(place)?;
+        allowlist.insert(script).map_err(|twice| {
+            let what = format!("the script \"{}\" is there twice", twice.name);
+            place(Wrong::new(what, "rename or remove one of them").within("name"))
+        })?;
+    }
+    Ok(allowlist)
+}
+
+/// Where a script's relative path is looked for. The seed's paths are relative to the parent of `config/`.
+fn script_directories(raw: &raw::Scripts, folder: &Path, allowlist: &Path) -> Vec<PathBuf> {
+    if let Some(named) = &raw.directories {
+        return named.iter().map(|directory| absolute(folder, directory)).collect();
+    }
+    let mut directories = Vec::new();
+    for directory in [folder.parent(), Some(folder), allowlist.parent()].into_iter().flatten() {
+        if !directories.iter().any(|known| known == directory) {
+            directories.push(directory.to_owned());
+        }
+    }
+    directories
+}
+
+/// `path` as seen from `folder`, without `.` and `..`. Only words are looked at, not the file system: what a link
+/// would make of `..` is not what an operator reads.
+fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in folder.join(path).components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

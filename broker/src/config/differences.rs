@@ -1,0 +1,141 @@
+//! What a reload would change, in words: both configurations written out as `key: value`, and compared.
+
+use super::{Argument, Config, Kind, Script};
+use bartizan_proto::text::printable;
+use bartizan_proto::worker::Profile;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+type Flat = BTreeMap<String, String>;
+
+impl Config {
+    /// One line for each thing that is different in `new`, by key; none when nothing is. Lines are safe for a terminal.
+    pub fn differences(&self, new: &Config) -> Vec<String> {
+        let (old, new) = (flat(self), flat(new));
+        let mut lines = Vec::new();
+        for (key, before) in &old {
+            match new.get(key) {
+                None => lines.push(format!("{key}: removed (was {before})")),
+                Some(after) if after != before => lines.push(format!("{key}: {before} → {after}")),
+                Some(_) => {}
+            }
+        }
+        for (key, after) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
+            lines.push(format!("{key}: added ({after})"));
+        }
+        lines.sort();
+        lines.iter().map(|line| printable(line)).collect()
+    }
+}
+
+fn flat(config: &Config) -> Flat {
+    let mut out = Flat::new();
+    let mut put = |key: &str, value: &dyn Display| out.insert(key.to_owned(), value.to_string());
+    put("server.url", &config.server.url);
+    put("server.team", &config.server.team);
+    if let Some(path) = &config.server.ca_file {
+        put("server.ca-file", &path.display());
+    }
+    put("server.channels", &config.server.channels.as_ref().map_or("every channel".to_owned(), |list| list.join(", ")));
+    put("bot.token-file", &config.bot.token_file.display());
+    put("bot.prefix", &config.bot.prefix);
+    put("state.directory", &config.state.display());
+    put("control.directory", &config.control.display());
+    put("scripts.allowlist", &config.allowlist_path.display());
+    put("limits.output", &config.limits.output);
+    put("limits.attachment", &config.limits.attachment);
+    put("limits.jobs", &config.limits.jobs);
+    put("limits.stale-after", &format!("{:?}", config.limits.stale_after));
+    put("limits.shutdown-grace", &format!("{:?}", config.limits.shutdown_grace));
+    put("sandbox.require", &format!("{:?}", config.require));
+    if let Some(path) = &config.scratch {
+        put("sandbox.scratch-directory", &path.display());
+    }
+    for (name, level) in &config.people {
+        put(&format!("people.{name}"), level);
+    }
+    for (name, profile) in &config.profiles {
+        put(&format!("profiles.{name}"), &words(profile));
+    }
+    for script in config.allowlist.iter() {
+        put_script(&mut out, script);
+    }
+    out
+}
+
+fn put_script(out: &mut Flat, script: &Script) {
+    let base = format!("scripts.{}", script.name);
+    let mut put = |key: &str, value: &dyn Display| out.insert(format!("{base}.{key}"), value.to_string());
+    put("path", &script.path.display());
+    put("description", &script.description);
+    put("required-permission", &script.level);
+    put("required-flags", &list(&script.required_flags, "none"));
+    put("allowed-channels", &list(&script.channels, "every channel"));
+    put("timeout", &format!("{:?}", script.timeout));
+    put("async", &script.is_async);
+    put("profile", &words(&script.profile));
+    if let Some(sha256) = &script.sha256 {
+        put("sha256", &sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    }
+    if let Some(remote) = &script.remote {
+        put("remote-config", &format!("{remote:?}"));
+    }
+    // Order counts: it is the order in which the script gets them.
+    for (i, argument) in script.arguments.iter().enumerate() {
+        put(&format!("arguments.{}", i + 1), &schema(argument));
+    }
+}
+
+fn list(items: &[String], none: &str) -> String {
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
+fn schema(argument: &Argument) -> String {
+    let kind = match &argument.kind {
+        Kind::Text { regex, length } => {
+            let regex = regex.as_ref().map_or(String::new(), |regex| format!(" matching {regex}"));
+            let length = length.map_or(String::new(), |length| format!(" up to {length} characters"));
+            format!("string{regex}{length}")
+        }
+        Kind::Number { min, max } => format!(
+            "number{}{}",
+            min.map_or(String::new(), |min| format!(" from {min}")),
+            max.map_or(String::new(), |max| format!(" to {max}"))
+        ),
+        Kind::Boolean => "boolean".to_owned(),
+        Kind::Enum(values) => format!("one of {}", values.join(", ")),
+    };
+    let need = match &argument.default {
+        Some(default) => format!(", default {default}"),
+        None if argument.required => ", required".to_owned(),
+        None => String::new(),
+    };
+    let sensitive = if argument.sensitive { ", sensitive" } else { "" };
+    let description = argument.description.as_ref().map_or(String::new(), |text| format!(" ({text})"));
+    format!("{}: {kind}{need}{sensitive}{description}", argument.name)
+}
+
+fn words(profile: &Profile) -> String {
+    let paths = |name: &str, paths: &[bartizan_proto::Text<{ bartizan_proto::limits::MAX_PATH }>]| {
+        format!("{name} {}", if paths.is_empty() { "nothing".to_owned() } else { joined(paths.iter()) })
+    };
+    let hosts = joined(profile.network.iter().map(|to| format!("{}:{}", to.host, to.port)));
+    let limits = profile.limits;
+    format!(
+        "{}, {}, {}, network {}, memory {}, cpu {} s, processes {}, files {}, file-size {}, scratch {}",
+        paths("read", &profile.read),
+        paths("write", &profile.write),
+        paths("exec", &profile.exec),
+        if hosts.is_empty() { "none" } else { &hosts },
+        limits.memory,
+        limits.cpu,
+        limits.processes,
+        limits.files,
+        limits.file_size,
+        limits.scratch
+    )
+}
+
+fn joined(items: impl Iterator<Item = impl Display>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,278 @@
+//! One entry of the allowlist: from what is written to a script that can be run.
+
+use super::error::{Wrong, not_one_of};
+use super::trust::Trust;
+use super::{Argument, Kind, RemoteConfig, Script, absolute, pattern, profile, raw, settings};
+use crate::argument;
+use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_PATH};
+use bartizan_proto::worker::Profile;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A script's time unless it says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// No script runs longer than this: a week.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What the checks of a script need to know besides.
+pub(super) struct Surroundings<'a> {
+    /// Where relative paths are looked for, in this order.
+    pub(super) directories: &'a [PathBuf],
+    /// Profiles by name.
+    pub(super) profiles: &'a BTreeMap<String, Profile>,
+    /// Whose scripts are believed.
+    pub(super) trust: &'a Trust,
+}
+
+/// Checks one script.
+pub(super) fn check(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Script, Wrong> {
+    let name = raw.name.parse().map_err(|_| {
+        let what = format!("\"{}\" is not a script's name", raw.name);
+        Wrong::new(what, "use 1 to 64 letters, digits, - and _").within("name")
+    })?;
+    rest(raw, name, around).map_err(|wrong| wrong.about(&format!("script \"{}\"", raw.name)))
+}
+
+fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surroundings<'_>) -> Result<Script, Wrong> {
+    settings::visible("description", &raw.description)?;
+    let level = match &raw.required_permission {
+        Some(word) => level(word).map_err(|wrong| wrong.within("required-permission"))?,
+        None => super::Level::Operator,
+    };
+    if let Some(channels) = &raw.allowed_channels {
+        settings::channels(channels).map_err(|wrong| wrong.within("allowed-channels"))?;
+    }
+    let timeout = match &raw.timeout {
+        Some(amount) => amount.time(Some(Duration::from_millis(1))).map_err(|wrong| wrong.within("timeout"))?,
+        None => TIMEOUT,
+    };
+    if timeout < Duration::from_millis(1) || timeout > LONGEST {
+        return Err(Wrong::new("the timeout is nothing or more than a week", "write it like \"30s\" or \"10m\"")
+            .within("timeout"));
+    }
+    let profile = profile(raw, around)?;
+    let sha256 = match &raw.sha256 {
+        Some(hex) => Some(digest(hex).ok_or_else(|| {
+            Wrong::new("sha256 is not a SHA-256 in hex", "write 64 hex digits, as sha256sum prints them")
+                .within("sha256")
+        })?),
+        None => None,
+    };
+    let remote = raw.remote_config.as_ref().map(|remote| remote_config(remote, around));
+    let path = path(raw, remote.as_ref(), around).map_err(|wrong| wrong.within("path"))?;
+    if let Some(grant) = profile.write.iter().find(|grant| path.starts_with(grant.as_str())) {
+        let what = format!("its profile lets it write {grant}, where it is itself");
+        return Err(Wrong::new(what, "grant a narrower path").within("profile"));
+    }
+    Ok(Script {
+        name,
+        path,
+        description: raw.description.clone(),
+        level,
+        required_flags: flags(&raw.required_flags)?,
+        channels: raw.allowed_channels.clone().unwrap_or_default(),
+        timeout,
+        is_async: raw.is_async,
+        arguments: arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?,
+        profile,
+        sha256,
+        remote,
+    })
+}
+
+fn level(word: &str) -> Result<super::Level, Wrong> {
+    match settings::level(word)? {
+        super::Level::Banned => Err(Wrong::new("a script for banned people", "use user, operator or admin")),
+        level => Ok(level),
+    }
+}
+
+fn flags(raw: &[String]) -> Result<Vec<String>, Wrong> {
+    match raw.iter().position(|flag| !is_word(flag)) {
+        Some(i) => {
+            let what = format!("\"{}\" is not a flag", raw[i]);
+            Err(Wrong::new(what, "use letters, digits, - and _").within(i).within("required-flags"))
+        }
+        None => Ok(raw.to_vec()),
+    }
+}
+
+fn profile(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Profile, Wrong> {
+    let below = match &raw.profile {
+        Some(name) => around.profiles.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = around.profiles.keys().map(String::as_str).collect();
+            not_one_of("there is no profile", name, &known).within("profile")
+        })?,
+        None => around.profiles.get("default").cloned().unwrap_or_else(profile::least),
+    };
+    let limits = profile::limits(&raw.limits, below.limits).map_err(|wrong| wrong.within("limits"))?;
+    Ok(Profile { limits, ..below })
+}
+
+/// Finds the script's file and looks at it as it will be looked at before each run.
+fn path(raw: &raw::Script, remote: Option<&RemoteConfig>, around: &Surroundings<'_>) -> Result<PathBuf, Wrong> {
+    let Some(written) = &raw.path else {
+        return match remote {
+            Some(remote) => Ok(remote.playbook.clone()),
+            None => Err(Wrong::new("the key \"path\" is missing", "say which file it is")),
+        };
+    };
+    if remote.is_some() {
+        return Ok(found(written, around.directories).unwrap_or_else(|| first(written, around.directories)));
+    }
+    let path = found(written, around.directories).ok_or_else(|| {
+        let places: Vec<String> = around.directories.iter().map(|place| place.display().to_string()).collect();
+        let sought = if written.is_absolute() { String::new() } else { format!(" in {}", places.join(" or ")) };
+        Wrong::new(format!("there is no file {}{sought}", written.display()), "put it there or correct the path")
+    })?;
+    if path.as_os_str().len() > MAX_PATH || path.to_str().is_none() {
+        return Err(Wrong::new("its path is too long or not UTF-8", "move it"));
+    }
+    around.trust.open_script(&path)?;
+    Ok(path)
+}
+
+fn found(written: &Path, directories: &[PathBuf]) -> Option<PathBuf> {
+    if written.is_absolute() {
+        return Some(absolute(Path::new("/"), written)).filter(|path| path.symlink_metadata().is_ok());
+    }
+    directories.iter().map(|place| absolute(place, written)).find(|path| path.symlink_metadata().is_ok())
+}
+
+fn first(written: &Path, directories: &[PathBuf]) -> PathBuf {
+    absolute(directories.first().map_or(Path::new("/"), PathBuf::as_path), written)
+}
+
+fn remote_config(raw: &raw::Remote, around: &Surroundings<'_>) -> RemoteConfig {
+    let resolved = |path: &PathBuf| found(path, around.directories).unwrap_or_else(|| first(path, around.directories));
+    RemoteConfig {
+        playbook: resolved(&raw.playbook_path),
+        inventory: raw.inventory_path.as_ref().map(resolved),
+        ssh_key: raw.ssh_key_path.as_ref().map(resolved),
+    }
+}
+
+fn arguments(raw: &raw::Arguments) -> Result<Vec<Argument>, Wrong> {
+    if raw.0.len() > MAX_ARGUMENTS {
+        return Err(Wrong::new(format!("more than {MAX_ARGUMENTS} arguments"), "give fewer"));
+    }
+    let checked = |(name, raw): &(String, raw::Argument)| {
+        argument(name, raw).map_err(|wrong| wrong.about(&format!("argument \"{name}\"")).within(name.as_str()))
+    };
+    raw.0.iter().map(checked).collect()
+}
+
+fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
+    if !is_word(name) || name.starts_with('-') {
+        return Err(Wrong::new("this cannot be its name", "use 1 to 64 letters, digits, - and _"));
+    }
+    let kind = kind(raw)?;
+    if let Some(text) = &raw.description {
+        settings::visible("description", text)?;
+    }
+    let mut argument = Argument {
+        name: name.to_owned(),
+        kind,
+        required: raw.required,
+        default: None,
+        description: raw.description.clone(),
+        sensitive: raw.sensitive,
+    };
+    if let Some(raw::Scalar(text)) = &raw.default {
+        if raw.required {
+            return Err(Wrong::new("it is required and has a default", "remove one of the two").within("default"));
+        }
+        let value = argument::check(&argument, text).map_err(|mismatch| {
+            Wrong::new(format!("its default \"{text}\" {mismatch}"), "correct the default or the schema")
+                .within("default")
+        })?;
+        argument.default = Some(value);
+    }
+    Ok(argument)
+}
+
+fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {
+    let given = [
+        ("regex", raw.regex.is_some(), "string"),
+        ("length", raw.length.is_some(), "string"),
+        ("min", raw.min.is_some(), "number"),
+        ("max", raw.max.is_some(), "number"),
+        ("values", raw.values.is_some(), "enum"),
+    ];
+    let known = ["string", "number", "boolean", "enum"];
+    if !known.contains(&raw.kind.as_str()) {
+        return Err(not_one_of("there is no type", &raw.kind, &known).within("type"));
+    }
+    if let Some((key, _, kind)) = given.into_iter().find(|(_, given, kind)| *given && *kind != raw.kind) {
+        let what = format!("{key} means nothing for a {}", raw.kind);
+        return Err(Wrong::new(what, format!("remove it, or make the type \"{kind}\"")).within(key));
+    }
+    match raw.kind.as_str() {
+        "boolean" => Ok(Kind::Boolean),
+        "number" => numbers(raw.min, raw.max),
+        "enum" => values(raw.values.as_deref().unwrap_or_default()).map_err(|wrong| wrong.within("values")),
+        _ => text(raw.regex.as_deref(), raw.length),
+    }
+}
+
+fn text(regex: Option<&str>, length: Option<u64>) -> Result<Kind, Wrong> {
+    let regex = regex.map(pattern::compile).transpose().map_err(|wrong| wrong.within("regex"))?;
+    let length = match length.map(usize::try_from) {
+        None => None,
+        Some(Ok(length)) if (1..=MAX_ARGUMENT).contains(&length) => Some(length),
+        Some(_) => {
+            let what = "length is out of range";
+            return Err(Wrong::new(what, format!("give a number from 1 to {MAX_ARGUMENT}")).within("length"));
+        }
+    };
+    Ok(Kind::Text { regex, length })
+}
+
+fn numbers(min: Option<f64>, max: Option<f64>) -> Result<Kind, Wrong> {
+    for (key, bound) in [("min", min), ("max", max)] {
+        if bound.is_some_and(|bound| !bound.is_finite()) {
+            return Err(Wrong::new(format!("{key} is not a number"), "write a plain number").within(key));
+        }
+    }
+    if min.zip(max).is_some_and(|(min, max)| min > max) {
+        return Err(Wrong::new("min is greater than max", "exchange them").within("min"));
+    }
+    Ok(Kind::Number { min, max })
+}
+
+fn values(values: &[String]) -> Result<Kind, Wrong> {
+    if values.is_empty() {
+        return Err(Wrong::new("an enum without values", "list them in values"));
+    }
+    for (i, value) in values.iter().enumerate() {
+        settings::visible("a value", value).map_err(|mut wrong| {
+            wrong.at = vec![i.into()];
+            wrong
+        })?;
+        if value.is_empty() || value.len() > MAX_ARGUMENT {
+            return Err(Wrong::new("a value is empty or too long", "remove it").within(i));
+        }
+        if values[..i].contains(value) {
+            return Err(Wrong::new(format!("the value \"{value}\" is there twice"), "keep one of them").within(i));
+        }
+    }
+    Ok(Kind::Enum(values.to_vec()))
+}
+
+fn is_word(name: &str) -> bool {
+    name.parse::<bartizan_proto::ids::ScriptName>().is_ok()
+}
+
+/// 32 bytes from 64 hex digits.
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,156 @@
+//! `bartizan.toml`, key by key: from what is written to what it means.
+
+use super::error::{Wrong, not_one_of};
+use super::quantity::Amount;
+use super::trust::Trust;
+use super::{Bot, Level, Limits, Server, absolute, raw};
+use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_TOKEN};
+use bartizan_proto::text::is_hidden;
+use bartizan_proto::worker::Guarantee;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the sandbox must give when the file does not say: everything it can.
+pub(super) const EVERY_GUARANTEE: [Guarantee; 11] = [
+    Guarantee::FilesRead,
+    Guarantee::FilesWrite,
+    Guarantee::Programs,
+    Guarantee::Privileges,
+    Guarantee::Signals,
+    Guarantee::Tracing,
+    Guarantee::Network,
+    Guarantee::UnixSockets,
+    Guarantee::KernelSurface,
+    Guarantee::Resources,
+    Guarantee::Lifetime,
+];
+
+pub(super) fn server(raw: &raw::Server, folder: &Path, trust: &Trust) -> Result<Server, Wrong> {
+    let url = raw.url.parse().map_err(|error| {
+        Wrong::new(
+            format!("\"{}\" is not a server's address: {error}", raw.url),
+            "write it like https://chat.example.com",
+        )
+        .within("url")
+    })?;
+    if !is_name(&raw.team, 64) {
+        let what = format!("\"{}\" is not a team's name", raw.team);
+        return Err(Wrong::new(what, "use the name in the address of its channels, in lower case").within("team"));
+    }
+    let ca_file = raw.ca_file.as_ref().map(|path| absolute(folder, path));
+    if let Some(path) = &ca_file {
+        certificates(path, trust).map_err(|wrong| wrong.within("ca-file"))?;
+    }
+    if let Some(list) = &raw.channels {
+        channels(list).map_err(|wrong| wrong.within("channels"))?;
+    }
+    Ok(Server { url, team: raw.team.clone(), ca_file, channels: raw.channels.clone() })
+}
+
+pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, Wrong> {
+    let token_file = absolute(folder, &raw.token_file);
+    let (_, metadata) = trust.open_secret(&token_file).map_err(|error| Wrong::from(error).within("token-file"))?;
+    // One line end after the token is usual.
+    if metadata.len() == 0 || metadata.len() > MAX_TOKEN as u64 + 1 {
+        let what = format!("{} has {} bytes, which is no access token", token_file.display(), metadata.len());
+        return Err(Wrong::new(what, "put the bot's token there and nothing else").within("token-file"));
+    }
+    let prefix = raw.prefix.clone().unwrap_or_else(|| "!".to_owned());
+    let usable = |c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '/' | '\\' | '"' | '\'' | '`');
+    if prefix.is_empty() || prefix.len() > 3 || !prefix.chars().all(usable) {
+        let what = format!("\"{prefix}\" cannot be a prefix");
+        let remedy = "use one to three punctuation characters, like \"!\", without @ / \\ and quotes";
+        return Err(Wrong::new(what, remedy).within("prefix"));
+    }
+    Ok(Bot { token_file, prefix })
+}
+
+pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
+    let attachment = match &raw.attachment {
+        Some(amount) => amount.bytes().map_err(|wrong| wrong.within("attachment"))?,
+        None => MAX_ATTACHMENT as u64,
+    };
+    Ok(Limits {
+        // Mattermost stores 16,383 characters; what stands around the output needs room too.
+        output: between("output", raw.output.unwrap_or(4000), 100, 16_000)?,
+        attachment: between("attachment", attachment, 0, MAX_ATTACHMENT as u64)?,
+        jobs: between("jobs", raw.jobs.unwrap_or(16), 1, 1000)?,
+        stale_after: time("stale-after", raw.stale_after.as_ref(), 300, 1, 86_400)?,
+        shutdown_grace: time("shutdown-grace", raw.shutdown_grace.as_ref(), 10, 0, 600)?,
+    })
+}
+
+pub(super) fn people(raw: &BTreeMap<String, String>) -> Result<BTreeMap<String, Level>, Wrong> {
+    let mut people = BTreeMap::new();
+    for (name, level) in raw {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            let what = format!("\"{name}\" is not a user name");
+            return Err(Wrong::new(what, "write it in lower case and without @").within(name.as_str()));
+        }
+        people.insert(name.clone(), self::level(level).map_err(|wrong| wrong.within(name.as_str()))?);
+    }
+    Ok(people)
+}
+
+pub(super) fn level(word: &str) -> Result<Level, Wrong> {
+    word.parse().map_err(|_| not_one_of("there is no level", word, &Level::ALL.map(Level::as_str)))
+}
+
+/// Checks names of channels. No channel at all is never meant.
+pub(super) fn channels(names: &[String]) -> Result<(), Wrong> {
+    if names.is_empty() {
+        return Err(Wrong::new("the list of channels is empty", "name channels, or remove the key for every channel"));
+    }
+    match names.iter().position(|name| !is_name(name, 64)) {
+        Some(i) => {
+            let what = format!("\"{}\" is not a channel's name", names[i]);
+            Err(Wrong::new(what, "use the name in its address: lower case, without #").within(i))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A team's or a channel's name as the server makes them.
+fn is_name(name: &str, most: usize) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    !name.is_empty() && name.len() <= most && name.bytes().all(plain)
+}
+
+fn certificates(path: &Path, trust: &Trust) -> Result<(), Wrong> {
+    let text = trust.read(path, MAX_CA_BUNDLE)?;
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(());
+    }
+    Err(Wrong::new(format!("{} has no certificate in it", path.display()), "put PEM certificates there"))
+}
+
+fn between(key: &str, value: u64, least: u64, most: u64) -> Result<usize, Wrong> {
+    usize::try_from(value).ok().filter(|_| (least..=most).contains(&value)).ok_or_else(|| {
+        Wrong::new(format!("{key} is {value}"), format!("give a number from {least} to {most}")).within(key)
+    })
+}
+
+/// A time in whole or part seconds between two bounds, all in seconds.
+fn time(key: &str, amount: Option<&Amount>, otherwise: u64, least: u64, most: u64) -> Result<Duration, Wrong> {
+    let Some(amount) = amount else { return Ok(Duration::from_secs(otherwise)) };
+    let time = amount.time(None).map_err(|wrong| wrong.within(key))?;
+    if time < Duration::from_secs(least) || time > Duration::from_secs(most) {
+        let what = format!("{key} is {} seconds", time.as_secs_f64());
+        return Err(Wrong::new(what, format!("give a time from {least} to {most} seconds")).within(key));
+    }
+    Ok(time)
+}
+
+/// Text for people: what cannot be seen in it is a mistake, or worse.
+pub(super) fn visible(key: &str, text: &str) -> Result<(), Wrong> {
+    match text.chars().find(|c| is_hidden(*c)) {
+        Some(c) => Err(Wrong::new(
+            format!("{key} has the invisible character {}", bartizan_proto::text::shown(c)),
+            "remove it, and line breaks too",
+        )
+        .within(key)),
+        None => Ok(()),
+    }
+}
