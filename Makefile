@@ -1,0 +1,38 @@
+# Bartizan. The two commands that matter: `make demo` and `make test`.
+#
+#   make demo                          build, then a chat prompt with the real processes behind it
+#   make demo TRANSCRIPT=path          run a transcript, or every transcript under a folder
+#   make demo TRANSCRIPT=path SERVER=file.json    the same against another Mattermost server
+#   make test                          everything that this machine can run; last line: N passed, N failed, N skipped
+#   make bench                         figures, as ratios within one run
+#   make lint                          rustfmt, clippy, licences and sources
+#   make check                         lint and test: what a change must pass
+
+CARGO ?= cargo
+TRANSCRIPT ?=
+SERVER ?=
+CONFIG ?=
+ALLOWLIST ?=
+
+.PHONY: demo test bench lint check build
+
+build:
+	$(CARGO) build --workspace
+
+demo: build
+	@CARGO="$(CARGO)" tests/demo "$(TRANSCRIPT)" "$(SERVER)" "$(CONFIG)" "$(ALLOWLIST)"
+
+test:
+	@CARGO="$(CARGO)" tests/run
+
+bench:
+	$(CARGO) build --release --workspace
+	@CARGO="$(CARGO)" tests/bench
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo "lint: cargo-deny is not installed, so bans, licences and sources were not checked"; fi
+
+check: lint test
