@@ -40,9 +40,6 @@ pub struct Word {
 /// Why a text is no command. Its text is for the person who typed it, and repeats nothing but single characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// No word at all.
-    #[error("there is no command in it")]
-    Empty,
     /// A quote that is never closed.
     #[error("a quote {0} is opened and never closed; write \\{0} for the character itself")]
     Unbalanced(char),
@@ -66,25 +63,14 @@ pub enum ParseError {
     TooManyWords,
 }
 
-impl Command {
-    /// Takes a command's text apart.
-    ///
-    /// # Errors
-    /// [`ParseError`]
-    pub fn parse(line: &str) -> Result<Self, ParseError> {
-        Self::from_words(split(line)?).ok_or(ParseError::Empty)
-    }
-
-    /// The command inside this one: `deploy x` in `run deploy x`; none when there is no further word.
-    pub fn inner(&self) -> Option<Self> {
-        Self::from_words(self.words.clone())
-    }
-
-    fn from_words(words: Vec<Word>) -> Option<Self> {
-        let mut words = words.into_iter();
-        let name = words.next()?.text;
-        Some(Self { name, words: words.collect() })
-    }
+/// Takes a command's text apart; none where there is no word in it.
+///
+/// # Errors
+/// [`ParseError`] for the first thing that is wrong.
+pub fn command(line: &str) -> Result<Option<Command>, ParseError> {
+    let mut words = split(line)?.into_iter();
+    let name = words.next();
+    Ok(name.map(|name| Command { name: name.text, words: words.collect() }))
 }
 
 /// The part of a post that is a command for us, if it is one: after the prefix, after our name at the start
@@ -99,12 +85,6 @@ pub fn addressed<'a>(text: &'a str, prefix: &str, bot_name: &str, direct: bool) 
         _ if after_name.is_some() || (direct && !text.is_empty()) => Some(rest),
         _ => None,
     }
-}
-
-/// The first word as it stands there, without looking at what follows: enough to know whether a bang word in ordinary
-/// talk is near to anything of ours, before an error about the rest of it would disturb that talk.
-pub fn first_word(line: &str) -> &str {
-    line.split(char::is_whitespace).find(|word| !word.is_empty()).unwrap_or_default()
 }
 
 /// Takes a line apart into words. Nothing is expanded: no variables, no globs, no `~`, no comments.

@@ -25,6 +25,7 @@ pub use check::{Checked, check_config};
 pub use error::ConfigError;
 pub use level::Level;
 pub use nearest::nearest;
+pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};
 
 use bartizan_proto::worker::{Guarantee, Profile};
@@ -33,7 +34,6 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-use trust::Trust;
 
 /// Everything that `bartizan.toml` and the allowlist it names say. All paths are absolute.
 #[derive(Debug, Clone)]
