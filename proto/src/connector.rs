@@ -82,7 +82,7 @@ pub enum FromConnector {
 }
 
 /// One delivery of the core's outbox, numbered by the core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct DeliveryId(pub u64);
 
 /// How a delivery ended.

@@ -112,8 +112,10 @@ impl Record {
                 put("channelId", json!(channel));
                 put("command", json!(text::printable(command)));
                 put("success", json!(allowed));
-                let gates: Map<String, Value> =
-                    gates.iter().map(|g| (g.name.to_owned(), json!(if g.passed { "pass" } else { "refuse" }))).collect();
+                let gates: Map<String, Value> = gates
+                    .iter()
+                    .map(|g| (g.name.to_owned(), json!(if g.passed { "pass" } else { "refuse" })))
+                    .collect();
                 put("gates", Value::Object(gates));
                 put("error", json!(cause));
             }
@@ -128,10 +130,8 @@ impl Record {
             Record::JobRunning { job, layers } => {
                 put("event", json!("job-running"));
                 put("executionId", json!(job.0));
-                let layers: Map<String, Value> = layers
-                    .iter()
-                    .map(|layer| (name_of(&layer.layer), json!(state_of(layer.state))))
-                    .collect();
+                let layers: Map<String, Value> =
+                    layers.iter().map(|layer| (name_of(&layer.layer), json!(state_of(layer.state)))).collect();
                 put("layers", Value::Object(layers));
             }
             Record::JobEnd { job, intent, ending, usage, error } => {

@@ -33,7 +33,7 @@ impl Source {
         Ok(Self::new(path, trust.read(path, MAX_FILE)?))
     }
 
-    fn new(path: &Path, text: String) -> Self {
+    pub(super) fn new(path: &Path, text: String) -> Self {
         let json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
         Self { path: path.to_owned(), text, form: if json { Form::Json } else { Form::Toml } }
     }

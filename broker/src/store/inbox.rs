@@ -96,8 +96,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn cursors<const MAX: usize>(&self) -> Result<List<Cursor, MAX>, StoreError> {
-        let mut statement =
-            self.read().prepare_cached("SELECT channel, seen_ms FROM cursor ORDER BY seen_ms DESC")?;
+        let mut statement = self.read().prepare_cached("SELECT channel, seen_ms FROM cursor ORDER BY seen_ms DESC")?;
         let mut rows = statement.query([])?;
         let mut cursors = Vec::new();
         while let Some(row) = rows.next()? {

@@ -6,6 +6,9 @@ use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, UserId};
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
 use rusqlite::{Row, params};
 
+/// How long an ended job is kept.
+const KEEP_MS: u64 = 90 * 24 * 3600 * 1000;
+
 /// A stored intent: what a person asked for and the facts that egress attested of it. No right follows from it; the
 /// gates are asked again before anything starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +97,18 @@ impl Store {
     /// As [`Store::job_starting`].
     pub fn job_done(&mut self, job: JobId, ending: &str) -> Result<(), StoreError> {
         self.write()?
-            .prepare_cached(
-                "UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1",
-            )?
+            .prepare_cached("UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1")?
             .execute(params![signed(job.0), signed(now_ms()), ending])?;
+        Ok(())
+    }
+
+    /// Forgets jobs that ended more than 90 days ago; the audit log has them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_old_jobs(&mut self) -> Result<(), StoreError> {
+        let before = signed(now_ms().saturating_sub(KEEP_MS));
+        self.write()?.prepare_cached("DELETE FROM job WHERE state = 'done' AND ended_ms < ?1")?.execute([before])?;
         Ok(())
     }
 

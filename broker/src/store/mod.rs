@@ -90,6 +90,11 @@ impl Store {
         &self.connection
     }
 
+    /// Whether this turn has written something.
+    pub fn is_writing(&self) -> bool {
+        self.in_turn
+    }
+
     /// Makes the turn durable. Cheap when nothing was written.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ fn act(row: &Row<'_>) -> Result<Act, StoreError> {
     let text = |column| row.get::<_, Option<String>>(column);
     let missing = |what: &str| StoreError::Corrupt(format!("outbox {what}"));
     let post = id(&row.get::<_, String>(3)?, "post")?;
-    let emoji = || Ok::<_, StoreError>(text(5)?.ok_or_else(|| missing("emoji"))?);
+    let emoji = || text(5)?.ok_or_else(|| missing("emoji"));
     let body = || {
         let head = Text::cut(text(6)?.ok_or_else(|| missing("markup"))?);
         Ok::<_, StoreError>(match text(7)? {

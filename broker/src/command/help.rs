@@ -1,0 +1,69 @@
+//! `help [NAME]`: what this person may run in this place, and nothing else.
+
+use super::Builtin;
+use crate::argument;
+use crate::config::Script;
+use crate::gate::{channel, permission};
+use crate::policy::{Place, Policy, Requester};
+use crate::words;
+use bartizan_proto::text::{code, escape};
+
+/// The list.
+pub fn all(requester: &Requester, place: &Place, policy: &Policy) -> String {
+    let prefix = &policy.config.bot.prefix;
+    let mut out = String::from("**What you can run here**\n");
+    let mut elsewhere = 0;
+    for script in policy.config.allowlist.iter().filter(|script| permission::may(script, requester, policy)) {
+        if channel::may(script, place, policy) {
+            let usage = code(&format!("{prefix}{}", argument::usage(script)));
+            out.push_str(&format!("- {usage}{}\n", described(script)));
+        } else {
+            elsewhere += 1;
+        }
+    }
+    for builtin in Builtin::ALL {
+        let usage = code(&format!("{prefix}{}{}", builtin.name(), builtin.usage()));
+        out.push_str(&format!("- {usage}: {}\n", builtin.description()));
+    }
+    if elsewhere > 0 {
+        let noun = if elsewhere == 1 { "script runs" } else { "scripts run" };
+        out.push_str(&format!("{elsewhere} more {noun} in other channels.\n"));
+    }
+    out
+}
+
+/// One command; what this person may not run is as unknown as what does not exist.
+pub fn one(name: &str, requester: &Requester, place: &Place, policy: &Policy) -> String {
+    let prefix = &policy.config.bot.prefix;
+    let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
+    if let Some(builtin) = Builtin::named(name) {
+        let usage = code(&format!("{prefix}{}{}", builtin.name(), builtin.usage()));
+        return format!("{usage}: {}", builtin.description());
+    }
+    let mine = |script: &Script| permission::may(script, requester, policy);
+    let found = name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).filter(|script| mine(script));
+    let Some(script) = found else {
+        let near = policy.config.allowlist.nearest(name, |script| mine(script) && script.name.as_str() != name);
+        return words::unknown(prefix, name, near);
+    };
+    let mut out = format!("{}{}\n", code(&format!("{prefix}{}", argument::usage(script))), described(script));
+    for argument in &script.arguments {
+        out.push_str(&format!("- {}\n", described_argument(argument)));
+    }
+    if !channel::may(script, place, policy) {
+        out.push_str(&words::not_here(script.name.as_str(), &script.channels));
+    }
+    out
+}
+
+/// One argument, as its line in the help of one command.
+fn described_argument(argument: &crate::config::Argument) -> String {
+    let what = argument.description.as_deref().map(|text| format!(": {}", escape(text))).unwrap_or_default();
+    let default = argument.default.as_deref().map(|text| format!(" (default {})", code(text))).unwrap_or_default();
+    let need = if argument.required { "" } else { ", optional" };
+    format!("{}{need}{what}{default}", code(&argument.name))
+}
+
+fn described(script: &Script) -> String {
+    if script.description.is_empty() { String::new() } else { format!(": {}", escape(&script.description)) }
+}

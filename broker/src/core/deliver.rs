@@ -1,0 +1,150 @@
+//! What chat is to be shown: written to the outbox in the turn that decided it, handed to the connector after the commit,
+//! taken off when the server has it.
+
+use super::timers::Timer;
+use super::{Core, CoreError};
+use crate::words;
+use bartizan_proto::connector::{Act, Attachment, Body, Delivered, Delivery, DeliveryId, ToConnector};
+use bartizan_proto::ids::{ChannelId, EmojiName, PostId};
+use bartizan_proto::{Role, Text};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Deliveries that the connector works on at once.
+const WINDOW: usize = 64;
+
+/// How long the news that a delivery ended may wait to be written down with something else. If it is lost, the
+/// delivery is looked for in its thread before it is made again.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// What the connector has and what it has done.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Handed to the connector, and not reported yet.
+    handed: BTreeSet<DeliveryId>,
+    /// The last one that was handed out.
+    last: DeliveryId,
+    /// Up to this one they may have been sent by an earlier connector.
+    again: DeliveryId,
+    /// Reported, and not written down yet.
+    settled: Vec<DeliveryId>,
+    /// Whether there may be more in the store.
+    more: bool,
+}
+
+impl Outbox {
+    /// How many deliveries are under way.
+    pub fn undelivered(&self) -> u64 {
+        u64::try_from(self.handed.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether everything was delivered.
+    pub fn is_empty(&self) -> bool {
+        self.handed.is_empty() && !self.more
+    }
+
+    /// Another connector: everything unreported is to be handed out again, with a look whether it is there already.
+    pub(crate) fn begin_again(&mut self) {
+        self.again = self.again.max(self.last);
+        self.last = DeliveryId(0);
+        self.handed.clear();
+        self.more = true;
+    }
+}
+
+impl Core {
+    /// Replies in the thread of a command. `kind` makes the reply's id unique among those to this post.
+    pub(crate) fn reply(
+        &mut self,
+        channel: ChannelId,
+        post: PostId,
+        root: PostId,
+        kind: &str,
+        markup: String,
+    ) -> Result<(), CoreError> {
+        self.reply_with(channel, post, root, kind, Body::Markup(Text::cut(markup)), None)
+    }
+
+    /// Replies with output, and perhaps a file.
+    pub(crate) fn reply_with(
+        &mut self,
+        channel: ChannelId,
+        post: PostId,
+        root: PostId,
+        kind: &str,
+        body: Body,
+        attachment: Option<Attachment>,
+    ) -> Result<(), CoreError> {
+        let reply_id = Text::cut(format!("{post}:{kind}"));
+        self.send(&Act::Reply { channel, root, reply_id, body, attachment })
+    }
+
+    /// Reacts to a post.
+    pub(crate) fn react(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
+        let emoji = emoji_name(emoji)?;
+        self.send(&Act::React { post, emoji })
+    }
+
+    /// Replaces the reaction of a running command by that of a finished one.
+    pub(crate) fn react_finally(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
+        self.react(post, emoji)?;
+        let emoji = emoji_name(words::RUNNING)?;
+        self.send(&Act::Unreact { post, emoji })
+    }
+
+    fn send(&mut self, act: &Act) -> Result<(), CoreError> {
+        self.store.send(act)?;
+        self.outbox.more = true;
+        Ok(())
+    }
+
+    /// The connector reports that a delivery ended. One that it was not given is a lie.
+    pub(crate) fn on_delivered(&mut self, delivery: DeliveryId, outcome: &Delivered) -> Result<(), CoreError> {
+        if !self.outbox.handed.remove(&delivery) {
+            return self.drop_connector(&format!("it reported delivery {}, which it was not given", delivery.0));
+        }
+        if let Delivered::Rejected { status, why } = outcome {
+            tracing::warn!(delivery = delivery.0, status, %why, "the server does not take it");
+        }
+        if self.outbox.settled.is_empty() {
+            self.timers.after(SETTLE, Timer::Settle);
+        }
+        self.outbox.settled.push(delivery);
+        Ok(())
+    }
+
+    /// Writes down which deliveries ended: when it is time, or when something is written anyway.
+    pub(crate) fn settle_deliveries(&mut self, now: bool) -> Result<(), CoreError> {
+        if now || self.store.is_writing() {
+            for delivery in std::mem::take(&mut self.outbox.settled) {
+                self.store.delivered(delivery)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the connector what it has room for. Only what is durable is in the store's answer.
+    pub(crate) fn pump_outbox(&mut self) -> Result<(), CoreError> {
+        let room = WINDOW.saturating_sub(self.outbox.handed.len());
+        if !self.outbox.more || room == 0 || !self.supervisor.connector_running() {
+            return Ok(());
+        }
+        let unsent = self.store.unsent(self.outbox.last, room)?;
+        self.outbox.more = unsent.len() == room;
+        for (delivery, act) in unsent {
+            self.outbox.last = delivery;
+            if self.outbox.settled.contains(&delivery) {
+                continue;
+            }
+            self.outbox.handed.insert(delivery);
+            let again = delivery <= self.outbox.again;
+            let order = ToConnector::Deliver(Box::new(Delivery { delivery, again, act }));
+            self.supervisor.say(Role::Connector, &order, Vec::new())?;
+        }
+        Ok(())
+    }
+}
+
+fn emoji_name(emoji: &'static str) -> Result<EmojiName, CoreError> {
+    emoji.parse().map_err(|_| CoreError::Start(format!("{emoji:?} is not the name of an emoji")))
+}

@@ -1,0 +1,203 @@
+//! The core: one loop that takes in what its peers say, decides, makes the decision durable, and only then acts on it.
+//!
+//! A *turn* handles every input that waits. Its writes are one transaction, its audit records one append; if either
+//! fails the service ends with nothing done ([`Core::finish_turn`]). Questions to egress change nothing and go out at
+//! once; everything else goes out after the commit. The core has no network and starts no process: both are orders to
+//! others.
+
+mod answers;
+mod deliver;
+mod posts;
+mod roster;
+mod setup;
+mod shutdown;
+mod timers;
+
+pub use timers::Timer;
+
+use crate::audit::{Audit, AuditError, Record};
+use crate::config::Config;
+use crate::gate::file::Opener;
+use crate::job::Jobs;
+use crate::peer::control::Asked;
+use crate::peer::launcher::Which;
+use crate::peer::{Event, Outgoing};
+use crate::policy::Policy;
+use crate::startup::CoreStart;
+use crate::store::{Store, StoreError};
+use crate::supervise::Supervisor;
+use bartizan_proto::FrameError;
+use bartizan_proto::connector::FromConnector;
+use bartizan_proto::control::{Answer, Mode};
+use bartizan_proto::egress::FromEgress;
+use bartizan_proto::launcher::{ChildId, FromLauncher};
+use bartizan_proto::worker::{FromWorker, Given, InForce};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+/// Inputs that wait for the loop; a peer that has more to say is not read until there is room.
+const MAX_INPUTS: usize = 64;
+
+/// What the loop takes in.
+#[derive(Debug)]
+pub enum Input {
+    /// Of a launcher.
+    Launcher(Which, Event<FromLauncher>),
+    /// Of egress.
+    Egress(ChildId, Event<FromEgress>),
+    /// Of the connector.
+    Connector(ChildId, Event<FromConnector>),
+    /// Of a worker.
+    Worker(ChildId, Event<FromWorker>),
+    /// Of an operator.
+    Control(Asked),
+}
+
+/// What is done after the commit.
+#[derive(Debug)]
+pub enum Effect {
+    /// A frame for a launcher.
+    Launcher(Which, Outgoing),
+    /// A frame for a worker.
+    Worker(ChildId, Outgoing),
+    /// An answer for an operator.
+    Answer(oneshot::Sender<Answer>, Box<Answer>),
+}
+
+/// Why the core ends although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A message of ours that does not fit a frame.
+    #[error("a message does not fit a frame: {0}")]
+    Frame(#[from] FrameError),
+    /// A launcher is gone: with it goes everything it started.
+    #[error("the {0:?} launcher is gone: {1}")]
+    Launcher(Which, String),
+    /// Something that the start needs.
+    #[error("{0}")]
+    Start(String),
+}
+
+/// Everything that the core knows.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) mode: Mode,
+    pub(crate) config: Config,
+    /// `None` until egress and the server answered and every name is resolved.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) roster: roster::Roster,
+    pub(crate) store: Store,
+    pub(crate) audit: Audit,
+    pub(crate) audit_sync: bool,
+    pub(crate) opener: Opener,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) jobs: Jobs,
+    pub(crate) posts: posts::Posts,
+    pub(crate) outbox: deliver::Outbox,
+    pub(crate) timers: timers::Timers,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) started: Instant,
+    pub(crate) refused: u64,
+    /// What the last worker read back from the kernel.
+    pub(crate) layers: Vec<InForce>,
+    pub(crate) given: Vec<Given>,
+    pub(crate) stopping: Option<shutdown::Stopping>,
+    /// Held as long as the core lives.
+    _lock: crate::startup::Lock,
+}
+
+/// Runs the core until the service ends. Exit code 0 when it was asked to end and ended in order.
+pub fn run(start: CoreStart) -> ExitCode {
+    setup::log();
+    match setup::runtime(start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the service ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Core {
+    /// The loop.
+    async fn serve(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), CoreError> {
+        let mut batch = Vec::with_capacity(MAX_INPUTS);
+        loop {
+            let timer = self.timers.next();
+            tokio::select! {
+                biased;
+                _ = inputs.recv_many(&mut batch, MAX_INPUTS) => {}
+                () = timers::until(timer) => {}
+            }
+            for input in batch.drain(..) {
+                self.handle(input)?;
+            }
+            self.fire_timers()?;
+            self.dispatch_jobs()?;
+            self.finish_turn()?;
+            if self.is_stopped()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), CoreError> {
+        match input {
+            Input::Launcher(which, event) => self.on_launcher(which, event),
+            Input::Egress(child, event) => self.on_egress(child, event),
+            Input::Connector(child, event) => self.on_connector(child, event),
+            Input::Worker(child, event) => self.on_worker(child, event),
+            Input::Control(asked) => self.on_operator(asked),
+        }
+    }
+
+    /// Makes the turn durable, then acts on it.
+    fn finish_turn(&mut self) -> Result<(), CoreError> {
+        self.settle_deliveries(false)?;
+        self.audit.flush(std::mem::take(&mut self.audit_sync))?;
+        self.store.commit()?;
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Launcher(which, frame) => self.supervisor.hand_launcher(which, frame)?,
+                Effect::Worker(child, frame) => self.jobs.hand(child, frame),
+                Effect::Answer(asked, answer) => {
+                    if asked.send(*answer).is_err() {
+                        tracing::debug!("an operator did not wait for the answer");
+                    }
+                }
+            }
+        }
+        self.pump_outbox()
+    }
+
+    /// Records something that nothing is done after.
+    pub(crate) fn record(&mut self, record: &Record) {
+        self.audit.append(record);
+    }
+
+    /// Records something that must be durable before this turn is acted on.
+    pub(crate) fn record_first(&mut self, record: &Record) {
+        self.audit.append(record);
+        self.audit_sync = true;
+    }
+
+    /// Orders something of a launcher, after the commit.
+    pub(crate) fn order(
+        &mut self,
+        which: Which,
+        message: &bartizan_proto::launcher::ToLauncher,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), CoreError> {
+        self.effects.push(Effect::Launcher(which, Outgoing::new(message, fds)?));
+        Ok(())
+    }
+}

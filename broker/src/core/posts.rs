@@ -1,0 +1,328 @@
+//! A post's way from the connector's report to a decision.
+//!
+//! reported → (rate and ban on the claimed author) → durable in the inbox → attested by egress → claim compared → read as
+//! a command → answered, refused or queued as a job. Only `!ping` is answered unattested.
+
+use super::timers::Timer;
+use super::{Core, CoreError};
+use crate::audit::Record;
+use crate::command::parse::{self, Command};
+use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
+use crate::gate::{self, Refusal, Verdict, attest, ban};
+use crate::policy::{Place, Requester};
+use crate::store::inbox::MAX_UNDECIDED;
+use crate::store::jobs::Intent;
+use crate::words;
+use bartizan_proto::Text;
+use bartizan_proto::connector::Report;
+use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
+use bartizan_proto::ids::{PostId, UserId};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Questions to egress that are under way at once.
+const MAX_ASKED: usize = 32;
+
+/// How often an answer is asked for before the command is given up, and how long between.
+const ATTEMPTS: u32 = 4;
+const BETWEEN: Duration = Duration::from_millis(750);
+
+/// A banned person is told so this often at most.
+const BAN_NOTICE: Duration = Duration::from_secs(3600);
+
+/// Posts without a decision.
+#[derive(Debug, Default)]
+pub struct Posts {
+    waiting: VecDeque<Report>,
+    asked: HashMap<QuestionId, Open>,
+    paused: HashMap<PostId, Open>,
+    ban_notices: HashMap<UserId, Instant>,
+}
+
+/// A post that egress is asked about.
+#[derive(Debug)]
+struct Open {
+    report: Report,
+    attempts: u32,
+}
+
+impl Posts {
+    /// How many there are.
+    pub fn undecided(&self) -> u64 {
+        u64::try_from(self.waiting.len() + self.asked.len() + self.paused.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes in what was left over by the last run.
+    pub(crate) fn restore(&mut self, reports: Vec<Report>) {
+        self.waiting.extend(reports);
+    }
+
+    /// Egress is gone: what it was asked is to be asked again.
+    pub(crate) fn egress_lost(&mut self) {
+        let mut open: Vec<Report> = self.asked.drain().map(|(_, open)| open.report).collect();
+        open.sort_by_key(|report| report.created_ms);
+        for report in open.into_iter().rev() {
+            self.waiting.push_front(report);
+        }
+    }
+}
+
+impl Core {
+    /// The connector saw a post that looks meant for the bot.
+    pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
+        if self.stopping.is_some() || !self.store.receive(&report)? {
+            return Ok(());
+        }
+        if self.posts.undecided() >= MAX_UNDECIDED {
+            return self.refuse(&report, Refusal::Busy, "the inbox is full", Vec::new());
+        }
+        let Some(policy) = &self.policy else {
+            self.posts.waiting.push_back(report);
+            return Ok(());
+        };
+        if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy) {
+            return self.refuse(&report, refusal, &cause.0, Vec::new());
+        }
+        let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
+        let Some(line) = line else { return Ok(self.store.decided(report.post)?) };
+        if line.trim() == Builtin::Ping.name() && !report.caught_up {
+            return self.answer(&report, words::PONG.to_owned());
+        }
+        self.posts.waiting.push_back(report);
+        self.attest_waiting()
+    }
+
+    /// Asks egress about the posts that wait, as many as may be asked about at once.
+    pub(crate) fn attest_waiting(&mut self) -> Result<(), CoreError> {
+        while self.policy.is_some() && self.posts.asked.len() < MAX_ASKED && self.supervisor.egress_ready() {
+            let Some(report) = self.posts.waiting.pop_front() else { return Ok(()) };
+            self.attest(Open { report, attempts: 0 })?;
+        }
+        Ok(())
+    }
+
+    fn attest(&mut self, open: Open) -> Result<(), CoreError> {
+        let question = self.ask_egress(Subject::Post(open.report.post))?;
+        self.posts.asked.insert(question, open);
+        Ok(())
+    }
+
+    /// The time to ask once more has come.
+    pub(crate) fn attest_again(&mut self, post: PostId) -> Result<(), CoreError> {
+        match self.posts.paused.remove(&post) {
+            Some(open) if self.supervisor.egress_ready() => self.attest(open),
+            Some(open) => {
+                self.posts.waiting.push_front(open.report);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Egress answered about a post. `false` when the question is not about one.
+    pub(crate) fn on_attested(&mut self, question: QuestionId, outcome: Outcome) -> Result<bool, CoreError> {
+        let Some(Open { report, attempts }) = self.posts.asked.remove(&question) else { return Ok(false) };
+        match outcome {
+            Outcome::Post(post) => self.judge(&report, &post)?,
+            Outcome::NotFound => {
+                self.refuse(&report, Refusal::Silence, "the server knows no such post", Vec::new())?;
+            }
+            Outcome::Unavailable { why } if attempts + 1 < ATTEMPTS => {
+                tracing::warn!(post = %report.post, %why, "not attested, asking again");
+                self.timers.after(BETWEEN * (attempts + 1), Timer::Attest(report.post));
+                self.posts.paused.insert(report.post, Open { report, attempts: attempts + 1 });
+            }
+            Outcome::Unavailable { why } => self.refuse(&report, Refusal::Unattested, &why, Vec::new())?,
+            Outcome::User(_) | Outcome::Channel(_) => {
+                return Err(CoreError::Start("egress answered a question about a post with something else".to_owned()));
+            }
+        }
+        self.attest_waiting()?;
+        Ok(true)
+    }
+
+    /// The post as the server has it: does the claim agree, does it count, what does it ask for?
+    fn judge(&mut self, report: &Report, post: &AttestedPost) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        if post.edited_ms == 0 && is_lie(report, post) {
+            let what = format!(
+                "the connector reported post {} with another author, channel or text than the server has",
+                post.id
+            );
+            self.refuse(report, Refusal::Silence, &what, Vec::new())?;
+            self.record(&Record::Alert { what: what.clone() });
+            return self.drop_connector(&what);
+        }
+        let (requester, place) = match attest::check(post, policy) {
+            Verdict::Pass(attested) => attested,
+            Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, Vec::new()),
+        };
+        if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy) {
+            return self.refuse(report, refusal, &cause.0, Vec::new());
+        }
+        let prefix = policy.config.bot.prefix.clone();
+        let Some(line) = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct) else {
+            return Ok(self.store.decided(report.post)?);
+        };
+        // A bang word of ordinary talk, that nobody could have meant for a command, is left alone.
+        let called = !post.text.trim_start().starts_with(&prefix) || place.direct;
+        if !called && !self.is_near(line) {
+            return Ok(self.store.decided(report.post)?);
+        }
+        match parse::command(line) {
+            Ok(Some(command)) => self.obey(report, line, command, requester, place),
+            // Our name alone, or nothing at all in a direct message: what can be said here?
+            Ok(None) => self.answer(report, help::all(&requester, &place, policy)),
+            Err(error) => {
+                let error = error.to_string();
+                self.refuse(report, Refusal::Unreadable(error.clone()), &error, Vec::new())
+            }
+        }
+    }
+
+    /// Whether the first word is a name that we know, or close to one.
+    fn is_near(&self, line: &str) -> bool {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        let builtins = Builtin::ALL.into_iter().map(Builtin::name);
+        self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
+    }
+
+    /// Does what the command says.
+    fn obey(
+        &mut self,
+        report: &Report,
+        line: &str,
+        command: Command,
+        requester: Requester,
+        place: Place,
+    ) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let text = match Builtin::named(&command.name) {
+            None => return self.run(report, line, &command, requester, place),
+            Some(Builtin::Run) => match inner(&command) {
+                Some(command) => return self.run(report, line, &command, requester, place),
+                None => help::one(Builtin::Run.name(), &requester, &place, policy),
+            },
+            Some(Builtin::Ping) => words::PONG.to_owned(),
+            Some(Builtin::Whoami) => whoami::answer(&requester, policy),
+            Some(Builtin::About) => about::answer(self.started.elapsed(), self.mode, &self.layers),
+            Some(Builtin::Help) => match command.words.first() {
+                Some(name) => help::one(&name.text, &requester, &place, policy),
+                None => help::all(&requester, &place, policy),
+            },
+            Some(Builtin::Explain) => match inner(&command).map(without_run) {
+                Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener),
+                None => help::one(Builtin::Explain.name(), &requester, &place, policy),
+            },
+        };
+        self.answer(report, text)
+    }
+
+    /// Asks the gates; what passes becomes a job.
+    fn run(
+        &mut self,
+        report: &Report,
+        line: &str,
+        command: &Command,
+        requester: Requester,
+        place: Place,
+    ) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let decision = gate::decide(command, &requester, &place, policy);
+        let script = match decision.outcome {
+            Ok((script, _)) => script.name.clone(),
+            Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
+        };
+        let intent = Intent {
+            post: report.post,
+            root: report.root.unwrap_or(report.post),
+            channel: place.channel,
+            channel_name: place.name,
+            direct: place.direct,
+            user: requester.user,
+            user_name: requester.name,
+            restricted: requester.restricted,
+            script,
+            command: Text::cut(line),
+        };
+        self.record_decision(report, &intent.command, None, decision.gates);
+        self.store.decided(report.post)?;
+        self.queue_job(intent)
+    }
+
+    /// Answers a command and closes it.
+    fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
+        self.store.decided(report.post)?;
+        self.reply(report.channel, report.post, report.root.unwrap_or(report.post), "answer", markup)
+    }
+
+    /// Refuses a command and closes it: recorded with its cause, told with its words.
+    fn refuse(
+        &mut self,
+        report: &Report,
+        refusal: Refusal,
+        cause: &str,
+        gates: Vec<crate::audit::Gate>,
+    ) -> Result<(), CoreError> {
+        self.refused += 1;
+        tracing::info!(post = %report.post, user = %report.author, cause, "refused");
+        self.record_decision(report, &report.text, Some(cause.to_owned()), gates);
+        self.store.decided(report.post)?;
+        let prefix = self.config.bot.prefix.clone();
+        let Some(mut text) = refusal.words(&prefix) else { return Ok(()) };
+        if refusal == Refusal::Banned && !self.ban_notice_due(report.author) {
+            text.clear();
+        }
+        self.react(report.post, words::REFUSED)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.reply(report.channel, report.post, report.root.unwrap_or(report.post), "answer", text)
+    }
+
+    fn ban_notice_due(&mut self, user: UserId) -> bool {
+        let now = Instant::now();
+        self.posts.ban_notices.retain(|_, told| now.duration_since(*told) < BAN_NOTICE);
+        self.posts.ban_notices.len() < 10_000 && self.posts.ban_notices.insert(user, now).is_none()
+    }
+
+    /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
+    /// bound to arguments cannot be told apart.
+    pub(crate) fn without_secrets(&self, line: &str) -> String {
+        let sensitive = |word: &str| {
+            let name = word.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(word);
+            let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
+            script.is_some_and(|script| script.arguments.iter().any(|argument| argument.sensitive))
+        };
+        match line.split_whitespace().find(|word| sensitive(word)) {
+            Some(name) => format!("{name} (arguments withheld)"),
+            None => line.to_owned(),
+        }
+    }
+
+    fn record_decision(
+        &mut self,
+        report: &Report,
+        command: &str,
+        cause: Option<String>,
+        gates: Vec<crate::audit::Gate>,
+    ) {
+        self.record(&Record::Decision {
+            post: report.post.to_string(),
+            user: report.author.to_string(),
+            channel: report.channel.to_string(),
+            command: self.without_secrets(command),
+            allowed: cause.is_none(),
+            gates,
+            cause,
+        });
+    }
+}
+
+/// Whether the connector claimed what the server does not say.
+fn is_lie(report: &Report, post: &AttestedPost) -> bool {
+    report.author != post.author.id
+        || report.channel != post.channel.id
+        || report.root != post.root
+        || *report.text != *post.text
+}

@@ -1,0 +1,141 @@
+//! From egress's `Ready` to a policy: the names in the configuration become ids by attested look-ups, once, and only
+//! when all of them are answered does the connector begin.
+
+use super::{Core, CoreError};
+use crate::audit::Record;
+use crate::config::Level;
+use crate::policy::Policy;
+use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
+use bartizan_proto::ids::{ChannelId, UserId};
+use bartizan_proto::{Bytes, Text};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Where systems keep the CA certificates they trust: Debian, Fedora and RHEL, SUSE, Alpine.
+pub const SYSTEM_CA_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// A name that is being looked up.
+#[derive(Debug)]
+enum Name {
+    Person(String, Level),
+    Channel(String),
+}
+
+/// The look-ups under way.
+#[derive(Debug, Default)]
+pub struct Roster {
+    ready: Option<Box<Ready>>,
+    asked: HashMap<QuestionId, Name>,
+    people: HashMap<UserId, Level>,
+    channels: BTreeMap<String, ChannelId>,
+    /// Names that the server does not know: one line each for `status`.
+    pub unknown: Vec<String>,
+}
+
+impl Roster {
+    /// What the server said when it was asked last.
+    pub fn ready(&self) -> Option<&Ready> {
+        self.ready.as_deref()
+    }
+}
+
+impl Core {
+    /// What egress is lent: address, token and certificates, read anew each time.
+    pub(crate) fn egress_setup(&self) -> Result<Setup, String> {
+        let server = &self.config.server;
+        let token = self.opener.read_token(&self.config.bot.token_file)?;
+        let ca = match (&server.ca_file, !server.url.is_in_clear()) {
+            (_, false) => Vec::new(),
+            (Some(path), true) => read_ca(path)?,
+            (None, true) => {
+                let found = SYSTEM_CA_BUNDLES.iter().map(Path::new).find(|path| path.exists());
+                read_ca(found.ok_or("no CA certificates found: install ca-certificates or set server.ca-file")?)?
+            }
+        };
+        Ok(Setup {
+            url: Text::new(server.url.as_str()).map_err(|error| format!("server.url: {error}"))?,
+            token: Bytes::new(token).map_err(|error| format!("the bot's token: {error}"))?,
+            ca: Bytes::new(ca).map_err(|error| format!("server.ca-file: {error}"))?,
+            team: Text::new(server.team.clone()).map_err(|error| format!("server.team: {error}"))?,
+        })
+    }
+
+    /// The server answered: look every name up.
+    pub(crate) fn on_ready(&mut self, ready: Box<Ready>) -> Result<(), CoreError> {
+        tracing::info!(bot = %ready.bot.name, server = %ready.server_version, "the server knows the bot");
+        if ready.bot.system_admin {
+            let what = "the bot account is a system administrator of the server; an ordinary bot account is enough";
+            tracing::warn!("{what}");
+            self.record(&Record::Alert { what: what.to_owned() });
+        }
+        self.roster = Roster { ready: Some(ready), ..Roster::default() };
+        let people = self.config.people.iter().map(|(name, level)| Name::Person(name.clone(), *level));
+        let channels = Policy::channel_names(&self.config).into_iter().map(Name::Channel);
+        for name in people.chain(channels).collect::<Vec<_>>() {
+            let subject = match &name {
+                Name::Person(name, _) => Subject::UserNamed(Text::cut(name.clone())),
+                Name::Channel(name) => Subject::ChannelNamed(Text::cut(name.clone())),
+            };
+            let question = self.ask_egress(subject)?;
+            self.roster.asked.insert(question, name);
+        }
+        self.roster_complete()
+    }
+
+    /// An answer to one of the look-ups. `false` when the question is not one of them.
+    pub(crate) fn on_resolved(&mut self, question: QuestionId, outcome: &Outcome) -> Result<bool, CoreError> {
+        let Some(name) = self.roster.asked.remove(&question) else { return Ok(false) };
+        match (name, outcome) {
+            (Name::Person(name, level), Outcome::User(user)) if user.name.eq_ignore_ascii_case(&name) => {
+                self.roster.people.insert(user.id, level);
+            }
+            (Name::Channel(name), Outcome::Channel(channel)) if *channel.name == *name => {
+                self.roster.channels.insert(name, channel.id);
+            }
+            (Name::Person(name, _), _) => self.unknown(format!("people: the server knows no user {name:?}")),
+            (Name::Channel(name), _) => self.unknown(format!("the team has no channel {name:?} that the bot can see")),
+        }
+        self.roster_complete()?;
+        Ok(true)
+    }
+
+    fn unknown(&mut self, what: String) {
+        tracing::warn!("{what}");
+        self.roster.unknown.push(what);
+    }
+
+    /// When every name is answered, a new generation of the policy begins.
+    fn roster_complete(&mut self) -> Result<(), CoreError> {
+        let Some(ready) = self.roster.ready.as_deref().filter(|_| self.roster.asked.is_empty()) else { return Ok(()) };
+        self.policy = Some(Policy {
+            generation: self.policy.as_ref().map_or(1, |policy| policy.generation + 1),
+            config: self.config.clone(),
+            bot: ready.bot.id,
+            bot_name: ready.bot.name.clone(),
+            team: ready.team,
+            people: std::mem::take(&mut self.roster.people),
+            channels: std::mem::take(&mut self.roster.channels),
+        });
+        self.introduce_connector()?;
+        self.attest_waiting()
+    }
+
+    /// Egress answered a question: about a post, or about a name.
+    pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
+        if self.on_resolved(question, &outcome)? || self.on_attested(question, outcome)? {
+            return Ok(());
+        }
+        // A question that an earlier egress was asked, or nobody asked: nothing waits for it.
+        tracing::debug!(question = question.0, "an answer that nothing waits for");
+        Ok(())
+    }
+}
+
+fn read_ca(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("CA certificates {}: {error}", path.display()))
+}

@@ -1,0 +1,153 @@
+//! The core's first steps: log, files, sockets, then giving up everything that it does not need any more.
+
+use super::{Core, CoreError, Input, MAX_INPUTS};
+use crate::audit::{Audit, Record};
+use crate::config::Config;
+use crate::gate::file::Opener;
+use crate::job::Jobs;
+use crate::peer::Link;
+use crate::peer::control;
+use crate::peer::launcher::Which;
+use crate::startup::CoreStart;
+use crate::store::Store;
+use crate::supervise::Supervisor;
+use bartizan_confine::daemon::{Confinement, confine};
+use bartizan_proto::Role;
+use bartizan_proto::control::Mode;
+use bartizan_proto::worker::LayerState;
+use std::path::PathBuf;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Logs to standard error, one line an event. The journal adds time and priority; so do we for other readers.
+pub(crate) fn log() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(tracing::Level::INFO)
+        .init();
+}
+
+/// Runs the loop on this one thread.
+pub(crate) fn runtime(start: CoreStart) -> Result<(), CoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CoreError::Start(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        let (core, inputs) = assemble(start)?;
+        core.serve(inputs).await
+    })
+}
+
+/// Opens everything, in order.
+fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError> {
+    let CoreStart { config, mode, launcher, egress_launcher, lock, trust } = start;
+    let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
+
+    // 1. Nobody else looks into this process.
+    bartizan_confine::process::harden().map_err(|error| failed("hardening", &error))?;
+
+    // 2. Database and audit log.
+    let store = Store::open(&config.state.join("state.db"))?;
+    let audit = Audit::open(&config.state)?;
+
+    // 3. The control socket, in its private directory.
+    let (listener, control_path) = control::bind(&config.control).map_err(|error| failed("control socket", &error))?;
+    let listener = tokio::net::UnixListener::from_std(listener).map_err(|error| failed("control socket", &error))?;
+    tracing::info!(path = %control_path.display(), "control socket");
+
+    // 4. The launchers.
+    let (inputs, received) = mpsc::channel(MAX_INPUTS);
+    let link = |channel, which: Which| {
+        Link::open(channel, Role::Launcher, inputs.clone(), move |event| Input::Launcher(which, event))
+            .map_err(|error| failed("launcher", &error))
+    };
+    let supervisor = Supervisor::new(link(launcher, Which::Service)?, link(egress_launcher, Which::Egress)?);
+
+    // 5. From here on: no program is executed, no process made, no socket opened, no other file touched.
+    confine_core(&config)?;
+    let owner = rustix::process::geteuid().as_raw();
+    tokio::spawn(control::serve(listener, owner, inputs.clone()));
+
+    let mut core = Core {
+        mode,
+        policy: None,
+        roster: super::roster::Roster::default(),
+        store,
+        audit,
+        audit_sync: false,
+        opener: Opener::new(trust),
+        supervisor,
+        jobs: Jobs::default(),
+        posts: super::posts::Posts::default(),
+        outbox: super::deliver::Outbox::default(),
+        timers: super::timers::Timers::default(),
+        effects: Vec::new(),
+        inputs,
+        started: Instant::now(),
+        refused: 0,
+        layers: Vec::new(),
+        given: Vec::new(),
+        stopping: None,
+        config,
+        _lock: lock,
+    };
+
+    // 6. What was left over, then the peers.
+    core.record_first(&Record::Start { mode: mode_name(mode) });
+    core.housekeeping()?;
+    core.recover()?;
+    core.start_peer(Role::Egress)?;
+    core.start_peer(Role::Connector)?;
+    core.keep_spare_workers()?;
+    core.finish_turn()?;
+    Ok((core, received))
+}
+
+/// Landlock and seccomp around the core. Reads: the configuration, the scripts, the CA certificates.
+fn confine_core(config: &Config) -> Result<(), CoreError> {
+    let read = readable(config);
+    let write = [config.state.clone(), config.control.clone()];
+    let confinement = Confinement { role: Role::Core, read: &read, write: &write, connect_ports: &[] };
+    let layers = confine(&confinement).map_err(|error| CoreError::Start(format!("confining the core: {error}")))?;
+    for layer in layers {
+        match layer.state {
+            LayerState::On => tracing::debug!(layer = ?layer.layer, detail = %layer.detail, "core: in force"),
+            LayerState::Unavailable | LayerState::Off => {
+                tracing::warn!(layer = ?layer.layer, detail = %layer.detail, "core: not in force");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything that the core reads after its start, as folders and files that exist.
+fn readable(config: &Config) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut add = |path: Option<&std::path::Path>| paths.extend(path.map(std::path::Path::to_owned));
+    add(config.path.parent());
+    add(config.allowlist_path.parent());
+    add(Some(&config.bot.token_file));
+    add(config.server.ca_file.as_deref());
+    for script in config.allowlist.iter() {
+        add(script.path.parent());
+    }
+    for bundle in super::roster::SYSTEM_CA_BUNDLES {
+        add(Some(std::path::Path::new(bundle)));
+    }
+    paths.retain(|path| path.exists());
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The mode as the audit log writes it.
+pub(crate) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::SingleUser => "single-user",
+        Mode::Setuid => "setuid",
+        Mode::Systemd => "systemd",
+    }
+}

@@ -1,0 +1,95 @@
+//! What is to be done later. An idle core has no timer that comes again by itself more often than once an hour.
+
+use super::{Core, CoreError};
+use bartizan_proto::Role;
+use bartizan_proto::ids::{JobId, PostId};
+use bartizan_proto::launcher::ChildId;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timer {
+    /// Start egress or the connector again.
+    Restart(Role),
+    /// A process that was told to end has not: kill it.
+    Overdue(ChildId),
+    /// Ask egress about a post once more.
+    Attest(PostId),
+    /// Give an operator what is known of a job.
+    Inspected(JobId),
+    /// Write down which deliveries ended.
+    Settle,
+    /// Forget what no replay can bring back.
+    Housekeeping,
+    /// Egress and the connector have not said who they are.
+    Greeting(ChildId),
+    /// Order waiting workers again.
+    Spare,
+    /// The time for ending in order is over.
+    Shutdown,
+}
+
+/// How often old rows are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
+/// Timers by their time.
+#[derive(Debug, Default)]
+pub struct Timers {
+    queue: BTreeMap<(Instant, u64), Timer>,
+    count: u64,
+}
+
+impl Timers {
+    /// Adds one.
+    pub fn after(&mut self, delay: Duration, timer: Timer) {
+        self.count += 1;
+        self.queue.insert((Instant::now() + delay, self.count), timer);
+    }
+
+    /// When the next is due.
+    pub fn next(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn due(&mut self) -> Option<Timer> {
+        let entry = self.queue.first_entry()?;
+        (entry.key().0 <= Instant::now()).then(|| entry.remove())
+    }
+}
+
+/// Sleeps until then, or for ever.
+pub async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Core {
+    /// Does what is due.
+    pub(crate) fn fire_timers(&mut self) -> Result<(), CoreError> {
+        while let Some(timer) = self.timers.due() {
+            match timer {
+                Timer::Restart(role) => self.start_peer(role)?,
+                Timer::Overdue(child) => self.kill_worker(child)?,
+                Timer::Attest(post) => self.attest_again(post)?,
+                Timer::Inspected(job) => self.answer_inspection(job),
+                Timer::Settle => self.settle_deliveries(true)?,
+                Timer::Housekeeping => self.housekeeping()?,
+                Timer::Greeting(child) => self.greeting_overdue(child)?,
+                Timer::Spare => self.keep_spare_workers()?,
+                Timer::Shutdown => self.shutdown_overdue(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what no replay can bring back, now and then.
+    pub(crate) fn housekeeping(&mut self) -> Result<(), CoreError> {
+        self.store.forget_old_posts()?;
+        self.store.forget_old_jobs()?;
+        self.timers.after(HOUSEKEEPING, Timer::Housekeeping);
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! The gates: may this person have this done, here, now?
+//!
+//! [`decide`] asks them in one fixed order and the first refusal wins. [`clear`] asks all of them again when a job is about
+//! to start, opens the script and mints the [`Cleared`] that [`crate::job::launch`] wants; nothing else can make one.
+//! What chat sees is a [`Refusal`]; what the log sees is the cause.
+
+pub mod allowlist;
+pub mod arguments;
+pub mod attest;
+pub mod ban;
+pub mod channel;
+pub mod file;
+pub mod permission;
+
+use crate::argument::Value;
+use crate::audit::Gate;
+use crate::command::parse::Command;
+use crate::config::Script;
+use crate::policy::{Place, Policy, Requester};
+use crate::words;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// What one gate says.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict<T = ()> {
+    /// Go on to the next gate.
+    Pass(T),
+    /// The end of it.
+    Refuse(Refusal, Cause),
+}
+
+/// Why, precisely: for log and audit, never for chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause(pub String);
+
+/// What chat is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing at all.
+    Silence,
+    /// The person is banned.
+    Banned,
+    /// The name is not known, or not for this person; perhaps this one was meant.
+    Unknown {
+        /// What was typed.
+        name: String,
+        /// The nearest name that this person may run.
+        near: Option<String>,
+    },
+    /// It works in these channels.
+    NotHere {
+        /// The script.
+        name: String,
+        /// Where it works.
+        channels: Vec<String>,
+    },
+    /// The arguments do not fit.
+    Arguments {
+        /// What is wrong.
+        error: String,
+        /// What would be right.
+        usage: String,
+    },
+    /// The line cannot be taken apart.
+    Unreadable(String),
+    /// It waited too long.
+    Stale(Duration),
+    /// The server could not be asked.
+    Unattested,
+    /// Too much is waiting.
+    Busy,
+    /// The script's file or sandbox is not as it must be.
+    Broken,
+    /// It would run on another machine.
+    Remote,
+}
+
+impl Refusal {
+    /// In words, with the prefix that commands have. `None` for silence.
+    pub fn words(&self, prefix: &str) -> Option<String> {
+        Some(match self {
+            Refusal::Silence => return None,
+            Refusal::Banned => words::BANNED.to_owned(),
+            Refusal::Unknown { name, near } => words::unknown(prefix, name, near.as_deref()),
+            Refusal::NotHere { name, channels } => words::not_here(name, channels),
+            Refusal::Arguments { error, usage } => words::bad_arguments(error, &format!("{prefix}{usage}")),
+            Refusal::Unreadable(error) => words::unreadable(error),
+            Refusal::Stale(age) => words::stale(*age),
+            Refusal::Unattested => words::UNATTESTED.to_owned(),
+            Refusal::Busy => words::BUSY.to_owned(),
+            Refusal::Broken => words::BROKEN.to_owned(),
+            Refusal::Remote => words::REMOTE.to_owned(),
+        })
+    }
+}
+
+/// Who is in charge of a job: nobody but a person so far.
+#[derive(Debug)]
+pub struct Interactive;
+
+/// The right to start one job once. Only [`clear`] makes one, at the moment it is used.
+#[derive(Debug)]
+pub struct Cleared<K> {
+    script: Script,
+    values: Vec<Value>,
+    file: file::ScriptFile,
+    generation: u64,
+    kind: PhantomData<K>,
+}
+
+impl<K> Cleared<K> {
+    /// The script, as the allowlist has it now.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// Its arguments.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The open file: what was checked is what runs.
+    pub fn file(&self) -> &file::ScriptFile {
+        &self.file
+    }
+
+    /// The policy's generation that it was cleared under.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// How the gates went.
+#[derive(Debug)]
+pub struct Decision<'p> {
+    /// Each gate that was asked, in order.
+    pub gates: Vec<Gate>,
+    /// The script and its arguments, or the refusal and its cause.
+    pub outcome: Result<(&'p Script, Vec<Value>), (Refusal, Cause)>,
+}
+
+/// Asks the gates about a script, in their order. Nothing is opened or changed.
+pub fn decide<'p>(command: &Command, requester: &Requester, place: &Place, policy: &'p Policy) -> Decision<'p> {
+    let mut gates = Vec::with_capacity(6);
+    let outcome = ask(command, requester, place, policy, &mut gates);
+    Decision { gates, outcome }
+}
+
+fn ask<'p>(
+    command: &Command,
+    requester: &Requester,
+    place: &Place,
+    policy: &'p Policy,
+    gates: &mut Vec<Gate>,
+) -> Result<(&'p Script, Vec<Value>), (Refusal, Cause)> {
+    // 1. Banned?
+    pass("ban", ban::check(requester.user, policy), gates)?;
+    // 2. On the allowlist?
+    let script = pass("allowlist", allowlist::check(command, requester, policy), gates)?;
+    // 3. Level and flags?
+    pass("permission", permission::check(script, command, requester, policy), gates)?;
+    // 4. This channel, or a direct message?
+    pass("channel", channel::check(script, place, policy), gates)?;
+    // 5. Do the arguments fit?
+    let values = pass("arguments", arguments::check(script, command), gates)?;
+    Ok((script, values))
+}
+
+/// Asks every gate again and opens the script: the last thing before a job starts.
+///
+/// # Errors
+/// The refusal and its cause.
+pub fn clear(
+    command: &Command,
+    requester: &Requester,
+    place: &Place,
+    policy: &Policy,
+    opener: &file::Opener,
+) -> Result<Cleared<Interactive>, (Refusal, Cause)> {
+    let (script, values) = decide(command, requester, place, policy).outcome?;
+    // 6. Is its file what it must be?
+    let file = match file::check(script, opener) {
+        Verdict::Pass(file) => file,
+        Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
+    };
+    Ok(Cleared { script: script.clone(), values, file, generation: policy.generation, kind: PhantomData })
+}
+
+/// Records one gate's verdict and goes on only after an exact pass.
+fn pass<T>(name: &'static str, verdict: Verdict<T>, gates: &mut Vec<Gate>) -> Result<T, (Refusal, Cause)> {
+    match verdict {
+        Verdict::Pass(value) => {
+            gates.push(Gate { name, passed: true });
+            Ok(value)
+        }
+        Verdict::Refuse(refusal, cause) => {
+            gates.push(Gate { name, passed: false });
+            Err((refusal, cause))
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The end of a job: told in its thread, recorded, remembered for a while.
+
+use super::REMEMBERED;
+use crate::audit::Record;
+use crate::core::{Core, CoreError, Effect, Timer};
+use crate::output::{limit, strip};
+use crate::peer::Outgoing;
+use crate::store::jobs::Intent;
+use crate::words;
+use bartizan_proto::connector::{Attachment, Body};
+use bartizan_proto::control::JobState;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::worker::{Ending, ToWorker, Usage};
+use bartizan_proto::{Bytes, Text};
+use std::time::Duration;
+
+impl Core {
+    /// It ended, and everything it printed has come.
+    pub(super) fn job_finished(&mut self, job: JobId, ending: Ending, usage: Usage) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        let whole = !entry.output.is_cut(usage.output);
+        let shown = limit::limit(strip::strip(entry.output.head()), self.config.limits.output);
+        entry.usage = usage;
+        entry.ending = Some(ending);
+        let name = intent.script.as_str();
+        let mut head = words::result(name, ending, usage);
+        let mut attachment = None;
+        if let Some(file) = shown.file {
+            head.push_str(&words::cut(shown.characters, whole));
+            attachment = attach(name, job, file, self.config.limits.attachment);
+        } else if shown.post.is_empty() {
+            head.push_str(words::NO_OUTPUT);
+        }
+        let body = if shown.post.is_empty() {
+            Body::Markup(Text::cut(head))
+        } else {
+            Body::Output { head: Text::cut(head), output: Text::cut(shown.post) }
+        };
+        self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
+        self.react_finally(intent.post, words::emoji(ending))?;
+        self.close_job(job, &intent, Some(ending), usage, None)
+    }
+
+    /// The worker refused to run it, or could not.
+    pub(super) fn job_not_started(&mut self, job: JobId, why: &str) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        tracing::error!(job = job.0, script = %intent.script, why, "not started");
+        let text = words::not_started(intent.script.as_str());
+        self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+        self.react_finally(intent.post, words::FAILED)?;
+        self.close_job(job, &intent, None, Usage::default(), Some(why))
+    }
+
+    /// Its worker died before it said how the job ended.
+    pub(super) fn job_lost(&mut self, job: JobId, why: &str) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get(&job).filter(|entry| entry.state != JobState::Done) else {
+            return Ok(());
+        };
+        let intent = entry.intent.clone();
+        let usage = entry.usage;
+        tracing::error!(job = job.0, script = %intent.script, why, "its worker died");
+        let output = limit::limit(strip::strip(entry.output.head()), self.config.limits.output).post;
+        let head = words::lost(intent.script.as_str());
+        let body = if output.is_empty() {
+            Body::Markup(Text::cut(head))
+        } else {
+            Body::Output { head: Text::cut(head), output: Text::cut(output) }
+        };
+        self.reply_with(intent.channel, intent.post, intent.root, "result", body, None)?;
+        self.react_finally(intent.post, words::REFUSED)?;
+        self.close_job(job, &intent, None, usage, Some(&format!("worker died: {why}")))
+    }
+
+    /// Writes down that a job is over, and forgets the oldest that is.
+    pub(super) fn close_job(
+        &mut self,
+        job: JobId,
+        intent: &Intent,
+        ending: Option<Ending>,
+        usage: Usage,
+        error: Option<&str>,
+    ) -> Result<(), CoreError> {
+        let ended = ending.map_or_else(|| error.unwrap_or("unknown").to_owned(), |ending| format!("{ending:?}"));
+        self.store.job_done(job, &ended)?;
+        self.record(&Record::JobEnd {
+            job,
+            intent: Box::new(intent.clone()),
+            ending,
+            usage,
+            error: error.map(str::to_owned),
+        });
+        if let Some(entry) = self.jobs.all.get_mut(&job) {
+            entry.state = JobState::Done;
+            entry.worker = None;
+            self.jobs.ended.push_back(job);
+        }
+        self.answer_inspection(job);
+        while self.jobs.ended.len() > REMEMBERED {
+            if let Some(oldest) = self.jobs.ended.pop_front() {
+                self.jobs.all.remove(&oldest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a job: politely, then for good.
+    pub(crate) fn stop_job(&mut self, job: JobId, grace: Duration) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+        match (entry.state, entry.worker) {
+            (JobState::Starting | JobState::Running, Some(child)) => {
+                entry.state = JobState::Stopping;
+                let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+                self.effects.push(Effect::Worker(child, Outgoing::new(&ToWorker::Stop { grace_ms }, Vec::new())?));
+                self.timers.after(grace + Duration::from_secs(2), Timer::Overdue(child));
+                Ok(())
+            }
+            (JobState::Queued, _) => {
+                self.jobs.queue.retain(|queued| *queued != job);
+                self.job_finished(job, Ending::Stopped, Usage::default())
+            }
+            (JobState::Starting | JobState::Running, None) | (JobState::Stopping | JobState::Done, _) => Ok(()),
+        }
+    }
+
+    /// The service ends: what runs is stopped, what waits stays queued for the next start.
+    pub(crate) fn stop_all_jobs(&mut self, grace: Duration) -> Result<(), CoreError> {
+        let running: Vec<JobId> =
+            self.jobs.all.iter().filter(|(_, entry)| entry.worker.is_some()).map(|(job, _)| *job).collect();
+        for job in running {
+            self.stop_job(job, grace)?;
+        }
+        Ok(())
+    }
+}
+
+/// The whole output as a file.
+fn attach(name: &str, job: JobId, content: String, limit: usize) -> Option<Attachment> {
+    let mut bytes = content.into_bytes();
+    bytes.truncate(limit);
+    let content = Bytes::new(bytes).ok()?;
+    Some(Attachment { name: Text::cut(format!("{name}-{job}.txt")), content })
+}

@@ -1,0 +1,84 @@
+//! From a cleared right to a worker's order. [`order`] takes nothing but a [`Cleared`], which only the gates can make.
+
+use super::Launched;
+use crate::gate::{Cleared, Interactive};
+use crate::policy::Policy;
+use bartizan_proto::bounded::TooLong;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::worker::Order;
+use bartizan_proto::{List, Text};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Between the polite signal at a time-out and the kill.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// An order, and what goes with it.
+#[derive(Debug)]
+pub struct Launch {
+    /// For the worker.
+    pub order: Order,
+    /// The script, open.
+    pub script: OwnedFd,
+    /// For those who look on.
+    pub launched: Launched,
+}
+
+/// Why no order can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// Cleared under another policy than the one in force.
+    #[error("cleared under policy {cleared}, and {now} is in force")]
+    Outdated {
+        /// When it was cleared.
+        cleared: u64,
+        /// Now.
+        now: u64,
+    },
+    /// Something is longer than an order may be.
+    #[error("{what}: {source}")]
+    TooLong {
+        /// What.
+        what: &'static str,
+        /// How much.
+        source: TooLong,
+    },
+    /// The script's descriptor cannot be duplicated.
+    #[error("the script's descriptor: {0}")]
+    Descriptor(#[from] std::io::Error),
+}
+
+/// Makes the order for one job.
+///
+/// # Errors
+/// [`LaunchError`]; then nothing runs.
+pub fn order(job: JobId, cleared: &Cleared<Interactive>, policy: &Policy) -> Result<Launch, LaunchError> {
+    if cleared.generation() != policy.generation {
+        return Err(LaunchError::Outdated { cleared: cleared.generation(), now: policy.generation });
+    }
+    let script = cleared.script();
+    let too_long = |what| move |source| LaunchError::TooLong { what, source };
+    let arguments: Result<Vec<_>, TooLong> =
+        cleared.values().iter().map(|value| Text::new(value.text.clone())).collect();
+    let order = Order {
+        job,
+        name: script.name.clone(),
+        path: Text::new(script.path.display().to_string()).map_err(too_long("path"))?,
+        arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
+        environment: List::default(),
+        sealed: cleared.file().sealed,
+        profile: script.profile.clone(),
+        require: List::new(policy.config.require.clone()).map_err(too_long("sandbox.require"))?,
+        timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
+        grace_ms: u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX),
+        max_output: u64::try_from(policy.config.limits.attachment).unwrap_or(u64::MAX),
+        without: List::default(),
+    };
+    let launched = Launched {
+        path: script.path.clone(),
+        sha256: cleared.file().sha256.clone(),
+        limits: script.profile.limits,
+        timeout: script.timeout,
+    };
+    Ok(Launch { order, script: cleared.file().fd.try_clone()?, launched })
+}

@@ -1,0 +1,104 @@
+//! Jobs: queued, started once, watched, ended, told about.
+//!
+//! `queue` accepts and dispatches, `launch` turns a cleared right into a worker's order, `watch` takes in what the worker
+//! says, `end` tells chat and log. What may start is decided by the gates, at the moment it starts.
+
+pub mod end;
+pub mod launch;
+pub mod queue;
+pub mod watch;
+pub mod workers;
+
+use crate::output::collect::Collected;
+use crate::peer::Outgoing;
+use crate::store::jobs::Intent;
+use bartizan_proto::control::{Answer, JobState};
+use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::ChildId;
+use bartizan_proto::worker::{Ending, Given, InForce, Limits, Usage};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Ended jobs that `inspect` still knows.
+pub(crate) const REMEMBERED: usize = 100;
+
+/// A job, as long as the core remembers it.
+#[derive(Debug)]
+pub struct Job {
+    /// What was asked for.
+    pub intent: Intent,
+    /// Where it is.
+    pub state: JobState,
+    /// When it was asked for.
+    pub queued: Instant,
+    /// The worker that runs it.
+    pub worker: Option<ChildId>,
+    /// What was known when it was launched.
+    pub launched: Option<Launched>,
+    /// What the worker read back from the kernel.
+    pub layers: Vec<InForce>,
+    /// What that gives.
+    pub given: Vec<Given>,
+    /// What it printed.
+    pub output: Collected,
+    /// What it used, as last heard.
+    pub usage: Usage,
+    /// How it ended.
+    pub ending: Option<Ending>,
+    /// Its processes, as last heard.
+    pub pids: Vec<u32>,
+    /// Operators who wait for an inspection.
+    pub inspectors: Vec<oneshot::Sender<Answer>>,
+}
+
+/// What was known when a job was launched.
+#[derive(Debug, Clone)]
+pub struct Launched {
+    /// The script's file.
+    pub path: PathBuf,
+    /// Its hash.
+    pub sha256: String,
+    /// The limits it was given.
+    pub limits: Limits,
+    /// Its time-out.
+    pub timeout: Duration,
+}
+
+/// All jobs and workers.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    /// By number, ended ones included for a while.
+    pub all: BTreeMap<JobId, Job>,
+    /// Those that wait, in order.
+    pub queue: VecDeque<JobId>,
+    /// Ended ones, oldest first.
+    pub ended: VecDeque<JobId>,
+    /// Every worker that was ordered and has not ended.
+    pub workers: HashMap<ChildId, workers::Worker>,
+    /// Jobs started since the service started.
+    pub started: u64,
+}
+
+impl Jobs {
+    /// How many have a worker.
+    pub fn running(&self) -> usize {
+        self.workers.values().filter(|worker| worker.job.is_some()).count()
+    }
+
+    /// Whether none has.
+    pub fn none_running(&self) -> bool {
+        self.running() == 0
+    }
+
+    /// Hands a worker a frame; one that does not read is noticed when its channel closes.
+    pub fn hand(&mut self, child: ChildId, frame: Outgoing) {
+        if let Some(worker) = self.workers.get_mut(&child)
+            && let Some(link) = &worker.link
+            && !link.hand(frame)
+        {
+            worker.link = None;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Accepting jobs, and starting them in order when there is a place. Rights are asked for again at the start.
+
+use super::{Job, launch};
+use crate::audit::Record;
+use crate::command::parse;
+use crate::command::without_run;
+use crate::core::{Core, CoreError, Effect};
+use crate::gate::{self, Cause, Refusal};
+use crate::output::collect::Collected;
+use crate::peer::{Outgoing, worker};
+use crate::policy::{Place, Requester};
+use crate::store::jobs::{Intent, Stored};
+use crate::words;
+use bartizan_proto::control::JobState;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::ChildId;
+use bartizan_proto::worker::{ToWorker, Usage};
+use std::time::Instant;
+
+impl Core {
+    /// Accepts a job: stored, shown as running, and started when there is a place.
+    pub(crate) fn queue_job(&mut self, intent: Intent) -> Result<(), CoreError> {
+        let Some(job) = self.store.queue_job(&intent)? else { return Ok(()) };
+        self.react(intent.post, words::RUNNING)?;
+        self.remember(job, intent);
+        Ok(())
+    }
+
+    fn remember(&mut self, job: JobId, intent: Intent) {
+        let entry = Job {
+            intent,
+            state: JobState::Queued,
+            queued: Instant::now(),
+            worker: None,
+            launched: None,
+            layers: Vec::new(),
+            given: Vec::new(),
+            output: Collected::new(self.config.limits.attachment),
+            usage: Usage::default(),
+            ending: None,
+            pids: Vec::new(),
+            inspectors: Vec::new(),
+        };
+        self.jobs.all.insert(job, entry);
+        self.jobs.queue.push_back(job);
+    }
+
+    /// What the last run of the service left: queued jobs are queued, the others were interrupted and are told about.
+    pub(crate) fn recover(&mut self) -> Result<(), CoreError> {
+        for (job, state, intent) in self.store.unfinished_jobs()? {
+            match state {
+                Stored::Queued => self.remember(job, intent),
+                Stored::Starting | Stored::Running => {
+                    let text = words::interrupted(intent.script.as_str());
+                    self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+                    self.react_finally(intent.post, words::REFUSED)?;
+                    self.close_job(job, &intent, None, Usage::default(), Some("interrupted: the service ended"))?;
+                }
+            }
+        }
+        let undecided = self.store.undecided()?;
+        self.posts.restore(undecided);
+        Ok(())
+    }
+
+    /// Starts what can be started: in order, while there are places and waiting workers.
+    pub(crate) fn dispatch_jobs(&mut self) -> Result<(), CoreError> {
+        if self.stopping.is_some() || self.policy.is_none() {
+            return Ok(());
+        }
+        while !self.jobs.queue.is_empty() && self.jobs.running() < self.config.limits.jobs {
+            let Some(child) = self.waiting_worker() else { break };
+            if let Some(job) = self.jobs.queue.pop_front() {
+                self.start_job(job, child)?;
+            }
+        }
+        self.keep_spare_workers()
+    }
+
+    fn waiting_worker(&self) -> Option<ChildId> {
+        let waits = |worker: &super::workers::Worker| worker.greeted && worker.job.is_none() && worker.link.is_some();
+        self.jobs.workers.iter().filter(|(_, worker)| waits(worker)).map(|(child, _)| *child).min()
+    }
+
+    /// Asks the gates again, records the intent, and gives the order once both are durable.
+    fn start_job(&mut self, job: JobId, child: ChildId) -> Result<(), CoreError> {
+        let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        let requester = Requester { user: intent.user, name: intent.user_name.clone(), restricted: intent.restricted };
+        let place = Place { channel: intent.channel, name: intent.channel_name.clone(), direct: intent.direct };
+        let command = match parse::command(&intent.command) {
+            Ok(Some(command)) => without_run(command),
+            Ok(None) => {
+                return self.refuse_job(job, &Refusal::Broken, &Cause("the stored command is empty".to_owned()));
+            }
+            Err(error) => {
+                return self.refuse_job(job, &Refusal::Broken, &Cause(format!("the stored command: {error}")));
+            }
+        };
+        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener) {
+            Ok(cleared) => cleared,
+            Err((refusal, cause)) => return self.refuse_job(job, &refusal, &cause),
+        };
+        let launch = match launch::order(job, &cleared, policy) {
+            Ok(launch) => launch,
+            Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
+        };
+        entry.state = JobState::Starting;
+        entry.worker = Some(child);
+        entry.launched = Some(launch.launched);
+        let values = cleared.values();
+        let arguments = values
+            .iter()
+            .map(|value| {
+                let shown = if value.sensitive { self.audit.keyed_hash(&value.text) } else { value.text.clone() };
+                (value.name.clone(), shown)
+            })
+            .collect();
+        let record =
+            Record::JobStart { job, intent: Box::new(intent), arguments, sha256: cleared.file().sha256.clone() };
+        self.record_first(&record);
+        self.store.job_starting(job)?;
+        if let Some(worker) = self.jobs.workers.get_mut(&child) {
+            worker.job = Some(job);
+            worker.phase = worker::Phase::Ordered;
+        }
+        self.jobs.started += 1;
+        let order = ToWorker::Order(Box::new(launch.order));
+        self.effects.push(Effect::Worker(child, Outgoing::new(&order, vec![launch.script])?));
+        Ok(())
+    }
+
+    /// What was let through when it was asked for is not let through now.
+    fn refuse_job(&mut self, job: JobId, refusal: &Refusal, cause: &Cause) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        tracing::warn!(job = job.0, cause = cause.0, "refused at its start");
+        self.refused += 1;
+        let prefix = self.config.bot.prefix.clone();
+        if let Some(text) = refusal.words(&prefix) {
+            self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+        }
+        self.react_finally(intent.post, words::REFUSED)?;
+        self.close_job(job, &intent, None, Usage::default(), Some(&cause.0))
+    }
+}

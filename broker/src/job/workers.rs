@@ -1,0 +1,128 @@
+//! Worker processes: ordered from the launcher, kept waiting for an order, used once.
+//!
+//! One worker always waits, so that a job does not wait for a process to start; it holds nothing and may do nothing
+//! until its order comes.
+
+use super::watch;
+use crate::core::{Core, CoreError, Input, Timer};
+use crate::peer::launcher::Which;
+use crate::peer::{Event, Link, Permit, worker};
+use bartizan_proto::Role;
+use bartizan_proto::channel::Channel;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::{ChildId, ToLauncher};
+use bartizan_proto::worker::FromWorker;
+use std::time::Duration;
+
+/// Workers that wait for an order beyond those that the queue needs.
+const SPARE: usize = 1;
+
+/// A worker has this long to end after its channel was closed.
+const TO_END: Duration = Duration::from_secs(5);
+
+/// A worker process.
+#[derive(Debug)]
+pub struct Worker {
+    /// The core's end; `None` once it was dropped.
+    pub link: Option<Link>,
+    /// Its process id; 0 until the launcher said it.
+    pub pid: u32,
+    /// Whether it said who it is.
+    pub greeted: bool,
+    /// Where the conversation is.
+    pub phase: worker::Phase,
+    /// Its job.
+    pub job: Option<JobId>,
+}
+
+impl Core {
+    /// Orders as many workers as the queue can use, and one more.
+    pub(crate) fn keep_spare_workers(&mut self) -> Result<(), CoreError> {
+        if self.stopping.is_some() {
+            return Ok(());
+        }
+        let idle = self.jobs.workers.values().filter(|w| w.job.is_none() && w.link.is_some()).count();
+        let room = self.config.limits.jobs.saturating_sub(self.jobs.running());
+        let wanted = self.jobs.queue.len().min(room) + SPARE;
+        for _ in idle..wanted {
+            self.order_worker()?;
+        }
+        Ok(())
+    }
+
+    fn order_worker(&mut self) -> Result<(), CoreError> {
+        let child = self.supervisor.next_child();
+        let (ours, theirs) =
+            Channel::pair().map_err(|error| CoreError::Start(format!("cannot make a socket pair: {error}")))?;
+        let inputs = self.inputs.clone();
+        let link = Link::open(ours, Role::Worker, inputs, move |event| Input::Worker(child, event))
+            .map_err(|error| CoreError::Start(format!("worker: {error}")))?;
+        let worker = Worker { link: Some(link), pid: 0, greeted: false, phase: worker::Phase::Idle, job: None };
+        self.jobs.workers.insert(child, worker);
+        self.order(Which::Service, &ToLauncher::Start { child, role: Role::Worker }, vec![theirs.into()])
+    }
+
+    /// The launcher started it.
+    pub(crate) fn worker_started(&mut self, child: ChildId, pid: u32) {
+        if let Some(worker) = self.jobs.workers.get_mut(&child) {
+            worker.pid = pid;
+        }
+    }
+
+    /// A worker speaks.
+    pub(crate) fn on_worker(&mut self, child: ChildId, event: Event<FromWorker>) -> Result<(), CoreError> {
+        let Some(worker) = self.jobs.workers.get_mut(&child).filter(|worker| worker.link.is_some()) else {
+            return Ok(());
+        };
+        let message = match event {
+            Event::Greeted => {
+                worker.greeted = true;
+                return Ok(());
+            }
+            Event::Gone(why) => {
+                tracing::debug!(child = child.0, why, "worker gone");
+                return self.drop_worker(child);
+            }
+            Event::Said(message) => message,
+        };
+        if worker::permits(worker.phase, worker::kind(&message)) == Permit::Deny {
+            tracing::error!(child = child.0, kind = ?worker::kind(&message), "a worker said what it may not say now");
+            return self.drop_worker(child);
+        }
+        let Some(job) = worker.job else { return self.drop_worker(child) };
+        worker.phase = watch::next_phase(worker.phase, &message);
+        self.on_job(job, child, message)
+    }
+
+    /// Closes its channel: the worker ends, and everything of its job with it. Killed if it does not.
+    pub(crate) fn drop_worker(&mut self, child: ChildId) -> Result<(), CoreError> {
+        if let Some(worker) = self.jobs.workers.get_mut(&child)
+            && worker.link.take().is_some()
+        {
+            self.timers.after(TO_END, Timer::Overdue(child));
+        }
+        Ok(())
+    }
+
+    /// It did not end.
+    pub(crate) fn kill_worker(&mut self, child: ChildId) -> Result<(), CoreError> {
+        if !self.jobs.workers.contains_key(&child) {
+            return Ok(());
+        }
+        tracing::warn!(child = child.0, "a worker did not end and is killed");
+        self.order(Which::Service, &ToLauncher::Kill { child }, Vec::new())
+    }
+
+    /// The launcher reaped it, or could not start it. If it had a job that had not finished, that job is lost.
+    pub(crate) fn worker_ended(&mut self, child: ChildId, why: &str) -> Result<(), CoreError> {
+        let Some(worker) = self.jobs.workers.remove(&child) else { return Ok(()) };
+        if let Some(job) = worker.job {
+            self.job_lost(job, why)?;
+        } else if worker.phase == worker::Phase::Idle && self.stopping.is_none() {
+            // A worker that cannot even wait will not do better at once: the next dispatch orders another.
+            tracing::error!(child = child.0, why, "a waiting worker is gone");
+            self.timers.after(Duration::from_secs(1), Timer::Spare);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Egress: holds the token, answers questions. It reads the server's answers, so what it says is bounded and typed, and
+//! believed: it is what attestation rests on.
+
+use super::{Event, Permit};
+use crate::core::{Core, CoreError};
+use crate::supervise::State;
+use bartizan_proto::Role;
+use bartizan_proto::egress::{FromEgress, ToEgress};
+use bartizan_proto::launcher::ChildId;
+
+/// Where the conversation with egress is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It was given the server and the token.
+    Starting,
+    /// The server answered.
+    Ready,
+}
+
+/// What it can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The server answered.
+    Ready,
+    /// The server does not answer.
+    Unready,
+    /// The answer to a question.
+    Attested,
+}
+
+/// The kind of a message.
+pub fn kind(message: &FromEgress) -> Kind {
+    match message {
+        FromEgress::Ready(_) => Kind::Ready,
+        FromEgress::Unready { .. } => Kind::Unready,
+        FromEgress::Attested { .. } => Kind::Attested,
+    }
+}
+
+/// May egress say this now?
+pub fn permits(phase: Phase, kind: Kind) -> Permit {
+    match (phase, kind) {
+        (Phase::Starting, Kind::Ready) => Permit::Once,
+        (Phase::Starting, Kind::Unready) => Permit::Allow,
+        (Phase::Starting, Kind::Attested) => Permit::Deny,
+        (Phase::Ready, Kind::Ready) => Permit::Deny,
+        (Phase::Ready, Kind::Unready | Kind::Attested) => Permit::Allow,
+    }
+}
+
+impl Core {
+    /// Egress speaks.
+    pub(crate) fn on_egress(&mut self, child: ChildId, event: Event<FromEgress>) -> Result<(), CoreError> {
+        if self.supervisor.egress.child != child {
+            return Ok(());
+        }
+        let message = match event {
+            Event::Greeted => return self.equip_egress(),
+            Event::Gone(why) => return self.drop_peer(Role::Egress, &why),
+            Event::Said(message) => message,
+        };
+        let phase = match self.supervisor.egress.state {
+            State::Running => Phase::Ready,
+            State::Down | State::Starting | State::Greeted => Phase::Starting,
+        };
+        if permits(phase, kind(&message)) == Permit::Deny {
+            return self.drop_peer(Role::Egress, "it said what it may not say now");
+        }
+        match message {
+            FromEgress::Ready(ready) => {
+                self.supervisor.egress.state = State::Running;
+                self.supervisor.egress.note.clear();
+                self.on_ready(ready)
+            }
+            FromEgress::Unready { why, retry_ms } => {
+                tracing::warn!(%why, retry_ms, "the server cannot be used");
+                self.supervisor.egress.note = format!("the server cannot be used: {why}");
+                Ok(())
+            }
+            FromEgress::Attested { question, outcome } => self.on_answer(question, outcome),
+        }
+    }
+
+    /// Egress said who it is: lend it what it needs.
+    fn equip_egress(&mut self) -> Result<(), CoreError> {
+        self.supervisor.egress.state = State::Greeted;
+        self.supervisor.egress.note = "waits for the server".to_owned();
+        match self.egress_setup() {
+            Ok(setup) => self.supervisor.say(Role::Egress, &ToEgress::Setup(Box::new(setup)), Vec::new())?,
+            Err(why) => return self.drop_peer(Role::Egress, &why),
+        }
+        // A connector that runs already gets new ends to it; one that does not gets them when it begins.
+        if self.supervisor.connector_running() { self.attach() } else { Ok(()) }
+    }
+}

@@ -1,0 +1,193 @@
+//! Every word and emoji that chat sees, in one place; the table of them is in docs/chat.md.
+//!
+//! What comes from outside goes through [`code`] or [`escape`] before it gets here or here; a test in the transcripts
+//! shows each of them.
+
+use bartizan_proto::launcher::ExitStatus;
+use bartizan_proto::text::{code, escape};
+use bartizan_proto::worker::{Ending, Usage};
+use std::time::Duration;
+
+/// On a command whose script waits or runs.
+pub const RUNNING: &str = "hourglass_flowing_sand";
+/// On a command whose script ended with exit code 0.
+pub const SUCCEEDED: &str = "white_check_mark";
+/// On a command whose script failed.
+pub const FAILED: &str = "x";
+/// On a command that was refused, and on one whose script was stopped.
+pub const REFUSED: &str = "no_entry";
+
+/// To `!ping`.
+pub const PONG: &str = "Pong!";
+
+/// To a banned person, once an hour.
+pub const BANNED: &str = "You are banned from using this bot. If that is a mistake, talk to an admin.";
+
+/// To a command that could not be checked with the server.
+pub const UNATTESTED: &str =
+    "I could not check this command with the Mattermost server, so I did not run it. Please try again.";
+
+/// To a command that came while too many others wait.
+pub const BUSY: &str = "Too many commands are waiting, so I did not take this one. Please try again in a minute.";
+
+/// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
+pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
+
+/// To a script that runs elsewhere.
+pub const REMOTE: &str = "This script runs on other machines, which this version cannot do yet.";
+
+/// To a command that waited longer than `stale-after`.
+pub fn stale(age: Duration) -> String {
+    format!("This command is {} old, so I did not run it. Post it again if it is still wanted.", rough(age))
+}
+
+/// To a name that is not known, or not for this person: both sound the same.
+pub fn unknown(prefix: &str, name: &str, near: Option<&str>) -> String {
+    let name = code(&shortened(name));
+    let hint = match near {
+        Some(near) => format!("Did you mean {}?", code(&format!("{prefix}{near}"))),
+        None => format!("{} lists what you can run here.", code(&format!("{prefix}help"))),
+    };
+    format!("I know no command {name} that you may run. {hint}")
+}
+
+/// To a command in the wrong place, for someone who may run it elsewhere.
+pub fn not_here(name: &str, channels: &[String]) -> String {
+    let channels: Vec<String> = channels.iter().map(|channel| format!("#{}", escape(channel))).collect();
+    format!("{} is not here; it runs in {}.", code(name), either(&channels))
+}
+
+/// To arguments that do not fit.
+pub fn bad_arguments(error: &str, usage: &str) -> String {
+    format!("{}\nUsage: {}", escape(error), code(usage))
+}
+
+/// To a command line that cannot be taken apart.
+pub fn unreadable(error: &str) -> String {
+    format!("I cannot read this command: {}", escape(error))
+}
+
+/// Above a script's output.
+pub fn result(name: &str, ending: Ending, usage: Usage) -> String {
+    let time = exact(Duration::from_micros(usage.elapsed_us));
+    match ending {
+        Ending::Ended(ExitStatus::Code(status)) => format!("**{}**: exit {status} in {time}", escape(name)),
+        Ending::Ended(ExitStatus::Signal(signal)) => {
+            format!("**{}**: ended by {} after {time}", escape(name), signal_name(signal))
+        }
+        Ending::TimedOut => format!("**{}**: stopped after {time}: it ran out of time", escape(name)),
+        Ending::Stopped => format!("**{}**: stopped after {time}", escape(name)),
+    }
+}
+
+/// After [`result`], when the script printed nothing.
+pub const NO_OUTPUT: &str = " (no output)";
+
+/// After [`result`], when the post does not hold all of the output.
+pub fn cut(characters: usize, whole: bool) -> String {
+    let end = if whole { "all of it is in the file" } else { "the file holds the beginning of it" };
+    format!(" · {} characters printed; {end}", thousands(characters))
+}
+
+/// To a command whose script could not be started.
+pub fn not_started(name: &str) -> String {
+    format!("**{}** could not be started. An operator finds the reason in the service's log.", escape(name))
+}
+
+/// To a command whose worker died.
+pub fn lost(name: &str) -> String {
+    format!("**{}** was interrupted: its worker died. I do not start it again by myself.", escape(name))
+}
+
+/// To a command whose script ran when the service ended.
+pub fn interrupted(name: &str) -> String {
+    format!("**{}** was interrupted: Bartizan was restarted. I do not start it again by myself.", escape(name))
+}
+
+/// The emoji for an ending.
+pub fn emoji(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Ended(ExitStatus::Code(0)) => SUCCEEDED,
+        Ending::Ended(_) => FAILED,
+        Ending::TimedOut | Ending::Stopped => REFUSED,
+    }
+}
+
+/// A duration for people who compare: `12 ms`, `1.24 s`, `3 min 5 s`.
+pub fn exact(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms @ 0..1000 => format!("{ms} ms"),
+        ms @ 1000..60_000 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
+        _ => rough(duration),
+    }
+}
+
+/// A duration for people who wait: `40 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`.
+pub fn rough(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// `SIGKILL`, or the number of a signal that has no name.
+fn signal_name(signal: i32) -> String {
+    nix::sys::signal::Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string())
+}
+
+fn either(items: &[String]) -> String {
+    match items {
+        [] => "no channel".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A name that someone typed, short enough to repeat.
+fn shortened(name: &str) -> String {
+    let mut short: String = name.chars().take(40).collect();
+    if short.len() < name.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        assert_eq!(exact(Duration::from_millis(12)), "12 ms");
+        assert_eq!(exact(Duration::from_millis(1249)), "1.24 s");
+        assert_eq!(exact(Duration::from_secs(185)), "3 min 5 s");
+        assert_eq!(rough(Duration::from_secs(90_000)), "1 d 1 h");
+    }
+
+    #[test]
+    fn a_hint_names_every_channel() {
+        let channels = ["ops".to_owned(), "deployments".to_owned()];
+        assert_eq!(not_here("deploy", &channels), "`deploy` is not here; it runs in #ops or #deployments.");
+    }
+
+    #[test]
+    fn what_someone_typed_cannot_leave_its_code_span() {
+        assert!(!unknown("!", "a`@all", None)[20..].contains("`@all"));
+        assert!(unknown("!", &"x".repeat(500), None).len() < 200);
+    }
+}
