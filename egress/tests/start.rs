@@ -61,7 +61,8 @@ fn a_refused_token_is_said_clearly_and_tried_again() {
 
 #[test]
 fn a_server_that_is_down_busy_or_senseless_makes_egress_unready_with_the_reason() {
-    let cases: [(&str, fn() -> Answer, &str); 6] = [
+    type Case = (&'static str, fn() -> Answer, &'static str);
+    let cases: [Case; 6] = [
         ("/api/v4/users/me", || Answer::Json(500, "{}".to_owned()), "500"),
         ("/api/v4/users/me", || Answer::Json(200, "{\"id\":\"canary\"}".to_owned()), "not a user"),
         ("/api/v4/users/me", || Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()), "not a user"),

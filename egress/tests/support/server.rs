@@ -39,8 +39,10 @@ pub enum Answer {
     /// These bytes, and then the connection is closed.
     Raw(Vec<u8>),
     /// The test takes the connection.
-    Take(Box<dyn FnOnce(&mut dyn Wire) + Send>),
+    Take(Taker),
 }
+
+pub type Taker = Box<dyn FnOnce(&mut dyn Wire) + Send>;
 
 type Script = dyn Fn(&Seen) -> Answer + Send + Sync;
 
