@@ -141,8 +141,10 @@ impl Config {
         // 4. The allowlist.
         let directories = script_directories(&raw.scripts, &folder, &allowlist_path);
         let around = script::Surroundings { directories: &directories, profiles: &profiles, trust };
-        let list = Source::read(&allowlist_path, trust)
-            .map_err(|error| place(Wrong::from(error).within("allowlist"), "scripts"))?;
+        let list = Source::read(&allowlist_path, trust).map_err(|error| match error {
+            TrustError::Missing(_) => place(Wrong::from(error).within("allowlist"), "scripts"),
+            other => ConfigError::Untrusted(other),
+        })?;
         let allowlist = read_allowlist(&list, &around)?;
 
         let require = raw.sandbox.require.unwrap_or_else(|| settings::EVERY_GUARANTEE.to_vec());

@@ -199,12 +199,12 @@ impl<'de> Deserialize<'de> for Arguments {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Arguments, A::Error> {
                 let mut arguments: Vec<(String, Argument)> = Vec::new();
-                while let Some((name, argument)) = map.next_entry::<String, Argument>()? {
+                while let Some(name) = map.next_key::<String>()? {
                     // JSON itself allows a key twice.
                     if arguments.iter().any(|(known, _)| *known == name) {
                         return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
                     }
-                    arguments.push((name, argument));
+                    arguments.push((name, map.next_value()?));
                 }
                 Ok(Arguments(arguments))
             }

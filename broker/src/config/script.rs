@@ -2,7 +2,7 @@
 
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
-use super::{Argument, Kind, RemoteConfig, Script, absolute, pattern, profile, raw, settings};
+use super::{Argument, Kind, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, settings};
 use crate::argument;
 use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_PATH};
 use bartizan_proto::worker::Profile;
@@ -102,8 +102,11 @@ fn flags(raw: &[String]) -> Result<Vec<String>, Wrong> {
 fn profile(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Profile, Wrong> {
     let below = match &raw.profile {
         Some(name) => around.profiles.get(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = around.profiles.keys().map(String::as_str).collect();
-            not_one_of("there is no profile", name, &known).within("profile")
+            let remedy = match nearest(name, around.profiles.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("define it in bartizan.toml as [profiles.{name}]"),
+            };
+            Wrong::new(format!("there is no profile \"{name}\""), remedy).within("profile")
         })?,
         None => around.profiles.get("default").cloned().unwrap_or_else(profile::least),
     };

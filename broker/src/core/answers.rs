@@ -59,6 +59,10 @@ impl Core {
                 problems.push(format!("{role}: {}", seen.note));
             }
         }
+        if self.jobs.failed_workers > 0 {
+            let times = self.jobs.failed_workers;
+            problems.push(format!("worker: does not start ({times} times in a row); the service's log says why"));
+        }
         let running = u64::try_from(self.jobs.running()).unwrap_or(u64::MAX);
         Status {
             version: Text::cut(env!("CARGO_PKG_VERSION")),

@@ -77,6 +77,10 @@ pub struct Jobs {
     pub ended: VecDeque<JobId>,
     /// Every worker that was ordered and has not ended.
     pub workers: HashMap<ChildId, workers::Worker>,
+    /// Waiting workers that died one after the other.
+    pub failed_workers: u32,
+    /// No worker is ordered before then.
+    pub no_worker_before: Option<Instant>,
     /// Jobs started since the service started.
     pub started: u64,
 }

@@ -12,13 +12,16 @@ use bartizan_proto::channel::Channel;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::{ChildId, ToLauncher};
 use bartizan_proto::worker::FromWorker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Workers that wait for an order beyond those that the queue needs.
 const SPARE: usize = 1;
 
 /// A worker has this long to end after its channel was closed.
 const TO_END: Duration = Duration::from_secs(5);
+
+/// After a waiting worker died, the delay before the next grows from the first to the second.
+const DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// A worker process.
 #[derive(Debug)]
@@ -38,7 +41,8 @@ pub struct Worker {
 impl Core {
     /// Orders as many workers as the queue can use, and one more.
     pub(crate) fn keep_spare_workers(&mut self) -> Result<(), CoreError> {
-        if self.stopping.is_some() {
+        let held = self.jobs.no_worker_before.is_some_and(|at| Instant::now() < at);
+        if self.stopping.is_some() || held {
             return Ok(());
         }
         let idle = self.jobs.workers.values().filter(|w| w.job.is_none() && w.link.is_some()).count();
@@ -77,6 +81,8 @@ impl Core {
         let message = match event {
             Event::Greeted => {
                 worker.greeted = true;
+                self.jobs.failed_workers = 0;
+                self.jobs.no_worker_before = None;
                 return Ok(());
             }
             Event::Gone(why) => {
@@ -119,9 +125,12 @@ impl Core {
         if let Some(job) = worker.job {
             self.job_lost(job, why)?;
         } else if worker.phase == worker::Phase::Idle && self.stopping.is_none() {
-            // A worker that cannot even wait will not do better at once: the next dispatch orders another.
-            tracing::error!(child = child.0, why, "a waiting worker is gone");
-            self.timers.after(Duration::from_secs(1), Timer::Spare);
+            // A worker that cannot even wait will not do better at once.
+            let delay = (DELAY.0 * 2u32.saturating_pow(self.jobs.failed_workers)).min(DELAY.1);
+            tracing::error!(child = child.0, why, retry_ms = delay.as_millis(), "a waiting worker is gone");
+            self.jobs.failed_workers = self.jobs.failed_workers.saturating_add(1);
+            self.jobs.no_worker_before = Some(Instant::now() + delay);
+            self.timers.after(delay, Timer::Spare);
         }
         Ok(())
     }
