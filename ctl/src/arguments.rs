@@ -1,0 +1,91 @@
+//! The command line.
+
+use bartizan_proto::ids::JobId;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Where the service listens unless something else is said.
+pub const DEFAULT_SOCKET: &str = "/run/bartizan/control.sock";
+
+/// The configuration of an installed service.
+pub const DEFAULT_CONFIG: &str = "/etc/bartizan/bartizan.toml";
+
+/// Looks after a Bartizan service: its health, its jobs, its configuration.
+#[derive(Debug, Parser)]
+#[command(name = "bartizan", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// The service's control socket
+    #[arg(long, global = true, value_name = "PATH", env = "BARTIZAN_SOCKET", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all is well
+  1  the answer is bad: the service is not healthy, a check failed
+  2  the command line or the configuration is wrong
+  3  the service cannot be reached
+  4  the service says no: not allowed, or no such job";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the health of the service on one screen
+    Status,
+    /// List the jobs that wait or run
+    Ps,
+    /// Show everything about one job: limits, layers in force, the end of its output
+    Inspect {
+        /// Its number
+        #[arg(value_name = "JOB")]
+        job: JobId,
+    },
+    /// Stop a job
+    Kill {
+        /// Its number
+        #[arg(value_name = "JOB")]
+        job: JobId,
+    },
+    /// Say what is wrong with the configuration, or what a reload would change
+    CheckConfig {
+        /// Check this file instead of asking the service
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+    },
+    /// Say what this machine and the running service can guarantee
+    Doctor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_exit_code() {
+        let help = Arguments::command().render_help().to_string();
+        for code in 0..=4 {
+            assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_a_number() {
+        assert!(Arguments::try_parse_from(["bartizan", "kill", "7"]).is_ok());
+        assert!(Arguments::try_parse_from(["bartizan", "kill", "-1"]).is_err());
+        assert!(Arguments::try_parse_from(["bartizan", "kill", "all"]).is_err());
+    }
+}

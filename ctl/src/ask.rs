@@ -1,0 +1,61 @@
+//! One question to the core, over its control socket.
+
+use crate::exit::CtlError;
+use bartizan_proto::channel::Channel;
+use bartizan_proto::control::{Answer, Request};
+use bartizan_proto::frame::FrameError;
+use bartizan_proto::text::printable;
+use bartizan_proto::version::Role;
+use rustix::net::sockopt::socket_peercred;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the core may take. Checking a configuration reads files; nothing else takes a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks, and returns the answer. A refusal is an error.
+///
+/// # Errors
+/// [`CtlError`].
+pub fn ask(socket: &Path, request: &Request) -> Result<Answer, CtlError> {
+    let mut channel = connect(socket)?;
+    match converse(&mut channel, request) {
+        Ok(Answer::Refused { refusal, why }) => Err(CtlError::Refused { refusal, why: printable(&why) }),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(CtlError::Conversation { socket: socket.to_owned(), error }),
+    }
+}
+
+/// Whether the error means that no service runs, as opposed to one that runs and does not answer.
+pub fn nobody_listens(error: &CtlError) -> bool {
+    matches!(error, CtlError::Unreachable { .. })
+}
+
+fn connect(path: &Path) -> Result<Channel, CtlError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => CtlError::Closed { socket: path.to_owned() },
+        _ => CtlError::Unreachable { socket: path.to_owned(), error },
+    };
+    // Whoever can put a socket there is believed to be the service only if its owner is also the one who listens.
+    let metadata = std::fs::symlink_metadata(path).map_err(failed)?;
+    if !metadata.file_type().is_socket() {
+        return Err(CtlError::NotASocket { socket: path.to_owned() });
+    }
+    let stream = UnixStream::connect(path).map_err(failed)?;
+    let peer = socket_peercred(&stream).map_err(|error| failed(error.into()))?.uid.as_raw();
+    if peer != metadata.uid() {
+        return Err(CtlError::Impostor { socket: path.to_owned(), owner: metadata.uid(), peer });
+    }
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+    Ok(stream.into())
+}
+
+fn converse(channel: &mut Channel, request: &Request) -> Result<Answer, FrameError> {
+    channel.greet(Role::Control, Role::Core)?;
+    channel.send(request)?;
+    channel.receive()?.ok_or(FrameError::Truncated)
+}

@@ -1,0 +1,112 @@
+//! What each command asks, where the answer goes, and how it is judged.
+
+use crate::arguments::{Arguments, Command, DEFAULT_CONFIG};
+use crate::ask::{ask, nobody_listens};
+use crate::exit::{CtlError, Exit};
+use crate::show::{self, Look};
+use crate::siblings;
+use bartizan_proto::bounded::{List, Text};
+use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Runs one command.
+///
+/// # Errors
+/// [`CtlError`]: there is no answer.
+pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
+    let out = Out { json: arguments.json, look: Look::of_stdout() };
+    let ask = |request| ask(&arguments.socket, &request);
+    match &arguments.command {
+        Command::Status => {
+            let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
+            out.give(&status, |look| show::status(&status, look))?;
+            Ok(match status.health {
+                Health::Ok => Exit::Ok,
+                Health::Starting | Health::Degraded | Health::Stopping => Exit::Bad,
+            })
+        }
+        Command::Ps => {
+            let Answer::Ps(rows) = ask(Request::Ps)? else { return Err(CtlError::WrongAnswer) };
+            out.give(&rows, |look| show::ps(&rows, look))
+        }
+        Command::Inspect { job } => {
+            let Answer::Inspect(job) = ask(Request::Inspect { job: *job })? else { return Err(CtlError::WrongAnswer) };
+            out.give(&job, |look| show::inspect(&job, look))
+        }
+        Command::Kill { job } => {
+            let Answer::Killing { job } = ask(Request::Kill { job: *job })? else { return Err(CtlError::WrongAnswer) };
+            out.give(&serde_json::json!({ "job": job, "state": "stopping" }), |_| format!("Stopping job {job}.\n"))
+        }
+        Command::CheckConfig { path: Some(path) } => check_file(path, &out),
+        Command::CheckConfig { path: None } => match ask(Request::CheckConfig) {
+            Ok(Answer::Config(report)) => judge(&report, &out),
+            Ok(_) => Err(CtlError::WrongAnswer),
+            Err(error) if nobody_listens(&error) => check_file(Path::new(DEFAULT_CONFIG), &out),
+            Err(error) => Err(error),
+        },
+        Command::Doctor => doctor(&arguments.socket, &out),
+    }
+}
+
+/// Where answers go.
+struct Out {
+    json: bool,
+    look: Look,
+}
+
+impl Out {
+    /// Writes an answer in the form that was asked for.
+    fn give<T: Serialize>(&self, answer: &T, show: impl FnOnce(&Look) -> String) -> Result<Exit, CtlError> {
+        let text = if self.json { show::json(answer)? } else { show(&self.look) };
+        match io::stdout().write_all(text.as_bytes()) {
+            // `bartizan ps | head` has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn check_file(path: &Path, out: &Out) -> Result<Exit, CtlError> {
+    let path = std::path::absolute(path)?;
+    let output = siblings::check_config(&path)?;
+    let lines = |bytes: &[u8]| -> Vec<String> { String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect() };
+    let report = ConfigReport {
+        path: Text::cut(path.to_string_lossy()),
+        error: (!output.status.success()).then(|| Text::cut(lines(&output.stderr).join(" "))),
+        differences: List::default(),
+        warnings: List::cut(
+            lines(&output.stdout).iter().filter_map(|line| line.strip_prefix("warning: ")).map(Text::cut),
+        ),
+    };
+    judge(&report, out)
+}
+
+fn judge(report: &ConfigReport, out: &Out) -> Result<Exit, CtlError> {
+    out.give(report, |look| show::config(report, look))?;
+    Ok(if report.error.is_some() { Exit::Usage } else { Exit::Ok })
+}
+
+/// This kernel by the worker's own probe, and the service by its word, each as far as it can be had.
+fn doctor(socket: &Path, out: &Out) -> Result<Exit, CtlError> {
+    let (probe, probe_error) = match siblings::probe() {
+        Ok(probe) => (Some(probe), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let (service, service_error) = match ask(socket, &Request::Doctor) {
+        Ok(Answer::Doctor(doctor)) => (Some(*doctor), None),
+        Ok(_) => return Err(CtlError::WrongAnswer),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let report = show::Report { kernel: kernel(), probe, probe_error, service, service_error };
+    out.give(&report, |look| show::doctor(&report, look))?;
+    Ok(if report.is_good() { Exit::Ok } else { Exit::Bad })
+}
+
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    let word = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    format!("{} {} {}", word(name.sysname()), word(name.release()), word(name.machine()))
+}

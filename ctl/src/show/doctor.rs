@@ -1,0 +1,143 @@
+//! `bartizan doctor`: which guarantee is given by which layer, on this kernel and in the running service.
+
+use super::{Look, word};
+use crate::siblings::Probe;
+use bartizan_proto::control::{CheckVerdict, Doctor};
+use bartizan_proto::text::printable;
+use bartizan_proto::worker::{Given, InForce, Layer, LayerState};
+use serde::Serialize;
+
+/// Everything that was found; `--json` prints it as it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// The running kernel.
+    pub kernel: String,
+    /// The sandbox tried out on it.
+    pub probe: Option<Probe>,
+    /// Why it could not be tried out.
+    pub probe_error: Option<String>,
+    /// What the running service says.
+    pub service: Option<Doctor>,
+    /// Why it says nothing.
+    pub service_error: Option<String>,
+}
+
+impl Report {
+    /// Whether every guarantee is given and no check failed. That no service runs is no fault of the machine.
+    pub fn is_good(&self) -> bool {
+        let given = |given: &[Given]| given.iter().all(|given| !given.by.is_empty());
+        self.probe.as_ref().is_some_and(|probe| given(&probe.given))
+            && self.service.as_ref().is_none_or(|service| {
+                given(&service.given) && service.checks.iter().all(|check| check.verdict != CheckVerdict::Fail)
+            })
+    }
+}
+
+/// The whole report.
+pub fn doctor(report: &Report, look: &Look) -> String {
+    let mut out = look.pairs(&[
+        ("Kernel", printable(&report.kernel)),
+        ("Service", report.service.as_ref().map_or_else(|| look.doubtful("not asked"), |service| word(service.mode))),
+    ]);
+    if let Some(error) = &report.service_error {
+        out.push_str(&format!("{} {}\n", look.doubtful("!"), printable(error)));
+    }
+    match (&report.probe, &report.probe_error) {
+        (Some(probe), _) => {
+            out.push_str(&format!("\n{}\n", look.heading("A script's sandbox, tried out on this machine now")));
+            out.push_str(&guarantees(&probe.given, look));
+            out.push('\n');
+            out.push_str(&layers(&probe.layers, look));
+        }
+        (None, Some(error)) => out.push_str(&format!("{} {}\n", look.bad("✘"), printable(error))),
+        (None, None) => {}
+    }
+    if let Some(service) = &report.service {
+        out.push_str(&of_service(service, look));
+    }
+    out
+}
+
+fn of_service(service: &Doctor, look: &Look) -> String {
+    let mut out = format!("\n{}\n", look.heading("The running service"));
+    for check in &service.checks {
+        let mark = match check.verdict {
+            CheckVerdict::Ok => look.good("✔"),
+            CheckVerdict::Warn => look.doubtful("!"),
+            CheckVerdict::Fail => look.bad("✘"),
+        };
+        out.push_str(&format!("{mark} {}: {}\n", printable(&check.what), printable(&check.detail)));
+    }
+    for limit in &service.limits {
+        out.push_str(&format!("{} {}\n", look.doubtful("!"), printable(limit)));
+    }
+    if !service.given.is_empty() {
+        out.push_str(&format!("\n{}\n", look.heading("As its last worker read it back")));
+        out.push_str(&guarantees(&service.given, look));
+    }
+    out
+}
+
+/// Guarantee × layer: `✔` where the layer gives it. Only layers that give something have a column.
+pub(super) fn guarantees(given: &[Given], look: &Look) -> String {
+    let mut columns: Vec<Layer> = given.iter().flat_map(|given| given.by.iter().copied()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let name_width = given.iter().map(|given| word(given.guarantee).len()).max().unwrap_or(0);
+    let heads: Vec<&str> = columns.iter().map(|layer| short(*layer)).collect();
+    let mut out = look.heading(&format!("{:name_width$}  {}", "GUARANTEE", heads.join("  ")));
+    out.push('\n');
+    for row in given {
+        let cells: Vec<String> = columns
+            .iter()
+            .zip(&heads)
+            .map(|(layer, head)| {
+                let gives = row.by.contains(layer);
+                let padding = " ".repeat(head.len().saturating_sub(1));
+                if gives { format!("{}{padding}", look.good("✔")) } else { format!("–{padding}") }
+            })
+            .collect();
+        let name = format!("{:name_width$}", word(row.guarantee));
+        let name = if row.by.is_empty() { look.bad(&name) } else { name };
+        out.push_str(format!("{name}  {}", cells.join("  ")).trim_end());
+        out.push_str(if row.by.is_empty() { "  nothing gives it\n" } else { "\n" });
+    }
+    out
+}
+
+/// Each layer as it was read back.
+pub(super) fn layers(layers: &[InForce], look: &Look) -> String {
+    let mut rows = vec![["LAYER", "SHORT", "STATE", "READ BACK"].map(str::to_owned).to_vec()];
+    rows.extend(layers.iter().map(|layer| {
+        let state = match layer.state {
+            LayerState::On => "on",
+            LayerState::Unavailable => "not here",
+            LayerState::Off => "left off",
+        };
+        vec![word(layer.layer), short(layer.layer).to_owned(), state.to_owned(), layer.detail.to_string()]
+    }));
+    look.table(&rows)
+}
+
+/// A column's head.
+fn short(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Descriptors => "fds",
+        Layer::Environment => "env",
+        Layer::Limits => "lim",
+        Layer::Capabilities => "cap",
+        Layer::NoNewPrivileges => "nnp",
+        Layer::UserNamespace => "usr",
+        Layer::PidNamespace => "pid",
+        Layer::MountNamespace => "mnt",
+        Layer::NetworkNamespace => "net",
+        Layer::IpcNamespace => "ipc",
+        Layer::UtsNamespace => "uts",
+        Layer::LandlockFiles => "llf",
+        Layer::LandlockNetwork => "lln",
+        Layer::LandlockScope => "lls",
+        Layer::Seccomp => "sec",
+        Layer::OwnUser => "uid",
+    }
+}

@@ -1,0 +1,41 @@
+//! `bartizan status`: one screen.
+
+use super::{Look, duration, word};
+use bartizan_proto::control::{Health, Status};
+use bartizan_proto::text::printable;
+
+/// The whole screen.
+pub fn status(status: &Status, look: &Look) -> String {
+    let health = word(status.health);
+    let health = match status.health {
+        Health::Ok => look.good(&health),
+        Health::Starting | Health::Stopping => look.doubtful(&health),
+        Health::Degraded => look.bad(&health),
+    };
+    let connection = if status.connected { look.good("connected") } else { look.bad("not connected") };
+    let known = |text: &str| if text.is_empty() { "not known yet".to_owned() } else { printable(text) };
+    let mut out = look.pairs(&[
+        ("Bartizan", format!("{health}, up {}", duration(status.uptime_s.saturating_mul(1000)))),
+        ("Version", format!("{}, {}", printable(&status.version), word(status.mode))),
+        ("Server", format!("{} ({}), {connection}", printable(&status.server), known(&status.server_version))),
+        ("Bot", known(&status.bot)),
+        ("Jobs", format!("{} running, {} queued, {} started so far", status.running, status.queued, status.started)),
+        ("Commands", format!("{} undecided, {} refused so far", status.undecided, status.refused)),
+        ("Replies", format!("{} not delivered yet", status.undelivered)),
+        ("Scripts", status.scripts.to_string()),
+    ]);
+    for problem in &status.problems {
+        out.push_str(&format!("{} {}\n", look.bad("✘"), printable(problem)));
+    }
+    out.push('\n');
+    let mut rows = vec![["PROCESS", "PID", "UP", "RESTARTS", "NOTE"].map(str::to_owned).to_vec()];
+    rows.extend(status.processes.iter().map(|process| {
+        let (pid, up) = match process.pid {
+            0 => ("-".to_owned(), "-".to_owned()),
+            pid => (pid.to_string(), duration(process.uptime_s.saturating_mul(1000))),
+        };
+        vec![word(process.role), pid, up, process.restarts.to_string(), process.note.to_string()]
+    }));
+    out.push_str(&look.table(&rows));
+    out
+}
