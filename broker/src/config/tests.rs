@@ -254,6 +254,16 @@ fn differences_name_what_a_reload_would_change() {
     );
 }
 
+#[test]
+fn files_that_nest_without_end_are_refused() {
+    for (name, start) in [("x.toml", "x="), ("x.json", "{\"scripts\":")] {
+        for deep in ["[", "{\"a\":", "{a="] {
+            let source = Source::new(Path::new(name), format!("{start}{}", deep.repeat(100_000)));
+            assert!(source.parse::<raw::Allowlist>().is_err(), "{name} {deep}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

@@ -151,8 +151,7 @@ fn what_is_missing_is_named() {
 fn a_secret_is_open_to_its_owner_alone() {
     let place = Place::new();
     for (mode, accepted) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o700, false)] {
-        let path = place.file("token", "x", 0o600);
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let path = place.file(&format!("token-{mode:o}"), "x", mode);
         match own().open_secret(&path) {
             Ok(_) => assert!(accepted, "{mode:o}"),
             Err(error) => assert!(!accepted && error.to_string().contains("; chmod 600"), "{mode:o} {error}"),
