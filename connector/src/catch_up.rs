@@ -140,9 +140,9 @@ impl CatchUp {
         {
             return Ok(());
         }
-        if let Some(oldest) = self.oldest_since(&to).await? {
-            let anchor = oldest.id;
-            self.report(&to, vec![oldest]).await?;
+        let oldest = self.oldest_since(&to).await?;
+        if let Some(anchor) = oldest.first().map(|post| post.id) {
+            self.report(&to, oldest).await?;
             if self.forward(&to, anchor, goal).await? {
                 return Ok(());
             }
@@ -180,27 +180,30 @@ impl CatchUp {
         }
     }
 
-    /// The first post of all that `since` names. Where they are too many for one answer, of as many as fit.
-    async fn oldest_since(&self, to: &Way) -> Result<Option<Post>, Stop> {
+    /// The first of all that `since` names, with those of the same ms. Where they are too many for one answer, of as many
+    /// as fit.
+    async fn oldest_since(&self, to: &Way) -> Result<Vec<Post>, Stop> {
         let (mut too_early, mut late_enough) = (to.since_ms, now_ms().max(to.since_ms));
         let mut since_ms = to.since_ms;
         for _ in 0..14 {
             match self.page(Verb::PostsSince { channel: to.channel, since_ms }).await? {
                 None => too_early = since_ms,
-                Some(page) => {
-                    let oldest = page.posts.into_iter().find(|post| post.create_at >= to.since_ms);
-                    if since_ms == to.since_ms || oldest.is_some() {
+                Some(Page { mut posts, .. }) => {
+                    posts.retain(|post| post.create_at >= to.since_ms);
+                    let first_ms = posts.first().map(|post| post.create_at);
+                    posts.retain(|post| Some(post.create_at) == first_ms);
+                    if since_ms == to.since_ms || !posts.is_empty() {
                         if since_ms > to.since_ms {
                             tracing::warn!(channel = %to.channel, since_ms, "too much to read all of what was missed");
                         }
-                        return Ok(oldest);
+                        return Ok(posts);
                     }
                     late_enough = since_ms;
                 }
             }
             since_ms = too_early + (late_enough - too_early) / 2;
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// The newest posts, fewer where they are too large.
