@@ -11,6 +11,7 @@ use bartizan_proto::egress::{FromEgress, ToEgress};
 use bartizan_proto::limits::MAX_NAME;
 use bartizan_proto::stream::{self, Descriptors, Receiver, Sender};
 use bartizan_proto::{FrameError, Text};
+use std::io;
 use std::os::fd::OwnedFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -48,10 +49,19 @@ pub async fn serve(channel: Channel, http: Http, team: Text<MAX_NAME>) -> Result
     let attestor = Attestor::new(http.clone(), identity.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_verified(http.clone(), team, known, core.clone()));
-    tokio::select! {
+    let ended = tokio::select! {
         ended = take_orders(receiver, &attestor, Ends { http, identity }, &core) => ended,
         ended = write(sender, outbox) => ended,
+    };
+    match ended {
+        Err(LinkError::Frame(FrameError::Io(error))) if is_closed(&error) => Ok(()),
+        ended => ended,
     }
+}
+
+/// A core that ends with something unread resets the socket or breaks the pipe: it has closed its end all the same.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 async fn take_orders(

@@ -100,6 +100,17 @@ fn a_server_that_is_not_there_is_tried_again_until_it_is() {
 }
 
 #[test]
+fn a_name_that_cannot_be_resolved_is_said_and_tried_again() {
+    let mut egress = Egress::start();
+    // A label over 63 bytes: the resolver refuses it by itself and asks nobody.
+    egress.core.send(&setup(&format!("http://{}", "a".repeat(64)), b""));
+    for _ in 0..2 {
+        let (why, _) = egress.expect_unready();
+        assert!(why.contains("lookup") || why.contains("resol") || why.contains("ame"), "{why}");
+    }
+}
+
+#[test]
 fn a_token_that_is_refused_later_is_noticed_and_so_is_its_return() {
     let revoked = Arc::new(AtomicUsize::new(0));
     let own = Arc::clone(&revoked);
@@ -124,6 +135,19 @@ fn egress_ends_with_0_when_the_core_closes_at_any_time() {
         egress.core.socket.shutdown(std::net::Shutdown::Both).expect("shutdown");
         assert_eq!(egress.wait().code(), Some(0));
     }
+}
+
+#[test]
+fn a_core_that_dies_with_something_unread_has_closed_too() {
+    let server = usual();
+    let mut egress = Egress::with(&server);
+    while server.all().len() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // Ready is on its way or there, and is never read: the kernel answers with a reset.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    egress.hang_up();
+    assert_eq!(egress.wait().code(), Some(0));
 }
 
 #[test]

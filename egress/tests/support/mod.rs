@@ -211,6 +211,12 @@ impl Egress {
         bartizan_proto::channel::Channel::from(socket).send_with(message, &ends).expect("egress reads");
     }
 
+    /// Closes the core's end as the death of the core does.
+    pub fn hang_up(&mut self) {
+        let (other, _) = UnixStream::pair().expect("socketpair");
+        drop(std::mem::replace(&mut self.core.socket, other));
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -229,7 +235,9 @@ impl Egress {
     /// Waits for the end and gives the log.
     pub fn log_at_end(&mut self) -> String {
         self.wait();
-        self.log.take().expect("asked once").join().expect("the log is read")
+        let log = self.log.take().expect("asked once").join().expect("the log is read");
+        assert!(!log.contains(TOKEN), "the token is in the log: {log}");
+        log
     }
 }
 

@@ -1,6 +1,8 @@
 //! A server on loopback that answers each request as the test says, one thread a connection, and remembers them all.
 
 use super::{ALICE, BOT, OPS, POST, TEAM, TOKEN};
+use base64::Engine as _;
+use sha1::{Digest, Sha1};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -211,4 +213,16 @@ pub fn a_post(id: &str, message: &str, props: &str, more: &str) -> String {
     format!(
         r#"{{"id":"{id}","user_id":"{ALICE}","channel_id":"{OPS}","root_id":"","message":{message},"type":"","props":{props},"create_at":5,"edit_at":0,"delete_at":0{more}}}"#
     )
+}
+
+/// What a websocket server answers to this request, with more headers.
+pub fn accepted(seen: &Seen, more: &str) -> Vec<u8> {
+    let key = seen.header("sec-websocket-key").expect("a key");
+    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    let accept = base64::engine::general_purpose::STANDARD.encode(digest);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    )
+    .into_bytes()
 }
