@@ -137,25 +137,28 @@ pub(super) fn explained(message: &str, is_wanted: impl Fn(&str) -> bool) -> Wron
     if message.starts_with("duplicate field") {
         return Wrong::new(format!("\"{given}\" is given twice"), "keep one of them");
     }
-    let mut text = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
-    for (theirs, ours) in [
-        ("a sequence", "a list"),
-        ("sequence", "a list"),
-        ("a map", "a table"),
-        ("map", "a table"),
-        ("invalid type: ", "wrong type: "),
-        (" u64", " a whole number of at least 0"),
-        (" usize", " a whole number of at least 0"),
-        (" f64", " a number"),
-    ] {
-        if !text.contains(ours) {
-            text = text.replace(theirs, ours);
-        }
-    }
+    let text = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    let text = match text.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
+        Some((found, expected)) => format!("wrong type: {}, expected {}", in_words(found), in_words(expected)),
+        None => text,
+    };
     let remedy = if text.starts_with("wrong type") || text.starts_with("invalid value") {
         "docs/configuration.md says what belongs here"
     } else {
         "correct the syntax here"
     };
     Wrong::new(text, remedy)
+}
+
+/// serde's name of a type, in an operator's words. What was found may be followed by its value, which stays.
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "sequence" | "a sequence" => "a list",
+        "map" | "a map" => "a table",
+        kind if kind.starts_with("struct ") => "a table",
+        "u64" => "a whole number of at least 0",
+        "f64" => "a number",
+        "path string" => "a path",
+        kind => kind,
+    }
 }

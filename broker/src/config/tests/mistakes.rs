@@ -33,6 +33,16 @@ fn a_mistake_in_bartizan_toml_is_one_line_with_file_line_and_remedy() {
             "config/bartizan.toml:4: wrong type: integer `3`, expected a string; docs/configuration.md says what belongs here",
         ),
         (
+            "[bot]",
+            "[limits]\njobs = \"roadmap\"\n[bot]",
+            "config/bartizan.toml:7: wrong type: string \"roadmap\", expected a whole number of at least 0; docs/configuration.md says what belongs here",
+        ),
+        (
+            "[server]\n",
+            "profiles = 3\n[server]\n",
+            "config/bartizan.toml:2: wrong type: integer `3`, expected a table; docs/configuration.md says what belongs here",
+        ),
+        (
             "team = \"main\"\n",
             "",
             "config/bartizan.toml:2: the key \"team\" is missing; add it (docs/configuration.md describes it)",
