@@ -4,6 +4,8 @@ mod support;
 
 use bartizan_proto::Role;
 use bartizan_proto::egress::Subject;
+use rustix::net::{AddressFamily, SocketType};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::server::{DATE_MS, json};
@@ -88,9 +90,10 @@ fn retry_after_is_waited_for_at_least() {
 
 #[test]
 fn a_server_that_is_not_there_is_tried_again_until_it_is() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
+    // Bound and not listening: the port is nobody else's, and connections are refused.
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("socket");
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
+    let address = SocketAddr::try_from(rustix::net::getsockname(&socket).expect("bound")).expect("IPv4");
     let mut egress = Egress::start();
     egress.core.send(&setup(&format!("http://{address}"), b""));
     let (why, _) = egress.expect_unready();

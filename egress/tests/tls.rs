@@ -2,7 +2,9 @@
 
 mod support;
 
+use bartizan_proto::Role;
 use bartizan_proto::egress::{Outcome, Subject};
+use std::io::Write;
 use support::{Answer, Egress, Server, alice, setup};
 
 #[test]
@@ -21,6 +23,19 @@ fn a_server_of_another_ca_is_refused_before_it_sees_a_request() {
     let (why, _) = egress.expect_unready();
     assert!(why.contains("certificate"), "{why}");
     assert!(server.all().is_empty());
+}
+
+#[test]
+fn roots_named_in_the_environment_do_not_count() {
+    let server = Server::start_tls(|_| Answer::Usual);
+    let other = Server::start_tls(|_| Answer::Usual);
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&server.ca).expect("written");
+    let path = file.path().to_str().expect("a plain path");
+    let mut egress = Egress::start_in(Role::Core, &[("SSL_CERT_FILE", path)]);
+    egress.core.send(&setup(&server.url, &other.ca));
+    let (why, _) = egress.expect_unready();
+    assert!(why.contains("certificate"), "{why}");
 }
 
 #[test]
