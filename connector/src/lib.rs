@@ -5,7 +5,7 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | the websocket over the carrier | [`mattermost::socket`], [`mattermost::carried`] |
+//! | the websocket over the carrier | [`mattermost::socket`], [`mattermost::conversation`], [`mattermost::carried`] |
 //! | JSON → event, JSON → answer | [`mattermost::event`], [`mattermost::answer`] |
 //! | meant for the bot? | [`intake`] |
 //! | each post once and in order, cursors | [`reading`] |

@@ -35,7 +35,7 @@ async fn replies_in_one_thread_are_sent_one_after_the_other() {
 #[tokio::test(flavor = "current_thread")]
 async fn threads_do_not_wait_for_one_another_and_sixteen_are_sent_at_once() {
     let mut world = World::new();
-    world.delay = Duration::from_millis(100);
+    world.delay = Duration::from_millis(200);
     world.fault("create", Fault::Ignore);
     let mut house = house(world).await;
     for n in 1..=40 {

@@ -47,7 +47,7 @@ async fn without_hello_for_ten_seconds_it_tries_anew() {
     let begun = Instant::now();
     let _mute = house.wire.accept().await;
     assert_eq!(house.disconnected().await, "no hello in time");
-    assert!((9..14).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!((9..25).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     house.wire.welcome("one").await;
     assert!(!house.connected().await);
 }
@@ -177,6 +177,35 @@ async fn a_lying_frame_length_costs_no_memory_and_ends_the_connection_without_a_
     ends_without_a_resume(&lie).await;
 }
 
+/// A number from far ahead would make every later event look as if it had come before.
+#[tokio::test(flavor = "current_thread")]
+async fn a_number_that_no_server_counts_does_not_make_the_bot_deaf() {
+    for seq in [u64::MAX, 1 << 40] {
+        let mut house = House::with(World::new(), &[(1, 50)]).await;
+        let mut conn = house.wire.welcome("one").await;
+        conn.text(json!({"event": "typing", "data": {}, "seq": seq}).to_string());
+        conn.posted(&post(1, 101, "!lost with the connection"));
+        house.disconnected().await;
+        let mut conn = house.wire.accept().await;
+        assert_eq!(conn.resume, None);
+        conn.hello("two").await;
+        conn.posted(&post(2, 102, "!ping"));
+        assert_eq!(house.report().await.created_ms, 102);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn new_ends_in_the_middle_of_a_connection_expect_a_greeting_of_their_own() {
+    let mut house = House::with(World::new(), &[(1, 50)]).await;
+    let _conn = house.wire.welcome("one").await;
+    house.connected().await;
+    house.reattach().await;
+    let mut conn = house.wire.accept().await;
+    assert!(house.connected().await, "resumed");
+    conn.posted(&post(1, 101, "!ping"));
+    assert_eq!(house.report().await.created_ms, 101);
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_goodbye_from_the_server_is_resumed() {
     let mut house = House::with(World::new(), &[]).await;
@@ -202,7 +231,8 @@ async fn a_refusal_is_waited_out_as_long_as_the_server_says() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_connection_that_fell_silent_is_noticed_and_a_quiet_one_is_kept() {
     let (ours, theirs) = Channel::pair().expect("socketpair");
-    let timing = Timing { ping: Duration::from_millis(100), silence: Duration::from_millis(400), ..Timing::default() };
+    let timing =
+        Timing { ping: Duration::from_millis(200), silence: Duration::from_millis(1_500), ..Timing::default() };
     tokio::spawn(bartizan_connector::run(theirs, timing));
     let mut house = House::around(ours, None, World::new());
     house.attach().await;
@@ -210,7 +240,7 @@ async fn a_connection_that_fell_silent_is_noticed_and_a_quiet_one_is_kept() {
     let conn = house.wire.welcome("one").await;
     house.connected().await;
     assert!(
-        tokio::time::timeout(Duration::from_millis(1_200), house.disconnected()).await.is_err(),
+        tokio::time::timeout(Duration::from_secs(3), house.disconnected()).await.is_err(),
         "its pongs keep it alive"
     );
     conn.freeze();
@@ -228,13 +258,7 @@ async fn when_the_core_does_not_read_the_server_is_not_read_and_nothing_is_lost(
         conn.posted(&post(n, 100 + n, &text));
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", house.child.as_ref().expect("program").id()))
-        .expect("status");
-    let resident: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
-        .expect("VmRSS");
+    let resident: u64 = house.status("VmRSS").trim_end_matches(" kB").parse().expect("a number");
     assert!(resident < 32 * 1024, "{resident} KiB are held of 16 MiB that nobody reads");
     for n in 1..=count {
         assert_eq!(house.report().await.created_ms, 100 + n);
@@ -264,6 +288,15 @@ async fn cursors_follow_what_was_reported_and_come_once_a_second_at_most() {
         }
     }
     assert!(cursors <= 3, "{cursors} cursors in little more than a second");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn it_is_confined_before_it_reads_anything() {
+    let mut house = House::unattached(World::new());
+    house.greet().await;
+    assert_eq!(house.status("Seccomp"), "2");
+    assert_eq!(house.status("NoNewPrivs"), "1");
+    assert_eq!(house.status("Threads"), "1");
 }
 
 #[tokio::test(flavor = "current_thread")]

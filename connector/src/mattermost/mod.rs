@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod carried;
+pub mod conversation;
 pub mod event;
 pub mod markup;
 pub mod rest;

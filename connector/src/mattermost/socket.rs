@@ -1,34 +1,27 @@
-//! The websocket: connect by way of egress, wait for `hello`, read events in order, notice silence, come back.
+//! The websocket's life: connect by way of egress, converse, come back.
 //!
 //! | what happens | what follows |
 //! |---|---|
 //! | dropped, nothing wrong | resume with the connection id: missed events come again with their old numbers |
-//! | a `hello` | a new connection: numbers begin again, [`Heard::Fresh`] |
-//! | a number is missing | [`Heard::Gap`], and on |
 //! | a frame too large, not UTF-8, not websocket | drop it and do **not** resume: the same frame would come again |
-//! | no `hello` in time | drop it, and do not resume |
+//! | no `hello` in time, numbers that make no sense | drop it, and do not resume |
+//! | egress is gone | wait for new ends, then resume |
 //!
-//! What is read is handed on before its number counts as seen, so a drop at any moment loses nothing.
+//! What is said on an open connection is [`super::conversation`]'s.
 
 use crate::backoff::Backoff;
 use crate::broker_link::Link;
-use crate::mattermost::carried::{self, Carried, Ends, Piece};
-use crate::mattermost::event::{self, Event, Frame, Post};
-use bartizan_proto::carrier::{Attempt, FromCarrier, Resume, ToCarrier};
+use crate::mattermost::carried::{self, Ends, Piece};
+use crate::mattermost::conversation::{Conversation, Ended, Memory, Unheard};
+use crate::mattermost::event::Post;
+use bartizan_proto::carrier::{Attempt, FromCarrier, ToCarrier};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::connector::FromConnector;
 use bartizan_proto::stream::{self, Descriptors, Receiver, Sender};
 use bartizan_proto::{FrameError, Role, Text, Version};
-use futures_util::{SinkExt, StreamExt};
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role as Side, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Message};
-
-/// The largest frame or message. A post has at most 64 KiB of text; the rest of its event is a few KiB.
-const MAX_FRAME: usize = 4 * 1024 * 1024;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -79,34 +72,22 @@ pub struct Socket {
     pub heard: mpsc::Sender<Heard>,
     /// How patient to be.
     pub timing: Timing,
-    state: State,
-}
-
-/// What outlives a connection.
-#[derive(Debug, Default)]
-struct State {
     attempt: u32,
-    /// The connection to resume, and the number that comes next on it.
-    resume: Option<Resume>,
+    memory: Memory,
     backoff: Backoff,
-    dropped: u64,
 }
 
-/// Why a connection ended.
+/// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 enum Down {
     #[error("egress could not connect ({status}): {why}")]
     Refused { status: u16, after: Option<Duration>, why: String },
     #[error("egress did not connect in time")]
     Slow,
-    #[error("no hello in time")]
-    NoHello,
-    #[error("nothing heard for too long")]
-    Silence,
     #[error("closed: {0}")]
     Closed(String),
-    #[error("not to be read: {0}")]
-    Unreadable(tungstenite::Error),
+    #[error(transparent)]
+    Ended(#[from] Ended),
 }
 
 /// The websocket cannot go on with these ends.
@@ -116,15 +97,14 @@ enum Broken {
     Carrier(#[from] FrameError),
     #[error("egress closed its end")]
     Gone,
-    /// Nobody listens: the process is ending.
-    #[error("nobody listens")]
-    Unheard,
+    #[error(transparent)]
+    Unheard(#[from] Unheard),
 }
 
 impl Socket {
     /// A task that is not connected yet.
     pub fn new(link: Link, heard: mpsc::Sender<Heard>, timing: Timing) -> Self {
-        Self { link, heard, timing, state: State::default() }
+        Self { link, heard, timing, attempt: 0, memory: Memory::default(), backoff: Backoff::default() }
     }
 
     /// Stays connected by way of the newest of `ends`. Ends with the last of them.
@@ -152,22 +132,21 @@ impl Socket {
         }
     }
 
-    async fn serve_until_broken(&mut self, channel: Channel) -> Result<std::convert::Infallible, Broken> {
+    async fn serve_until_broken(&mut self, channel: Channel) -> Result<Infallible, Broken> {
         let (sender, mut receiver) = stream::open(channel, Descriptors::Refuse).map_err(FrameError::Io)?;
         sender.send(&Version::of(Role::Connector)).await?;
         receiver.greeting(Role::Egress).await?;
         loop {
             let down = self.connection(&sender, &mut receiver).await?;
+            if self.memory.take_greeted_for() >= self.timing.hello {
+                self.backoff.reset();
+            }
             let after = match &down {
                 Down::Refused { after, .. } => *after,
-                Down::Unreadable(_) | Down::NoHello => {
-                    self.state.resume = None;
-                    None
-                }
-                Down::Slow | Down::Silence | Down::Closed(_) => None,
+                Down::Slow | Down::Closed(_) | Down::Ended(_) => None,
             };
-            sender.send(&ToCarrier::Close { attempt: Attempt(self.state.attempt) }).await?;
-            let wait = self.state.backoff.next(after);
+            sender.send(&ToCarrier::Close { attempt: Attempt(self.attempt) }).await?;
+            let wait = self.backoff.next(after);
             tracing::info!(why = %down, ?wait, "the websocket is down");
             let retry_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
             self.link.say(FromConnector::Disconnected { why: Text::cut(down.to_string()), retry_ms }).await;
@@ -181,9 +160,9 @@ impl Socket {
 
     /// One connection, from opening it to its end.
     async fn connection(&mut self, sender: &Sender, receiver: &mut Receiver) -> Result<Down, Broken> {
-        self.state.attempt = self.state.attempt.wrapping_add(1);
-        let attempt = Attempt(self.state.attempt);
-        sender.send(&ToCarrier::Open { attempt, resume: self.state.resume.clone() }).await?;
+        self.attempt = self.attempt.wrapping_add(1);
+        let attempt = Attempt(self.attempt);
+        sender.send(&ToCarrier::Open { attempt, resume: self.memory.resume() }).await?;
         match tokio::time::timeout(self.timing.connect, opened(receiver, attempt)).await {
             Err(_) => return Ok(Down::Slow),
             Ok(outcome) => {
@@ -194,173 +173,17 @@ impl Socket {
         }
         let (carried, Ends { incoming, outgoing }) = carried::pair();
         let (closed, why_closed) = oneshot::channel();
+        let conversation =
+            Conversation { link: &self.link, heard: &self.heard, timing: self.timing, memory: &mut self.memory };
         tokio::select! {
-            down = self.converse(carried) => match down? {
+            ended = conversation.hold(carried) => match ended? {
                 // The carrier knows better why the bytes ended.
-                Down::Closed(seen) => Ok(Down::Closed(why_closed.await.unwrap_or(seen))),
-                other => Ok(other),
+                Ended::Closed(seen) => Ok(Down::Closed(why_closed.await.unwrap_or(seen))),
+                other => Ok(other.into()),
             },
             broken = bring(receiver, attempt, incoming, closed) => Err(broken),
             broken = take(sender, attempt, outgoing) => Err(broken),
         }
-    }
-
-    /// The websocket protocol, until the connection ends.
-    async fn converse(&mut self, carried: Carried) -> Result<Down, Broken> {
-        let limits = WebSocketConfig::default()
-            .read_buffer_size(16 * 1024)
-            .write_buffer_size(0)
-            .max_message_size(Some(MAX_FRAME))
-            .max_frame_size(Some(MAX_FRAME));
-        let mut websocket = WebSocketStream::from_raw_socket(carried, Side::Client, Some(limits)).await;
-        let resuming = self.state.resume.is_some();
-        let begun = Instant::now();
-        let mut heard_at = begun;
-        let mut greeted = false;
-        let mut ping = tokio::time::interval_at(begun + self.timing.ping, self.timing.ping);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        if resuming {
-            // A server that resumes says nothing until something happens: its pong is the sign of life.
-            if let Err(error) = websocket.send(Message::Ping(Vec::new().into())).await {
-                return Ok(ended(error));
-            }
-        }
-        loop {
-            let deadline = if greeted { heard_at + self.timing.silence } else { begun + self.timing.hello };
-            let message = tokio::select! {
-                message = websocket.next() => message,
-                () = tokio::time::sleep_until(deadline) => {
-                    return Ok(if greeted { Down::Silence } else { Down::NoHello });
-                }
-                _ = ping.tick() => {
-                    if let Err(error) = websocket.send(Message::Ping(Vec::new().into())).await {
-                        return Ok(ended(error));
-                    }
-                    continue;
-                }
-            };
-            let frame = match message {
-                Some(Ok(Message::Text(text))) => self.read(&text),
-                Some(Ok(Message::Pong(_))) => None,
-                Some(Ok(Message::Ping(_) | Message::Frame(_))) => {
-                    heard_at = Instant::now();
-                    continue;
-                }
-                Some(Ok(Message::Binary(_))) => {
-                    self.count_dropped("a binary frame");
-                    continue;
-                }
-                Some(Ok(Message::Close(why))) => {
-                    let code = why.map_or(1005, |why| u16::from(why.code));
-                    return Ok(Down::Closed(format!("the server said goodbye with {code}")));
-                }
-                Some(Err(error)) => return Ok(ended(error)),
-                None => return Ok(Down::Closed("the bytes ended".to_owned())),
-            };
-            let sign = match &frame {
-                Some(Frame::Event { event: Event::Hello { .. }, .. }) => Sign::Hello,
-                Some(Frame::Event { .. }) if resuming => Sign::Resumed,
-                None if resuming && !greeted => Sign::Resumed,
-                Some(_) | None => Sign::Nothing,
-            };
-            match sign {
-                Sign::Hello => {
-                    greeted = true;
-                    self.link.say(FromConnector::Connected { resumed: false }).await;
-                }
-                Sign::Resumed if !greeted => {
-                    greeted = true;
-                    self.link.say(FromConnector::Connected { resumed: true }).await;
-                }
-                Sign::Resumed | Sign::Nothing => {}
-            }
-            if let Some(Frame::Event { seq, event }) = frame {
-                if !greeted {
-                    self.count_dropped("an event before hello");
-                    continue;
-                }
-                self.hand_on(seq, event).await?;
-            }
-            // After handing on, which may have waited for the core for long.
-            heard_at = Instant::now();
-            if greeted && heard_at.duration_since(begun) >= self.timing.hello {
-                self.state.backoff.reset();
-            }
-        }
-    }
-
-    fn read(&mut self, text: &str) -> Option<Frame> {
-        match event::parse(text) {
-            Ok(frame) => Some(frame),
-            Err(error) => {
-                self.count_dropped(&error.to_string());
-                // Distinct from a pong: nothing that cannot be read is a sign of life.
-                Some(Frame::Reply)
-            }
-        }
-    }
-
-    /// Numbers an event and passes it on; what comes twice is left out.
-    async fn hand_on(&mut self, seq: u64, event: Event) -> Result<(), Broken> {
-        if let Event::Hello { connection } = event {
-            self.tell(Heard::Fresh).await?;
-            self.state.resume = Some(Resume { connection, sequence: seq.saturating_add(1) });
-            return Ok(());
-        }
-        let expected = self.state.resume.as_ref().map_or(0, |resume| resume.sequence);
-        if seq < expected {
-            tracing::debug!(seq, expected, "an event came twice");
-            return Ok(());
-        }
-        if seq > expected {
-            tracing::warn!(seq, expected, "events are missing; catching up");
-            self.tell(Heard::Gap).await?;
-        }
-        match event {
-            Event::Posted { post, direct } => self.tell(Heard::Posted { post, direct }).await?,
-            Event::Unreadable => self.count_dropped("a post that cannot be read"),
-            Event::Other | Event::Hello { .. } => {}
-        }
-        if let Some(resume) = &mut self.state.resume {
-            resume.sequence = seq.saturating_add(1);
-        }
-        Ok(())
-    }
-
-    async fn tell(&self, heard: Heard) -> Result<(), Broken> {
-        self.heard.send(heard).await.map_err(|_| Broken::Unheard)
-    }
-
-    /// Logged at 1, 2, 4, 8 …: a flood of garbage is not to flood the log.
-    fn count_dropped(&mut self, what: &str) {
-        self.state.dropped += 1;
-        if self.state.dropped.is_power_of_two() {
-            tracing::warn!(what, in_all = self.state.dropped, "dropped from the websocket");
-        }
-    }
-}
-
-/// What a frame says about the connection.
-enum Sign {
-    Hello,
-    Resumed,
-    Nothing,
-}
-
-/// Whether coming back to the same connection would bring the same trouble.
-fn ended(error: tungstenite::Error) -> Down {
-    match error {
-        tungstenite::Error::Capacity(_) | tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) => {
-            match error {
-                // An end without a close frame: a restart of the server, or of the network.
-                tungstenite::Error::Protocol(
-                    tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
-                    | tungstenite::error::ProtocolError::SendAfterClosing,
-                ) => Down::Closed(error.to_string()),
-                unreadable => Down::Unreadable(unreadable),
-            }
-        }
-        other => Down::Closed(other.to_string()),
     }
 }
 

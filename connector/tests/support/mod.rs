@@ -179,6 +179,14 @@ impl House {
         .await;
     }
 
+    /// A line of the program's `/proc/PID/status`.
+    pub fn status(&self, key: &str) -> String {
+        let path = format!("/proc/{}/status", self.child.as_ref().expect("program").id());
+        let status = std::fs::read_to_string(path).expect("status");
+        let value = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        value.expect("such a line").trim().to_owned()
+    }
+
     pub async fn exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a program");
         soon("the end", async {
