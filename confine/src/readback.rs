@@ -47,8 +47,10 @@ pub struct Status {
     pub seccomp: u32,
     /// `Seccomp_filters:` (Linux 5.9).
     pub filters: Option<u32>,
-    /// All of `CapInh`, `CapPrm`, `CapEff`, `CapBnd`, `CapAmb` together.
+    /// What it holds: `CapInh`, `CapPrm`, `CapEff` and `CapAmb` together.
     pub capabilities: u64,
+    /// `CapBnd`: what an exec could give it, were it not for `no_new_privs`.
+    pub bounding: u64,
     /// `Threads:`.
     pub threads: u32,
     /// `VmHWM:` in bytes: the largest resident set.
@@ -66,9 +68,10 @@ impl Status {
                 "Seccomp" => status.seccomp = value.parse().unwrap_or(0),
                 "Seccomp_filters" => status.filters = value.parse().ok(),
                 // What does not parse counts as every capability: the check that follows fails closed.
-                "CapInh" | "CapPrm" | "CapEff" | "CapBnd" | "CapAmb" => {
+                "CapInh" | "CapPrm" | "CapEff" | "CapAmb" => {
                     status.capabilities |= u64::from_str_radix(value, 16).unwrap_or(u64::MAX);
                 }
+                "CapBnd" => status.bounding = u64::from_str_radix(value, 16).unwrap_or(u64::MAX),
                 "Threads" => status.threads = value.parse().unwrap_or(0),
                 "VmHWM" => {
                     let kib: u64 = value.trim_end_matches("kB").trim().parse().unwrap_or(0);
@@ -95,13 +98,14 @@ mod tests {
 
     #[test]
     fn the_status_of_a_confined_process_is_read_line_by_line() {
-        let text = "Name:\tx\nVmHWM:\t    2048 kB\nThreads:\t3\nCapInh:\t0\nCapEff:\t0000000000000400\nNoNewPrivs:\t1\n\
+        let text = "Name:\tx\nVmHWM:\t    2048 kB\nThreads:\t3\nCapInh:\t0\nCapEff:\t0000000000000400\nCapBnd:\t1ff\nNoNewPrivs:\t1\n\
                     Seccomp:\t2\nSeccomp_filters:\t3\n";
         let expected = Status {
             no_new_privileges: true,
             seccomp: 2,
             filters: Some(3),
             capabilities: 0x400,
+            bounding: 0x1ff,
             threads: 3,
             peak_memory: 2 << 20,
         };

@@ -1,1 +1,49 @@
-//! placeholder
+//! The worker: confines itself, then runs one script. One process tree per job, started before its order is known.
+//!
+//! ```text
+//! core ── supervisor (run.rs) ── init, pid 1 of the sandbox (init.rs) ── the script
+//! ```
+//!
+//! | step | file |
+//! |---|---|
+//! | receive the order | `order.rs` |
+//! | confine, verify | `confine/`, one mechanism per file; the list of system calls is `../seccomp/list.rs` |
+//! | which layer gives which guarantee | `guarantee.rs` |
+//! | run, supervise | `run.rs`, `output.rs`, `link.rs` |
+//! | look at a running job | `inspect.rs`, `descendants.rs` |
+//!
+//! It trusts the core's order as far as `order.rs` checks it, and nothing that the script says: what it reports is the
+//! kernel's word.
+
+mod cell;
+mod confine;
+mod descendants;
+mod guarantee;
+mod init;
+mod inspect;
+mod link;
+mod order;
+mod output;
+mod probe;
+mod report;
+mod run;
+mod system;
+
+use std::process::ExitCode;
+
+/// The program: without arguments one job over descriptor 0; `--probe` says what this machine can give.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let result = match (arguments.next(), arguments.next()) {
+        (None, _) => run::serve().map_err(|error| error.to_string()),
+        (Some(argument), None) if argument == "--probe" => probe::print().map_err(|error| error.to_string()),
+        (Some(_), _) => Err("started by bartizan-launcher; by hand only with --probe".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("bartizan-worker: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

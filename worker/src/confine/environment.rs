@@ -1,0 +1,39 @@
+//! The environment: written from nothing, for every job the same names.
+
+use crate::order::Job;
+use bartizan_proto::worker::Layer;
+use std::ffi::CString;
+use std::path::Path;
+
+/// Where programs are found.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The job's user, whatever it is called outside.
+pub(crate) const USER: &str = "job";
+
+/// All variables, in the form that exec takes. What the order adds comes last and wins.
+pub(crate) fn variables(job: &Job, scratch: &Path) -> Vec<CString> {
+    let scratch = scratch.display().to_string();
+    let mut variables: Vec<(String, String)> = [
+        ("PATH", PATH),
+        ("HOME", &scratch),
+        ("TMPDIR", &scratch),
+        ("LANG", "C.UTF-8"),
+        ("TZ", "UTC"),
+        ("USER", USER),
+        ("LOGNAME", USER),
+        ("BARTIZAN_JOB", &job.order.job.to_string()),
+        ("BARTIZAN_SCRIPT", &job.order.path),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    if job.without(Layer::Environment) {
+        variables.extend(std::env::vars().filter(|(name, _)| name != "PATH"));
+    }
+    for (name, value) in &job.order.environment {
+        variables.retain(|(other, _)| other != name.as_str());
+        variables.push((name.to_string(), value.to_string()));
+    }
+    // The order's check refuses NUL, so nothing is lost here.
+    variables.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect()
+}

@@ -1,0 +1,46 @@
+//! Descriptors: the sandbox's own processes keep what they were given, the script gets 0, 1 and 2.
+
+use crate::system;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// Input, output and errors.
+const STANDARD: i32 = 3;
+
+/// How far descriptors are looked for when they are counted. `close_range(2)` itself knows no such bound.
+const LOOKED_AT: i32 = 1024;
+
+/// Closes everything but 0, 1, 2 and `kept`. For the sandbox's init, which is a copy of a process that had more.
+pub(crate) fn keep_only(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    numbers.sort_unstable();
+    let mut first = STANDARD.cast_unsigned();
+    for number in numbers {
+        if number > first {
+            system::close_range(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    system::close_range(first, u32::MAX)
+}
+
+/// Input from nowhere (it is `/dev/null` since the worker's start), output and errors into one pipe, in order.
+pub(crate) fn standard<Fd: AsFd>(output: Fd) -> io::Result<()> {
+    rustix::stdio::dup2_stdout(&output)?;
+    rustix::stdio::dup2_stderr(&output)?;
+    Ok(())
+}
+
+/// Leaves the next exec 0, 1, 2 and, where the script can only be run through its descriptor, that.
+pub(crate) fn close_at_exec(script: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    system::close_on_exec_from(STANDARD.cast_unsigned())?;
+    if let Some(script) = script {
+        rustix::io::fcntl_setfd(script, rustix::io::FdFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// The descriptors that the next exec would hand on, by number.
+pub(crate) fn inherited() -> Vec<i32> {
+    (0..LOOKED_AT).filter(|number| system::is_inherited(*number)).collect()
+}

@@ -1,0 +1,137 @@
+//! Which layers give which guarantee: one table, a pure function.
+//!
+//! A guarantee is given when one of its alternatives is in force whole. Where a layer only makes something harder it is not
+//! listed, so that the table never promises more than the kernel keeps.
+
+use bartizan_proto::List;
+use bartizan_proto::worker::Layer::{
+    Capabilities, LandlockFiles, LandlockScope, Limits, MountNamespace, NetworkNamespace, NoNewPrivileges, OwnUser,
+    PidNamespace, Seccomp, UserNamespace,
+};
+use bartizan_proto::worker::{Given, Guarantee, InForce, Layer, LayerState};
+
+/// Every guarantee, in the order of reports.
+pub(crate) const ALL: [Guarantee; 11] = [
+    Guarantee::FilesRead,
+    Guarantee::FilesWrite,
+    Guarantee::Programs,
+    Guarantee::Privileges,
+    Guarantee::Signals,
+    Guarantee::Tracing,
+    Guarantee::Network,
+    Guarantee::UnixSockets,
+    Guarantee::KernelSurface,
+    Guarantee::Resources,
+    Guarantee::Lifetime,
+];
+
+/// The alternatives for one guarantee. `network` says whether the job was granted any.
+fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Layer]] {
+    match guarantee {
+        // A root with nothing else in it, or rules on every open.
+        Guarantee::FilesRead | Guarantee::FilesWrite => &[&[MountNamespace], &[LandlockFiles]],
+        // noexec on everything that can be written, and no memfd. Landlock alone is not enough: it does not see the
+        // dynamic loader map a program (`ld.so ./program`), which noexec does.
+        Guarantee::Programs => &[&[MountNamespace, Seccomp]],
+        // Nothing held, nothing gained by exec, no user namespace to be almighty in: by the list, or by the limit of
+        // zero in its own namespace.
+        Guarantee::Privileges => {
+            &[&[NoNewPrivileges, Capabilities, Seccomp], &[NoNewPrivileges, Capabilities, UserNamespace]]
+        }
+        Guarantee::Signals => &[&[PidNamespace], &[LandlockScope], &[OwnUser]],
+        // A user namespace suffices: tracing into another one needs CAP_SYS_PTRACE there (security/commoncap.c).
+        Guarantee::Tracing => &[&[UserNamespace], &[LandlockFiles], &[OwnUser]],
+        // With a grant, ports are limited but addresses are not: nothing gives this yet. Without one, a network with
+        // nothing in it, or no sockets at all. Landlock alone is not enough: it does not see UDP.
+        Guarantee::Network if network => &[],
+        Guarantee::Network => &[&[NetworkNamespace], &[Seccomp]],
+        // No socket() for Unix sockets, and no datagram pair that could be pointed at one. A private root is not enough: a
+        // granted directory may hold sockets, and read-only mounts do not stop connect().
+        Guarantee::UnixSockets => &[&[Seccomp]],
+        Guarantee::KernelSurface => &[&[Seccomp]],
+        Guarantee::Resources => &[&[Limits]],
+        // The subreaper that stands in for it can itself be killed.
+        Guarantee::Lifetime => &[&[PidNamespace]],
+    }
+}
+
+/// Each guarantee, and the layers in force that give it.
+pub(crate) fn given(layers: &[InForce], network: bool) -> Vec<Given> {
+    let on = |layer: &Layer| layers.iter().any(|l| l.layer == *layer && l.state == LayerState::On);
+    ALL.iter()
+        .map(|guarantee| {
+            let mut by: Vec<Layer> = Vec::new();
+            for alternative in alternatives(*guarantee, network) {
+                if alternative.iter().all(on) {
+                    by.extend(alternative.iter().copied());
+                }
+            }
+            by.sort_unstable();
+            by.dedup();
+            Given { guarantee: *guarantee, by: List::cut(by) }
+        })
+        .collect()
+}
+
+/// The first required guarantee that nothing gives.
+pub(crate) fn missing(given: &[Given], require: &[Guarantee]) -> Option<Guarantee> {
+    require.iter().copied().find(|wanted| !given.iter().any(|g| g.guarantee == *wanted && !g.by.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_proto::Text;
+
+    fn on(layers: &[Layer]) -> Vec<InForce> {
+        layers.iter().map(|layer| InForce { layer: *layer, state: LayerState::On, detail: Text::default() }).collect()
+    }
+
+    #[test]
+    fn nothing_in_force_gives_nothing() {
+        assert!(given(&[], false).iter().all(|given| given.by.is_empty()));
+        assert_eq!(missing(&given(&[], false), &[Guarantee::Lifetime]), Some(Guarantee::Lifetime));
+        assert_eq!(missing(&given(&[], false), &[]), None);
+    }
+
+    #[test]
+    fn a_layer_that_is_off_or_unavailable_gives_nothing() {
+        for state in [LayerState::Off, LayerState::Unavailable] {
+            let layers = [InForce { layer: Limits, state, detail: Text::default() }];
+            assert_eq!(missing(&given(&layers, false), &[Guarantee::Resources]), Some(Guarantee::Resources));
+        }
+    }
+
+    #[test]
+    fn an_alternative_counts_only_whole() {
+        let half = given(&on(&[MountNamespace]), false);
+        assert_eq!(missing(&half, &[Guarantee::FilesRead]), None);
+        assert_eq!(missing(&half, &[Guarantee::Programs]), Some(Guarantee::Programs));
+        let whole = given(&on(&[MountNamespace, Seccomp]), false);
+        assert_eq!(missing(&whole, &[Guarantee::Programs]), None);
+    }
+
+    #[test]
+    fn a_network_grant_leaves_the_network_guarantee_to_nobody() {
+        let layers = on(&[NetworkNamespace, Seccomp]);
+        assert_eq!(missing(&given(&layers, false), &[Guarantee::Network]), None);
+        assert_eq!(missing(&given(&layers, true), &[Guarantee::Network]), Some(Guarantee::Network));
+    }
+
+    #[test]
+    fn all_guarantees_are_given_where_the_kernel_has_everything_and_no_network_is_granted() {
+        let layers = on(&[
+            Limits,
+            Capabilities,
+            NoNewPrivileges,
+            UserNamespace,
+            PidNamespace,
+            MountNamespace,
+            NetworkNamespace,
+            LandlockFiles,
+            LandlockScope,
+            Seccomp,
+        ]);
+        assert_eq!(missing(&given(&layers, false), &ALL), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! Step 12: the order comes in, and is checked whole before anything is done with it.
+//!
+//! The core checked it too; the worker does not rely on that, and what it cannot mean is refused with a reason.
+
+use bartizan_proto::FrameError;
+use bartizan_proto::channel::Channel;
+use bartizan_proto::worker::{Layer, Order, ToWorker};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+/// No order, or not one that can be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// The socket.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Another message came first.
+    #[error("{0} before any order")]
+    WrongPhase(&'static str),
+    /// Not exactly one descriptor.
+    #[error("an order brings one descriptor, not {0}")]
+    Descriptors(usize),
+    /// The descriptor is not a regular file, or cannot be examined.
+    #[error("the script is not a regular file")]
+    NotAFile,
+    /// A path that is not absolute and plain.
+    #[error("{what} is not a plain absolute path: {path}")]
+    Path {
+        /// Which of the order's paths.
+        what: &'static str,
+        /// The path.
+        path: String,
+    },
+    /// A path that would take the sandbox's place.
+    #[error("a profile cannot grant {0}")]
+    Grant(String),
+    /// A NUL byte, which argv and the environment cannot carry.
+    #[error("{0} holds a NUL byte")]
+    Nul(&'static str),
+    /// A variable name that is none.
+    #[error("not a variable name: {0}")]
+    Variable(String),
+    /// A limit under which not even the sandbox can be set up.
+    #[error("the limit of {what} is too small: {value}")]
+    Limit {
+        /// Which.
+        what: &'static str,
+        /// The value given.
+        value: u64,
+    },
+}
+
+/// A checked order, with the script that was opened for it.
+#[derive(Debug)]
+pub struct Job {
+    /// The order.
+    pub order: Order,
+    /// The script: what was opened is what runs.
+    pub script: File,
+}
+
+impl Job {
+    /// Waits for the order; `None` when the core closed the channel instead.
+    ///
+    /// # Errors
+    /// [`OrderError`]. A malformed order can be answered with `Refused`; after [`OrderError::Frame`] and
+    /// [`OrderError::WrongPhase`] the peer is not to be talked to.
+    pub fn receive(channel: &mut Channel) -> Result<Option<Job>, OrderError> {
+        let Some((message, mut fds)) = channel.receive_with::<ToWorker>()? else { return Ok(None) };
+        match message {
+            ToWorker::Order(order) => {
+                let count = fds.len();
+                let (Some(script), 1) = (fds.pop(), count) else { return Err(OrderError::Descriptors(count)) };
+                Self::check(*order, script.into()).map(Some)
+            }
+            ToWorker::Stop { .. } => Err(OrderError::WrongPhase("Stop")),
+            ToWorker::Inspect => Err(OrderError::WrongPhase("Inspect")),
+        }
+    }
+
+    /// Checks an order that was received.
+    pub(crate) fn check(order: Order, script: File) -> Result<Job, OrderError> {
+        if !script.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(OrderError::NotAFile);
+        }
+        plain("the script's path", &order.path)?;
+        let profile = &order.profile;
+        for path in profile.read.iter().chain(&*profile.write).chain(&*profile.exec) {
+            plain("a profile's path", path)?;
+            // `/` would cover the private root, `/proc` its process list, `/dev` its devices.
+            if ["/", "/proc", "/dev"].contains(&path.as_str()) || path.starts_with("/proc/") {
+                return Err(OrderError::Grant(path.to_string()));
+            }
+        }
+        if order.arguments.iter().any(|argument| argument.contains('\0')) {
+            return Err(OrderError::Nul("an argument"));
+        }
+        for (name, value) in &order.environment {
+            let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+            if !name.starts_with(first) || !name.chars().all(|c| first(c) || c.is_ascii_digit()) {
+                return Err(OrderError::Variable(name.to_string()));
+            }
+            if value.contains('\0') {
+                return Err(OrderError::Nul("a variable"));
+            }
+        }
+        let limits = &profile.limits;
+        for (what, value, least) in [
+            ("memory", limits.memory, 8 << 20),
+            ("cpu", limits.cpu, 1),
+            ("processes", limits.processes, 3),
+            ("files", limits.files, 8),
+            ("scratch", limits.scratch, 4096),
+        ] {
+            if value < least {
+                return Err(OrderError::Limit { what, value });
+            }
+        }
+        Ok(Job { order, script })
+    }
+
+    /// Whether a layer is to be left off.
+    pub(crate) fn without(&self, layer: Layer) -> bool {
+        self.order.without.contains(&layer)
+    }
+
+    /// Whether the profile grants any network.
+    pub(crate) fn network(&self) -> bool {
+        !self.order.profile.network.is_empty()
+    }
+
+    /// The directory that the script was opened in.
+    pub(crate) fn directory(&self) -> &Path {
+        Path::new(self.order.path.as_str()).parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Absolute, no `.` or `..`, no NUL.
+fn plain(what: &'static str, path: &str) -> Result<(), OrderError> {
+    let parsed = Path::new(path);
+    let components = parsed.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    if parsed.is_absolute() && components && !parsed.as_os_str().as_bytes().contains(&0) {
+        Ok(())
+    } else {
+        Err(OrderError::Path { what, path: path.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_way_up_a_relative_one_and_one_with_nul_are_refused() {
+        for bad in ["", "x", "./x", "/a/../b", "/a/..", "/a\0b"] {
+            assert!(plain("path", bad).is_err(), "{bad:?}");
+        }
+        assert!(plain("path", "/srv/scripts/hello.sh").is_ok());
+    }
+}
