@@ -33,6 +33,8 @@ pub(crate) enum State {
     Starting,
     /// Said who it is.
     Greeted,
+    /// Egress: the server answered before, and does not now.
+    Paused,
     /// Egress: the server answered. Connector: was told to begin.
     Running,
 }

@@ -11,6 +11,8 @@ pub mod ban;
 pub mod channel;
 pub mod file;
 pub mod permission;
+#[cfg(test)]
+mod tests;
 
 use crate::argument::Value;
 use crate::audit::Gate;

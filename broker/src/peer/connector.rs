@@ -71,7 +71,7 @@ impl Core {
         };
         let phase = match self.supervisor.connector.state {
             State::Running => Phase::Running,
-            State::Down | State::Starting | State::Greeted => Phase::Starting,
+            State::Down | State::Starting | State::Greeted | State::Paused => Phase::Starting,
         };
         if permits(phase, kind(&message)) == Permit::Deny {
             return self.drop_connector("it said what it may not say now");

@@ -15,6 +15,8 @@ pub enum Phase {
     Starting,
     /// The server answered.
     Ready,
+    /// The server answered, and does not now; answers to older questions may still come.
+    Unready,
 }
 
 /// What it can say.
@@ -45,6 +47,8 @@ pub fn permits(phase: Phase, kind: Kind) -> Permit {
         (Phase::Starting, Kind::Attested) => Permit::Deny,
         (Phase::Ready, Kind::Ready) => Permit::Deny,
         (Phase::Ready, Kind::Unready | Kind::Attested) => Permit::Allow,
+        (Phase::Unready, Kind::Ready) => Permit::Once,
+        (Phase::Unready, Kind::Unready | Kind::Attested) => Permit::Allow,
     }
 }
 
@@ -61,6 +65,7 @@ impl Core {
         };
         let phase = match self.supervisor.egress.state {
             State::Running => Phase::Ready,
+            State::Paused => Phase::Unready,
             State::Down | State::Starting | State::Greeted => Phase::Starting,
         };
         if permits(phase, kind(&message)) == Permit::Deny {
@@ -74,6 +79,9 @@ impl Core {
             }
             FromEgress::Unready { why, retry_ms } => {
                 tracing::warn!(%why, retry_ms, "the server cannot be used");
+                if self.supervisor.egress.state == State::Running {
+                    self.supervisor.egress.state = State::Paused;
+                }
                 self.supervisor.egress.note = format!("the server cannot be used: {why}");
                 Ok(())
             }

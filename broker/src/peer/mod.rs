@@ -146,3 +146,32 @@ impl Drop for Link {
         self.writer.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Permit, connector, egress, launcher, worker};
+
+    #[test]
+    fn a_peer_may_say_only_what_its_phase_allows() {
+        use connector::{Kind as C, Phase as CP};
+        for kind in [C::Connected, C::Disconnected, C::Post, C::Seen, C::Delivered] {
+            assert_eq!(connector::permits(CP::Starting, kind), Permit::Deny, "{kind:?}");
+            assert_eq!(connector::permits(CP::Running, kind), Permit::Allow, "{kind:?}");
+        }
+        use egress::{Kind as E, Phase as EP};
+        assert_eq!(egress::permits(EP::Starting, E::Attested), Permit::Deny);
+        assert_eq!(egress::permits(EP::Starting, E::Ready), Permit::Once);
+        assert_eq!(egress::permits(EP::Ready, E::Ready), Permit::Deny);
+        use launcher::{Kind as L, Which};
+        assert_eq!(launcher::permits(Which::Egress, L::Terminate), Permit::Deny);
+        assert_eq!(launcher::permits(Which::Service, L::Terminate), Permit::Allow);
+        use worker::{Kind as W, Phase as WP};
+        for kind in [W::Running, W::Refused, W::Output, W::Inspected, W::Finished] {
+            assert_eq!(worker::permits(WP::Idle, kind), Permit::Deny, "{kind:?}");
+            assert_eq!(worker::permits(WP::Over, kind), Permit::Deny, "{kind:?}");
+        }
+        assert_eq!(worker::permits(WP::Ordered, W::Output), Permit::Deny, "no output before it runs");
+        assert_eq!(worker::permits(WP::Ordered, W::Finished), Permit::Deny, "no end before it runs");
+        assert_eq!(worker::permits(WP::Running, W::Running), Permit::Deny, "it runs once");
+    }
+}

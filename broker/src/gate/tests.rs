@@ -1,0 +1,253 @@
+//! Each gate, and their order.
+
+use super::*;
+use crate::command::parse;
+use crate::config::Level;
+use crate::config::{Config, Trust};
+use bartizan_proto::Text;
+use bartizan_proto::egress::{AttestedChannel, AttestedPost, AttestedUser, ChannelKind, Origin};
+use bartizan_proto::ids::{ChannelId, UserId};
+use std::os::unix::fs::PermissionsExt;
+
+const ALLOWLIST: &str = r#"
+[[scripts]]
+name = "hello"
+path = "hello"
+required-permission = "user"
+[[scripts]]
+name = "deploy"
+path = "hello"
+allowed-channels = ["ops"]
+[scripts.arguments.service]
+type = "enum"
+values = ["api-server", "web-app"]
+required = true
+[[scripts]]
+name = "flagged"
+path = "hello"
+required-permission = "user"
+required-flags = ["deploy"]
+[[scripts]]
+name = "pinned"
+path = "hello"
+required-permission = "user"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+"#;
+
+struct House {
+    policy: Policy,
+    folder: tempfile::TempDir,
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(letter: &str) -> T {
+    letter.repeat(26).parse().expect("26 letters")
+}
+
+fn house() -> House {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let write = |name: &str, mode: u32, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("write");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("chmod");
+        path
+    };
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("chmod");
+    write("token", 0o600, "abcdefghijklmnopqrstuvwxyz\n");
+    write("hello", 0o755, "#!/bin/sh\necho hello\n");
+    write("allowlist.toml", 0o644, ALLOWLIST);
+    let config = write(
+        "bartizan.toml",
+        0o644,
+        "[server]\nurl = \"http://127.0.0.1:1\"\nteam = \"t\"\n[bot]\ntoken-file = \"token\"\n[state]\ndirectory = \"state\"\n\
+         [scripts]\nallowlist = \"allowlist.toml\"\ndirectories = [\".\"]\n",
+    );
+    let config = Config::load(&config, &Trust::single_user()).expect("config");
+    let policy = Policy {
+        generation: 1,
+        config,
+        bot: id("b"),
+        bot_name: Text::cut("bartizan"),
+        team: id("t"),
+        people: [(id("a"), Level::Admin), (id("o"), Level::Operator), (id("m"), Level::Banned)].into(),
+        channels: [("ops".to_owned(), id("c"))].into(),
+    };
+    House { policy, folder }
+}
+
+fn person(letter: &str) -> Requester {
+    Requester { user: id(letter), name: Text::cut(letter), restricted: false }
+}
+
+fn channel(letter: &str) -> Place {
+    Place { channel: id(letter), name: Text::cut("somewhere"), direct: false }
+}
+
+fn asked(line: &str, requester: &Requester, place: &Place, policy: &Policy) -> Result<Vec<String>, Refusal> {
+    let command = parse::command(line).expect("readable").expect("not empty");
+    let decision = decide(&command, requester, place, policy);
+    decision
+        .outcome
+        .map(|(_, values)| values.into_iter().map(|value| value.text).collect())
+        .map_err(|(refusal, _)| refusal)
+}
+
+#[test]
+fn an_operator_may_run_an_operators_script_in_its_channel_only() {
+    let House { policy, .. } = house();
+    assert_eq!(asked("deploy api-server", &person("o"), &channel("c"), &policy), Ok(vec!["api-server".to_owned()]));
+    let elsewhere = asked("deploy api-server", &person("o"), &channel("d"), &policy);
+    assert_eq!(elsewhere, Err(Refusal::NotHere { name: "deploy".into(), channels: vec!["ops".into()] }));
+    let direct = Place { direct: true, ..channel("c") };
+    assert!(matches!(asked("deploy api-server", &person("o"), &direct, &policy), Err(Refusal::NotHere { .. })));
+}
+
+#[test]
+fn what_is_forbidden_sounds_exactly_like_what_does_not_exist() {
+    let House { policy, .. } = house();
+    let words =
+        |line: &str| asked(line, &person("u"), &channel("c"), &policy).expect_err("refused").words("!").expect("words");
+    assert_eq!(words("deploy api-server"), words("depley api-server").replace("depley", "deploy"));
+    assert_eq!(
+        words("deploy wrong arguments"),
+        words("deploy api-server"),
+        "arguments are not looked at before rights"
+    );
+}
+
+#[test]
+fn a_wrong_argument_is_refused_after_permission_and_channel() {
+    let House { policy, .. } = house();
+    let refused = asked("deploy database", &person("o"), &channel("c"), &policy);
+    assert!(matches!(refused, Err(Refusal::Arguments { .. })));
+    assert!(matches!(asked("deploy database", &person("o"), &channel("d"), &policy), Err(Refusal::NotHere { .. })));
+}
+
+#[test]
+fn banned_user_is_refused_before_permission_is_read() {
+    let House { policy, .. } = house();
+    let command = parse::command("hello").expect("readable").expect("not empty");
+    let decision = decide(&command, &person("m"), &channel("c"), &policy);
+    assert!(matches!(decision.outcome, Err((Refusal::Banned, _))));
+    assert_eq!(decision.gates, [Gate { name: "ban", passed: false }]);
+}
+
+#[test]
+fn a_guest_counts_as_user_whatever_the_list_says() {
+    let House { policy, .. } = house();
+    let guest = Requester { restricted: true, ..person("a") };
+    assert_eq!(policy.level(&guest), Level::User);
+    assert!(matches!(asked("deploy api-server", &guest, &channel("c"), &policy), Err(Refusal::Unknown { .. })));
+}
+
+#[test]
+fn a_script_that_requires_a_flag_is_refused_to_everyone_as_long_as_there_are_none() {
+    let House { policy, .. } = house();
+    assert!(matches!(asked("flagged", &person("a"), &channel("c"), &policy), Err(Refusal::Unknown { .. })));
+}
+
+#[test]
+fn a_script_is_cleared_with_the_hash_of_what_was_opened_and_a_wrong_pin_is_refused() {
+    let House { policy, folder } = house();
+    let opener = file::Opener::new(Trust::single_user());
+    let clear = |line: &str| {
+        let command = parse::command(line).expect("readable").expect("not empty");
+        clear(&command, &person("u"), &channel("c"), &policy, &opener)
+    };
+    let cleared = clear("hello").expect("cleared");
+    assert_eq!(cleared.file().sha256.len(), 64);
+    assert!(matches!(clear("pinned"), Err((Refusal::Broken, _))));
+    std::fs::write(folder.path().join("hello"), "#!/bin/sh\necho other\n").expect("write");
+    assert_ne!(
+        clear("hello").expect("cleared").file().sha256,
+        cleared.file().sha256,
+        "a changed file has another hash"
+    );
+    std::fs::set_permissions(folder.path().join("hello"), PermissionsExt::from_mode(0o757)).expect("chmod");
+    assert!(matches!(clear("hello"), Err((Refusal::Broken, _))), "writable by others");
+}
+
+fn post() -> AttestedPost {
+    AttestedPost {
+        id: id("p"),
+        author: AttestedUser {
+            id: id("o"),
+            name: Text::cut("bob"),
+            bot: false,
+            guest: false,
+            deactivated: false,
+            remote: false,
+            system_admin: false,
+        },
+        channel: AttestedChannel {
+            id: id("c"),
+            kind: ChannelKind::Open,
+            name: Text::cut("ops"),
+            team: Some(id("t")),
+            archived: false,
+        },
+        root: None,
+        text: Text::cut("!hello"),
+        kind: Text::default(),
+        origin: Origin::default(),
+        created_ms: 1_000_000,
+        edited_ms: 0,
+        deleted_ms: 0,
+        server_ms: 1_001_000,
+    }
+}
+
+fn counts(change: impl FnOnce(&mut AttestedPost)) -> Result<(), Refusal> {
+    let House { policy, .. } = house();
+    let mut post = post();
+    change(&mut post);
+    match attest::check(&post, &policy) {
+        Verdict::Pass(_) => Ok(()),
+        Verdict::Refuse(refusal, _) => Err(refusal),
+    }
+}
+
+#[test]
+fn only_a_fresh_unedited_post_of_a_person_in_our_team_or_to_the_bot_counts() {
+    assert_eq!(counts(|_| ()), Ok(()));
+    let silent: [(&str, fn(&mut AttestedPost)); 14] = [
+        ("edited", |p| p.edited_ms = 1),
+        ("deleted", |p| p.deleted_ms = 1),
+        ("system post", |p| p.kind = Text::cut("system_join_channel")),
+        ("webhook", |p| p.origin.webhook = true),
+        ("bot prop", |p| p.origin.bot = true),
+        ("plugin", |p| p.origin.other = true),
+        ("disguised", |p| p.origin.disguised = true),
+        ("bot account", |p| p.author.bot = true),
+        ("the bot itself", |p| p.author.id = id("b")),
+        ("deactivated", |p| p.author.deactivated = true),
+        ("another team", |p| p.channel.team = Some(id("x"))),
+        ("group message", |p| p.channel.kind = ChannelKind::Group),
+        ("archived", |p| p.channel.archived = true),
+        ("someone else's direct message", |p| {
+            p.channel.kind = ChannelKind::Direct;
+            p.channel.name = Text::cut(format!("{}__{}", "o".repeat(26), "x".repeat(26)));
+        }),
+    ];
+    for (what, change) in silent {
+        assert_eq!(counts(change), Err(Refusal::Silence), "{what}");
+    }
+    assert!(matches!(counts(|p| p.server_ms = p.created_ms + 3_600_000), Err(Refusal::Stale(_))));
+    let direct = |p: &mut AttestedPost| {
+        p.channel.kind = ChannelKind::Direct;
+        p.channel.team = None;
+        p.channel.name = Text::cut(format!("{}__{}", "b".repeat(26), "o".repeat(26)));
+    };
+    assert_eq!(counts(direct), Ok(()));
+}
+
+#[test]
+fn a_direct_message_of_a_stranger_is_not_the_authors() {
+    let House { policy, .. } = house();
+    let mut post = post();
+    let (bot, author): (UserId, UserId) = (id("b"), id("o"));
+    post.channel =
+        AttestedChannel { kind: ChannelKind::Direct, name: Text::cut(format!("{author}__{bot}")), ..post.channel };
+    let Verdict::Pass((_, place)) = attest::check(&post, &policy) else { panic!("counts") };
+    assert!(place.direct);
+    assert_eq!(place.channel, id::<ChannelId>("c"));
+}
