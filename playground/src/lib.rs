@@ -4,4 +4,9 @@
 #![forbid(unsafe_code)]
 
 pub mod cast;
+pub mod client;
+pub mod command;
+pub mod prompt;
 pub mod server;
+pub mod service;
+pub mod transcript;

@@ -1,0 +1,165 @@
+//! The command line of `bartizan-playground`: the chat prompt, the transcript runner, and the server alone.
+//!
+//! Everything that only root could read is read first; then privileges are given up, and only then is anything started.
+
+use crate::cast::ServerFile;
+use crate::prompt;
+use crate::server::{Options, Server};
+use crate::service::{PrivilegeError, Staged, demo_files, is_root, janitor, stage_and_drop};
+use crate::transcript::report::Paint;
+use crate::transcript::run::{LoadError, Request, load, run};
+use crate::transcript::stage::Host;
+use clap::{Parser, Subcommand};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A chat server to try Bartizan with, and the runner of its transcripts. Never installed.
+#[derive(Debug, Parser)]
+#[command(name = "bartizan-playground", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A chat prompt in front of the real processes and an embedded server
+    Demo {
+        /// Instead of config/bartizan.toml
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Instead of config/allowlist.toml
+        #[arg(long)]
+        allowlist: Option<PathBuf>,
+    },
+    /// Play transcripts: one line of verdict per file, exit code 1 when one fails, 2 when one does not parse
+    Transcript {
+        /// Files, and directories with .txt files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Another Mattermost server: {"url", "team", "channels", "users", "bot"}
+        #[arg(long)]
+        server: Option<PathBuf>,
+        /// For transcripts that name none; instead of config/bartizan.toml
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// For transcripts that name none; instead of config/allowlist.toml
+        #[arg(long)]
+        allowlist: Option<PathBuf>,
+    },
+    /// Only the server: prints its address, ids and tokens as JSON and runs until standard input or the process ends
+    Serve {
+        /// The port; 0 takes a free one
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// With a certificate of a test CA
+        #[arg(long)]
+        tls: bool,
+    },
+    /// Used by this program itself: removes a directory when standard input ends
+    #[command(hide = true)]
+    Janitor {
+        /// The directory
+        stage: PathBuf,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("{path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path}: {source}")]
+    ServerFile { path: PathBuf, source: serde_json::Error },
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+    #[error("cannot find my own program: {0}")]
+    Program(io::Error),
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    #[error(transparent)]
+    Prompt(#[from] prompt::PromptError),
+}
+
+/// Runs what the command line says.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo { config, allowlist } => demo(config, allowlist),
+        Command::Transcript { paths, server, config, allowlist } => transcript(paths, server, config, allowlist),
+        Command::Serve { port, tls } => serve(port, tls),
+        Command::Janitor { stage } => {
+            janitor(&stage);
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn transcript(
+    paths: Vec<PathBuf>,
+    server: Option<PathBuf>,
+    config: Option<PathBuf>,
+    allowlist: Option<PathBuf>,
+) -> Result<ExitCode, CommandError> {
+    let server = server.map(|path| server_file(&path)).transpose()?;
+    let host = server.clone().map_or(Host::Embedded, |file| Host::Foreign(Box::new(file)));
+    let scripts = load(&Request { paths, server, config, allowlist })?;
+    let pairs: BTreeSet<_> = scripts.iter().map(|script| script.files.clone()).collect();
+    let was_root = is_root();
+    let staged = stage_and_drop(&programs()?, &pairs.into_iter().collect::<Vec<_>>())?;
+    if let Some(note) = &staged.note {
+        eprintln!("{note}");
+    }
+    block_on(run(&scripts, &host, &staged, was_root, paint()))
+}
+
+fn demo(config: Option<PathBuf>, allowlist: Option<PathBuf>) -> Result<ExitCode, CommandError> {
+    let (usual_config, usual_allowlist) = demo_files();
+    let named = |path: Option<PathBuf>, usual: PathBuf| {
+        let path = path.unwrap_or(usual);
+        path.canonicalize().map_err(|source| CommandError::Read { path, source })
+    };
+    let pair = (named(config, usual_config)?, named(allowlist, usual_allowlist)?);
+    let staged: Staged = stage_and_drop(&programs()?, std::slice::from_ref(&pair))?;
+    Ok(block_on(prompt::run(pair, staged, paint()))??)
+}
+
+fn serve(port: u16, tls: bool) -> Result<ExitCode, CommandError> {
+    let listen = (std::net::Ipv4Addr::LOCALHOST, port).into();
+    let server = Server::start(Options { listen, tls, ..Options::default() }).map_err(CommandError::Start)?;
+    let json = serde_json::to_string_pretty(&server.file()).map_err(|error| CommandError::Start(error.into()))?;
+    println!("{json}");
+    let mut line = String::new();
+    while io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
+        line.clear();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn server_file(path: &Path) -> Result<ServerFile, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|source| CommandError::ServerFile { path: path.to_owned(), source })
+}
+
+/// All programs are built into the directory of this one.
+fn programs() -> Result<PathBuf, CommandError> {
+    let own = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(CommandError::Program)?;
+    Ok(own.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn paint() -> Paint {
+    let wanted = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted { Paint::Colours } else { Paint::Plain }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)?;
+    Ok(runtime.block_on(future))
+}

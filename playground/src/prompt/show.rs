@@ -1,0 +1,56 @@
+//! How what arrives is shown: in the form of a transcript. Pure functions.
+
+use crate::transcript::report::{Paint, visible};
+
+/// A post or an edit of the bot's: `who` is `bartizan` or `updates`.
+pub fn post(who: &str, message: &str, paint: Paint) -> String {
+    let mut lines = message.trim_end().split('\n').map(visible);
+    let first = lines.next().unwrap_or_default();
+    let mut out = format!("  {} {first}", paint.text("36", &format!("{who}>")));
+    for line in lines {
+        out.push_str("\n    ");
+        out.push_str(&line);
+    }
+    out
+}
+
+/// A reaction of the bot's.
+pub fn reaction(emoji: &str, paint: Paint) -> String {
+    let glyph = match emoji {
+        "hourglass_flowing_sand" => "⏳ ",
+        "white_check_mark" => "✅ ",
+        "x" => "❌ ",
+        "no_entry" => "⛔ ",
+        _ => "",
+    };
+    format!("  {} {glyph}{}", paint.text("36", "reacts>"), visible(emoji))
+}
+
+/// A file.
+pub fn file(name: &str, size: usize, paint: Paint) -> String {
+    format!("  {} {} ({size} bytes; /file shows it)", paint.text("36", "file>"), visible(name))
+}
+
+/// The prompt's own words.
+pub fn note(text: &str, paint: Paint) -> String {
+    text.lines().map(|line| paint.text("2", &format!("  {line}"))).collect::<Vec<_>>().join("\n")
+}
+
+/// The beginning of a message.
+pub fn start_of(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let cut: String = line.chars().take(40).collect();
+    visible(&if cut.len() < line.len() { format!("{cut}…") } else { cut })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn posts_look_as_in_a_transcript() {
+        assert_eq!(post("bartizan", "head\n```\nx\n```", Paint::Plain), "  bartizan> head\n    ```\n    x\n    ```");
+        assert_eq!(reaction("x", Paint::Plain), "  reacts> ❌ x");
+        assert_eq!(post("bartizan", "a\u{1b}[2J", Paint::Plain), "  bartizan> a\\u{1b}[2J");
+    }
+}
