@@ -31,7 +31,8 @@ const FAR: u64 = 100_000;
 /// What outlives a connection.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// The connection to resume, and the number that comes next on it.
+    /// The connection to resume, and the number that comes next on it. Its id is empty where the server cannot resume;
+    /// the number still shows gaps.
     resume: Option<Resume>,
     greeted_at: Option<Instant>,
     dropped: u64,
@@ -107,7 +108,7 @@ impl<E: Into<Ended>> From<E> for Leave {
 impl Memory {
     /// What the next connection is to resume, if anything.
     pub fn resume(&self) -> Option<Resume> {
-        self.resume.clone()
+        self.resume.clone().filter(|resume| !resume.connection.is_empty())
     }
 
     /// How long ago the connection that ended was greeted; nothing where it never was.
@@ -163,7 +164,7 @@ impl Conversation<'_> {
         let mut websocket = WebSocketStream::from_raw_socket(carried, Side::Client, Some(limits)).await;
         let mut pulse = Pulse::new(self.timing);
         self.memory.greeted_at = None;
-        let resuming = self.memory.resume.is_some();
+        let resuming = self.memory.resume().is_some();
         // A server that resumes says nothing until something happens: its pong is the sign that it is there.
         let mut ping_now = resuming;
         loop {
