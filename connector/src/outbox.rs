@@ -10,7 +10,7 @@ use crate::mattermost::rest::{Rest, Trouble};
 use crate::mattermost::{answer, markup};
 use bartizan_proto::connector::{Act, Attachment, Body, Delivered, Delivery, FromConnector};
 use bartizan_proto::ids::{ChannelId, FileId, PostId, UserId};
-use bartizan_proto::limits::MAX_MESSAGE;
+use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
 use bartizan_proto::verbs::Verb;
 use bartizan_proto::{List, Text};
 use std::collections::{HashMap, VecDeque};
@@ -224,7 +224,7 @@ impl Shared {
         if progress.file.is_some() || progress.file_refused.is_some() {
             return Ok(());
         }
-        let upload = Verb::UploadFile { channel, name: file.name.clone(), content: file.content.clone() };
+        let upload = Verb::UploadFile { channel, name: plain_name(&file.name), content: file.content.clone() };
         match self.rest.ask(upload).await {
             Ok(body) => match answer::uploaded(&body) {
                 Ok(id) => progress.file = Some(id),
@@ -271,7 +271,29 @@ impl Shared {
     }
 }
 
+/// A name that egress takes: no path, nothing hidden. Egress drops a connector that sends another, so this must not fail.
+fn plain_name(name: &str) -> Text<MAX_NAME> {
+    let plain = |c| if matches!(c, '/' | '\\') || bartizan_proto::text::is_hidden(c) { '_' } else { c };
+    match name {
+        "" | "." | ".." => Text::cut("output"),
+        name => Text::cut(name.chars().map(plain).collect::<String>()),
+    }
+}
+
 fn rejected(status: u16, why: String) -> Delivered {
     tracing::warn!(status, why, "a delivery was refused");
     Delivered::Rejected { status, why: Text::cut(why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_that_egress_would_refuse_is_made_plain() {
+        for (name, plain) in [("out.txt", "out.txt"), ("../a\\b", ".._a_b"), ("", "output"), ("..", "output")] {
+            assert_eq!(plain_name(name).as_str(), plain);
+        }
+        assert_eq!(plain_name("a\u{202e}\nb").as_str(), "a__b");
+    }
 }

@@ -64,6 +64,9 @@ impl AsyncRead for Carried {
 impl AsyncWrite for Carried {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let failed = |kind, why: &str| Poll::Ready(Err(io::Error::new(kind, why.to_owned())));
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         let Ok(piece) = Piece::new(bytes) else {
             return failed(io::ErrorKind::InvalidInput, "more than control frames");
         };

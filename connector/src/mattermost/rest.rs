@@ -105,15 +105,18 @@ impl Rest {
     /// [`Trouble::TooLarge`] or [`Trouble::Refused`].
     pub async fn insist(&self, verb: Verb) -> Result<Vec<u8>, Trouble> {
         let mut backoff = Backoff::default();
-        loop {
+        for tries in 1_u32.. {
             match self.ask(verb.clone()).await {
                 Err(Trouble::Later { after, why, .. }) => {
-                    tracing::debug!(why, "asking again");
+                    if tries >= 4 && tries.is_power_of_two() {
+                        tracing::warn!(tries, why, "a call is still without an answer");
+                    }
                     tokio::time::sleep(backoff.next(after)).await;
                 }
                 settled => return settled,
             }
         }
+        Err(Trouble::unclear("asked for as often as can be counted"))
     }
 
     async fn call(&self, verb: Verb) -> Result<FromVerbs, Trouble> {
