@@ -116,7 +116,8 @@ pub fn emoji(ending: Ending) -> &'static str {
 /// A duration for people who compare: `12 ms`, `1.24 s`, `3 min 5 s`.
 pub fn exact(duration: Duration) -> String {
     match duration.as_millis() {
-        ms @ 0..1000 => format!("{ms} ms"),
+        0 => "less than 1 ms".to_owned(),
+        ms @ 1..1000 => format!("{ms} ms"),
         ms @ 1000..60_000 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
         _ => rough(duration),
     }

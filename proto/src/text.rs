@@ -1,19 +1,19 @@
 //! Making foreign text inert, for chat and for terminals. One place, used by every process that writes either.
 
-/// Characters that Mattermost's markdown gives a meaning to, anywhere in a line.
-const MARKDOWN: &[char] = &[
-    '\\', '`', '*', '_', '{', '}', '[', ']', '(', ')', '#', '+', '-', '.', '!', '|', '>', '<', '~', ':', '&', '=', '$',
-    '^',
-];
+/// Characters that Mattermost's markdown gives a meaning to wherever they stand.
+const MARKDOWN: &[char] = &['\\', '`', '*', '_', '[', ']', '(', ')', '#', '!', '|', '<', '>', '~', '$'];
 
-/// Text that a person or script chose, made safe to stand inside the core's own markdown: every character with a
-/// meaning is escaped, mentions and links are broken, line breaks and control characters become visible.
+/// Text that a person or script chose, made safe to stand inside the core's own markdown: every character that means
+/// something where it stands is escaped, mentions and links are broken, line breaks and control characters become
+/// visible.
 pub fn escape(foreign: &str) -> String {
     let mut out = String::with_capacity(foreign.len() + 8);
-    for c in foreign.chars() {
+    let mut chars = foreign.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
         match c {
             '@' => out.push_str("@\u{200b}"),
-            c if MARKDOWN.contains(&c) => {
+            c if MARKDOWN.contains(&c) || (out.is_empty() && begins_a_block(c)) || joins(&out, c, next) => {
                 out.push('\\');
                 out.push(c);
             }
@@ -21,8 +21,26 @@ pub fn escape(foreign: &str) -> String {
             c => out.push(c),
         }
     }
-    // A bare `www.` or `http` would still become a link: the dot and colon above are escaped, which breaks both.
     out
+}
+
+/// Characters that make a list, a heading or a quote of the line that they begin. Line breaks do not survive, so only
+/// the first character of the text can begin a line.
+fn begins_a_block(c: char) -> bool {
+    matches!(c, '-' | '+' | '=')
+}
+
+/// Characters that mean something with what is around them: `http://` and `:emoji:`, `&amp;`, `www.` and `1.`.
+fn joins(before: &str, c: char, next: Option<char>) -> bool {
+    match c {
+        ':' => next.is_some_and(|next| !next.is_whitespace()),
+        '&' => next.is_some_and(|next| next == '#' || next.is_ascii_alphanumeric()),
+        '.' => {
+            let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+            word.to_ascii_lowercase().ends_with("www") || (before.chars().all(|c| c.is_ascii_digit()))
+        }
+        _ => false,
+    }
 }
 
 /// Foreign text as inline code: nothing in it is parsed, mentions included. Backticks become U+02CB.
@@ -78,6 +96,9 @@ mod tests {
     fn escaped_text_has_no_mention_link_or_emphasis_left() {
         assert_eq!(escape("@all"), "@\u{200b}all");
         assert_eq!(escape("[x](y)"), "\\[x\\]\\(y\\)");
+        assert_eq!(escape("see http://x.org or www.x.org"), "see http\\://x.org or www\\.x.org");
+        assert_eq!(escape("- a :tada: &amp; b"), "\\- a \\:tada: \\&amp; b");
+        assert_eq!(escape("exit 0: no-new-privileges in 0.1.0"), "exit 0: no-new-privileges in 0.1.0");
         assert!(escape("a\nb\u{202e}").contains("<U+000A>"));
         assert!(escape("a\nb\u{202e}").contains("<U+202E>"));
     }

@@ -209,7 +209,8 @@ fn counts(change: impl FnOnce(&mut AttestedPost)) -> Result<(), Refusal> {
 #[test]
 fn only_a_fresh_unedited_post_of_a_person_in_our_team_or_to_the_bot_counts() {
     assert_eq!(counts(|_| ()), Ok(()));
-    let silent: [(&str, fn(&mut AttestedPost)); 14] = [
+    type Change = fn(&mut AttestedPost);
+    let silent: [(&str, Change); 14] = [
         ("edited", |p| p.edited_ms = 1),
         ("deleted", |p| p.deleted_ms = 1),
         ("system post", |p| p.kind = Text::cut("system_join_channel")),
