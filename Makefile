@@ -16,8 +16,9 @@ ALLOWLIST ?=
 
 .PHONY: demo test bench lint check build
 
+# What the demo needs: the programs and the playground, without what only the tests use.
 build:
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --exclude bartizan-tests --exclude bartizan-fuzz
 
 demo: build
 	@CARGO="$(CARGO)" tests/demo "$(TRANSCRIPT)" "$(SERVER)" "$(CONFIG)" "$(ALLOWLIST)"
