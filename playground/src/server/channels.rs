@@ -351,7 +351,7 @@ impl State {
             scheme_id: None,
             props: None,
             group_constrained: None,
-            shared: None,
+            shared: (kind == Kind::Direct).then_some(false),
             total_msg_count_root: 0,
             policy_id: None,
         };

@@ -168,7 +168,7 @@ impl State {
             if let Some(post) = self.posts.change(&id) {
                 post.delete_at = now;
                 post.update_at = now;
-                post.props = Map::from_iter([("deleteBy".to_owned(), by.into())]);
+                post.props.insert("deleteBy".into(), by.into());
             }
         }
         self.publish(&Event::new("post_deleted", To::Channel(post.channel_id.clone()), data));

@@ -47,6 +47,8 @@ pub(crate) async fn pass(
         shared.lock().counts.refused += 1;
     }
     let headers = response.headers_mut();
+    // A wrong method is a wrong address here.
+    headers.remove(header::ALLOW);
     headers.extend(limits);
     put(headers, HeaderName::from_static("x-request-id"), &request_id);
     put(headers, HeaderName::from_static("x-version-id"), VERSION_ID);

@@ -350,6 +350,7 @@ impl State {
         if !pending.is_empty() {
             self.pending.insert(pending, (Some(view.id.clone()), self.now + PENDING_MS));
         }
+        self.came_online(user_id);
         if !is_bot {
             self.viewed(&channel_id, user_id);
         }
@@ -433,7 +434,7 @@ impl State {
     /// The post as the API shows it. Of a deleted one nothing is shown that it said.
     pub(crate) fn view(&self, post: &Post, reply_count: u64, pending: &str) -> PostView {
         let gone = post.delete_at != 0;
-        let reactions = self.reactions.get(&post.id).filter(|reactions| !gone && !reactions.is_empty());
+        let reactions = self.reactions.get(&post.id).filter(|reactions| !reactions.is_empty());
         let mut metadata = Map::new();
         if !gone {
             if post.props.get("attachments").is_some_and(Value::is_array) {

@@ -71,13 +71,7 @@ pub(crate) async fn run(
         shared.links.cut_all();
         match command {
             Some(Command::Restart(begun)) => {
-                // What a new process would not know. Data and tokens stay.
-                let mut state = shared.lock();
-                state.hub.forget_all();
-                state.pending.clear();
-                state.first_replies.clear();
-                state.statuses.clear();
-                drop(state);
+                shared.lock().begin_anew();
                 let _ = begun.send(());
                 tokio::time::sleep(shared.options.restart_takes).await;
                 listener = place.listen()?;

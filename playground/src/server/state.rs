@@ -128,6 +128,14 @@ impl State {
         }
     }
 
+    /// Forgets what a new server process would not know. Data and tokens stay.
+    pub(crate) fn begin_anew(&mut self) {
+        self.hub.forget_all();
+        self.pending.clear();
+        self.first_replies.clear();
+        self.statuses.clear();
+    }
+
     /// A new token for the user, as a personal access token or a log-in gives one.
     pub(crate) fn new_session(&mut self, user_id: &str) -> String {
         let token = new_id();

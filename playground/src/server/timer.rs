@@ -2,18 +2,25 @@
 //! asks for are 2.5 ms; so one thread sleeps in the kernel's high-resolution timer and wakes the waiting tasks.
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// What a wake-up costs here: a task runs about this long after its thread asked for it.
-const WAKE_UP: Duration = Duration::from_micros(40);
+/// What a wake-up costs here, in microseconds, until it has been seen: a task runs this long after it was due.
+const WAKE_UP: u64 = 80;
+
+/// More than this is no wake-up any more but a busy machine.
+const LONGEST_WAKE_UP: u64 = 400;
 
 /// The handle to the timer's thread, which ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Timer {
     orders: Sender<Order>,
+    /// How much earlier than asked the thread wakes a task, in microseconds: the median of what was late so far.
+    lead: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -46,18 +53,22 @@ impl Timer {
                 }
             }
         })?;
-        Ok(Timer { orders })
+        Ok(Timer { orders, lead: Arc::new(AtomicU64::new(WAKE_UP)) })
     }
 
     /// Waits until `at`, within some tens of microseconds.
     pub(crate) async fn until(&self, at: Instant) {
-        let at = at.checked_sub(WAKE_UP).unwrap_or(at);
-        if at <= Instant::now() {
+        let lead = self.lead.load(Ordering::Relaxed);
+        let early = at.checked_sub(Duration::from_micros(lead)).unwrap_or(at);
+        if early <= Instant::now() {
             return;
         }
         let (done, woken) = oneshot::channel();
-        if self.orders.send(Order { at, done }).is_ok() {
+        if self.orders.send(Order { at: early, done }).is_ok() {
             let _ = woken.await;
+            let late = Instant::now() > at;
+            let lead = if late { lead + 2 } else { lead.saturating_sub(2) };
+            self.lead.store(lead.min(LONGEST_WAKE_UP), Ordering::Relaxed);
         }
     }
 }

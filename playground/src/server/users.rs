@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State as Shares};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -107,8 +107,9 @@ pub(crate) struct Login {
     password: String,
 }
 
-/// `POST /users/login`: by username, id or address, and password. The token comes in a header.
-pub(crate) async fn login(Shares(shared): Shares<Arc<Shared>>, body: Bytes) -> Answer {
+/// `POST /users/login`: by username, id or address, and password. The token comes in a header, and to browsers
+/// in cookies, too.
+pub(crate) async fn login(Shares(shared): Shares<Arc<Shared>>, asked: HeaderMap, body: Bytes) -> Answer {
     let login: Login = parse(&body, "login")?;
     let mut state = shared.lock();
     let name = login.login_id.trim_end_matches("@bartizan.test");
@@ -125,6 +126,9 @@ pub(crate) async fn login(Shares(shared): Shares<Arc<Shared>>, body: Bytes) -> A
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&token) {
         headers.insert("token", value);
+    }
+    if asked.get("x-requested-with").is_none_or(|value| value != "XMLHttpRequest") {
+        return Ok(response);
     }
     for cookie in [
         format!("MMAUTHTOKEN={token}; Path=/; HttpOnly"),

@@ -71,7 +71,7 @@ async fn a_rate_limit_says_what_is_left() {
 }
 
 #[tokio::test]
-async fn service_times_are_kept_to_a_tenth_of_a_millisecond() {
+async fn service_times_are_kept() {
     let times = ServiceTimes::real();
     let (server, file) = start_with(Options { service_times: Some(times), ..Options::default() });
     let (bot, ops) = (person(&file, "bartizan"), &file.channels["ops"]);
@@ -89,11 +89,12 @@ async fn service_times_are_kept_to_a_tenth_of_a_millisecond() {
         bot.get("/users/me").await;
         reads.push(began.elapsed());
     }
-    // The client's own share comes on top, and the machine may be busy: the best of many shows the server's.
+    // The client's own share comes on top, and the machine may be busy: the best of many is the server's or little
+    // more.
     for (measured, wanted) in [(posts, times.post), (replies, times.reply), (reads, times.read)] {
         let best = measured.into_iter().min().unwrap_or_default();
-        assert!(best >= wanted.saturating_sub(Duration::from_micros(100)), "{best:?} for {wanted:?}");
-        assert!(best < wanted + Duration::from_millis(2), "{best:?} for {wanted:?}");
+        assert!(best >= wanted.saturating_sub(Duration::from_micros(400)), "{best:?} for {wanted:?}");
+        assert!(best < wanted + Duration::from_millis(1), "{best:?} for {wanted:?}");
     }
 }
 

@@ -79,7 +79,8 @@ async fn a_500_changes_nothing_and_can_be_aimed_at_one_route() {
 async fn an_answer_may_be_missing_halved_late_or_anything() {
     let (server, file) = start();
     let (bot, ops) = (person(&file, "bartizan"), &file.channels["ops"]);
-    let post = || bot.request(Method::POST, "/api/v4/posts").body(json!({ "channel_id": ops, "message": "x" }).to_string());
+    let post =
+        || bot.request(Method::POST, "/api/v4/posts").body(json!({ "channel_id": ops, "message": "x" }).to_string());
     server.fault(Fault::HangUp { count: 1 });
     assert!(bot.send(post()).await.is_err());
     assert_eq!(server.posts("ops").len(), 0);

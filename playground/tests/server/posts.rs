@@ -52,9 +52,7 @@ async fn a_root_must_be_a_root_of_the_same_channel() {
 
 #[tokio::test]
 async fn one_of_two_concurrent_first_replies_fails() {
-    for options in
-        [Options::default(), Options { service_times: Some(ServiceTimes::real()), ..Options::default() }]
-    {
+    for options in [Options::default(), Options { service_times: Some(ServiceTimes::real()), ..Options::default() }] {
         let (server, file) = start_with(options);
         let (bot, ops) = (person(&file, "bartizan"), &file.channels["ops"]);
         let other = bot.again();

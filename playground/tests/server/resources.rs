@@ -217,14 +217,18 @@ async fn a_webhooks_post_carries_its_owners_id() {
     let path = server.create_webhook("alice", "deployments").expect("a hook");
     let nobody = bot.with_token("");
     let hook = |body: Value| nobody.request(Method::POST, &path).body(body.to_string());
-    let payload = json!({ "text": "@bartizan build 42 failed", "username": "jenkins", "props": { "from_webhook": "no" } });
+    let payload =
+        json!({ "text": "@bartizan build 42 failed", "username": "jenkins", "props": { "from_webhook": "no" } });
     let sent = nobody.send(hook(payload)).await.expect("an answer");
     assert_eq!((sent.status, sent.text.as_str(), sent.header("content-type")), (200, "ok", "text/plain"));
     let posted = socket.event("posted").await;
     assert_eq!(posted["data"]["sender_name"], "jenkins");
     let post = inner(&posted["data"]["post"]);
     assert_eq!(post["user_id"], file.users["alice"].id.as_str());
-    assert_eq!((&post["props"]["from_webhook"], &post["props"]["override_username"]), (&json!("true"), &json!("jenkins")));
+    assert_eq!(
+        (&post["props"]["from_webhook"], &post["props"]["override_username"]),
+        (&json!("true"), &json!("jenkins"))
+    );
     assert_eq!(nobody.send(hook(json!({ "text": "" }))).await.expect("an answer").status, 400);
     let form = nobody
         .request(Method::POST, &path)

@@ -113,17 +113,33 @@ const FILE_INFO: &[Property] = &[
     ("has_preview_image", "boolean", false),
 ];
 
-const REACTION: &[Property] =
-    &[("user_id", "string", true), ("post_id", "string", true), ("emoji_name", "string", true), ("create_at", "integer", true)];
+const REACTION: &[Property] = &[
+    ("user_id", "string", true),
+    ("post_id", "string", true),
+    ("emoji_name", "string", true),
+    ("create_at", "integer", true),
+];
 
-const POST_LIST: &[Property] =
-    &[("order", "array", true), ("posts", "object", true), ("next_post_id", "string", true), ("prev_post_id", "string", true)];
+const POST_LIST: &[Property] = &[
+    ("order", "array", true),
+    ("posts", "object", true),
+    ("next_post_id", "string", true),
+    ("prev_post_id", "string", true),
+];
 
-const STATUS: &[Property] =
-    &[("user_id", "string", true), ("status", "string", true), ("manual", "boolean", true), ("last_activity_at", "integer", true)];
+const STATUS: &[Property] = &[
+    ("user_id", "string", true),
+    ("status", "string", true),
+    ("manual", "boolean", true),
+    ("last_activity_at", "integer", true),
+];
 
-const APP_ERROR: &[Property] =
-    &[("status_code", "integer", true), ("id", "string", true), ("message", "string", true), ("request_id", "string", true)];
+const APP_ERROR: &[Property] = &[
+    ("status_code", "integer", true),
+    ("id", "string", true),
+    ("message", "string", true),
+    ("request_id", "string", true),
+];
 
 const BOT: &[Property] = &[
     ("user_id", "string", true),
@@ -172,7 +188,8 @@ async fn answers_fit_the_published_description() {
     fits("Channel", &bot.get(&format!("/channels/{ops}")).await.json, CHANNEL);
     fits("Channel", &bot.post("/channels/direct", json!([bot.id, bot.id])).await.json, CHANNEL);
     fits("ChannelMember", &bot.get(&format!("/channels/{ops}/members/me")).await.json, CHANNEL_MEMBER);
-    let upload = bot.request(reqwest::Method::POST, &format!("/api/v4/files?channel_id={ops}&filename=a.txt")).body("abc");
+    let upload =
+        bot.request(reqwest::Method::POST, &format!("/api/v4/files?channel_id={ops}&filename=a.txt")).body("abc");
     let upload = bot.send(upload).await.expect("an answer").json;
     let id = upload["file_infos"][0]["id"].clone();
     let post = bot.post("/posts", json!({ "channel_id": ops, "message": "x", "file_ids": [id] })).await;

@@ -39,7 +39,8 @@ async fn who_does_not_say_who_they_are_is_dropped_after_five_seconds() {
     let (_server, file) = start();
     let bot = person(&file, "bartizan");
     let began = Instant::now();
-    let (mut bad, mut none) = (bot.with_token(&"q".repeat(26)).socket_at("").await, bot.with_token("").socket_at("").await);
+    let (mut bad, mut none) =
+        (bot.with_token(&"q".repeat(26)).socket_at("").await, bot.with_token("").socket_at("").await);
     assert_eq!((bad.end().await, none.end().await), (None, None));
     let took = began.elapsed();
     assert!(took > Duration::from_millis(4_900) && took < Duration::from_millis(6_500), "{took:?}");
@@ -53,7 +54,10 @@ async fn events_carry_json_in_strings() {
     alice.say(ops, "hello @bartizan.").await;
     let posted = socket.event("posted").await;
     let data = &posted["data"];
-    assert_eq!((&data["sender_name"], &data["channel_type"], &data["channel_name"]), (&json!("@alice"), &json!("O"), &json!("ops")));
+    assert_eq!(
+        (&data["sender_name"], &data["channel_type"], &data["channel_name"]),
+        (&json!("@alice"), &json!("O"), &json!("ops"))
+    );
     assert_eq!(data["mentions"], json!([bot.id]).to_string());
     assert_eq!(inner(&data["post"])["message"], "hello @bartizan.");
     assert_eq!(posted["broadcast"]["channel_id"], ops.as_str());
@@ -195,9 +199,7 @@ async fn odd_frames_end_the_connection() {
 async fn open_sockets_are_pinged() {
     let (_server, file) = start_with(Options { ping_every: Duration::from_millis(50), ..Options::default() });
     let mut socket = person(&file, "bartizan").socket().await;
-    let ping = async {
-        while !matches!(socket.stream.next().await, Some(Ok(Message::Ping(_)))) {}
-    };
+    let ping = async { while !matches!(socket.stream.next().await, Some(Ok(Message::Ping(_)))) {} };
     tokio::time::timeout(Duration::from_secs(5), ping).await.expect("a ping");
 }
 

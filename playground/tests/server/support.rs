@@ -90,7 +90,9 @@ impl Person {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::POST, &format!("/api/v4{path}")).body(body.to_string())).await.expect("an answer")
+        self.send(self.request(Method::POST, &format!("/api/v4{path}")).body(body.to_string()))
+            .await
+            .expect("an answer")
     }
 
     pub async fn put(&self, path: &str, body: Value) -> Answer {
