@@ -206,6 +206,22 @@ async fn new_ends_in_the_middle_of_a_connection_expect_a_greeting_of_their_own()
     assert_eq!(house.report().await.created_ms, 101);
 }
 
+/// Before 6.0 a server's hello has an empty connection id: every drop means catching up.
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_cannot_resume_is_caught_up_with_after_every_drop() {
+    let mut house = House::with(World::new(), &[(1, 100_000)]).await;
+    let mut conn = house.wire.welcome("").await;
+    conn.posted(&post(1, 100_001, "!live"));
+    assert_eq!(house.report().await.created_ms, 100_001);
+    conn.drop_it().await;
+    house.world().posts.push(post(2, 100_002, "!meanwhile"));
+    let mut conn = house.wire.accept().await;
+    assert_eq!(conn.resume, None);
+    conn.hello("").await;
+    let report = house.report().await;
+    assert_eq!((report.created_ms, report.caught_up), (100_002, true));
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_goodbye_from_the_server_is_resumed() {
     let mut house = House::with(World::new(), &[]).await;
