@@ -10,6 +10,8 @@ mod bots;
 mod caller;
 mod channels;
 mod clock;
+mod conversations;
+mod drafts;
 mod edits;
 mod faults;
 mod files;

@@ -9,8 +9,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::state::Shared;
 use super::{
-    bots, channels, edits, files, gateway, hooks, listing, members, posts, reactions, statuses, system, teams, users,
-    websocket,
+    bots, channels, conversations, drafts, edits, files, gateway, hooks, listing, members, reactions, statuses, system,
+    teams, users, websocket,
 };
 
 /// More than this no request may carry; what a post or a file may have is checked where it is handled.
@@ -86,8 +86,8 @@ fn about_channels() -> Router<Arc<Shared>> {
         .route("/teams/{id}/channels/name/{name}", get(channels::by_name))
         .route("/teams/name/{team}/channels/name/{name}", get(channels::by_team_name))
         .route("/channels", post(channels::create))
-        .route("/channels/direct", post(channels::direct))
-        .route("/channels/group", post(channels::group))
+        .route("/channels/direct", post(conversations::direct))
+        .route("/channels/group", post(conversations::group))
         .route("/channels/members/{user}/view", post(members::view))
         .route("/channels/{id}", get(channels::by_id).delete(channels::archive))
         .route("/channels/{id}/patch", put(channels::patch))
@@ -101,8 +101,8 @@ fn about_channels() -> Router<Arc<Shared>> {
 
 fn about_posts() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/posts", post(posts::create))
-        .route("/posts/ephemeral", post(posts::ephemeral))
+        .route("/posts", post(drafts::create))
+        .route("/posts/ephemeral", post(drafts::ephemeral))
         .route("/posts/ids/reactions", post(reactions::of_posts))
         .route("/posts/{id}", get(listing::one).put(edits::update).delete(edits::delete))
         .route("/posts/{id}/patch", put(edits::patch))
