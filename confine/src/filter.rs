@@ -4,11 +4,14 @@
 //! and the newest filter's where two are equally strict. [`Program::foreign`] belongs before any list: the calls of other
 //! ABIs have numbers of their own and would otherwise only meet the list's default.
 
+mod program;
+
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, TargetArch,
 };
-use std::collections::BTreeMap;
+
+/// Numbers of the x32 ABI's calls have bit 30 set (`__X32_SYSCALL_BIT`).
+const X32: u32 = 0x4000_0000;
 
 /// A filter could not be made or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -122,37 +125,18 @@ impl Program {
     /// # Errors
     /// [`FilterError::Compile`] on a machine that `seccompiler` does not know.
     pub fn foreign() -> Result<Self, FilterError> {
-        // From linux/filter.h: BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JGE|BPF_K, BPF_RET|BPF_K; offset 0 is the call's number.
-        const LOAD: u16 = 0x20;
-        const AT_LEAST: u16 = 0x35;
-        const RETURN: u16 = 0x06;
-        const X32: u32 = 0x4000_0000;
-        // An empty list is nothing but seccompiler's own check of the architecture and the default answer; the check of
-        // the number goes before that answer.
-        let arch = architecture()?;
-        let empty = SeccompFilter::new(BTreeMap::new(), SeccompAction::Allow, SeccompAction::KillProcess, arch)?;
-        let mut program = BpfProgram::try_from(empty)?;
-        let allow = program.pop();
-        program.push(sock_filter { code: LOAD, jt: 0, jf: 0, k: 0 });
-        program.push(sock_filter { code: AT_LEAST, jt: 0, jf: 1, k: X32 });
-        program.push(sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_KILL_PROCESS });
-        program.extend(allow);
+        let mut program = program::prologue(architecture()?, &SeccompAction::Allow)?;
+        program.extend(program::search(&[
+            (0, vec![program::answer(SeccompAction::Allow)]),
+            (X32, vec![program::answer(SeccompAction::KillProcess)]),
+        ]));
         Ok(Self(program))
     }
 
     fn compile(list: &[Rule], otherwise: SeccompAction, matching: SeccompAction) -> Result<Self, FilterError> {
-        let mut calls: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-        for rule in list {
-            let alternatives: Result<Vec<SeccompRule>, BackendError> = rule
-                .any
-                .iter()
-                .map(|checks| SeccompRule::new(checks.iter().map(|check| check.compile()).collect::<Result<_, _>>()?))
-                .collect();
-            // An unconditional rule is an empty chain. A call that is listed twice must not become one by accident.
-            calls.entry(rule.call).or_default().extend(alternatives?);
-        }
-        let filter = SeccompFilter::new(calls, otherwise, matching, architecture()?)?;
-        Ok(Self(filter.try_into()?))
+        let mut program = program::prologue(architecture()?, &otherwise)?;
+        program.extend(program::search(&program::leaves(list, otherwise, matching)?));
+        Ok(Self(program))
     }
 
     /// Loads it for this thread and what it starts from now on.
@@ -190,9 +174,35 @@ mod tests {
     #[test]
     fn the_foreign_filter_checks_architecture_then_number() {
         let program = Program::foreign().expect("compiles");
-        // Load architecture, compare, kill; load number, compare, kill; allow.
-        assert_eq!(program.0.len(), 7);
-        assert_eq!(program.0.last().map(|last| last.k), Some(libc::SECCOMP_RET_ALLOW));
+        let answer = |number: u32| program::run(&program.0, number, [0; 6]);
+        assert_eq!((answer(0), answer(X32 - 1)), (libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_ALLOW));
+        assert_eq!((answer(X32), answer(u32::MAX)), (libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_KILL_PROCESS));
+    }
+
+    #[test]
+    fn every_number_gets_the_answer_that_its_rule_gives() {
+        let list: Vec<Rule> = (0..300).filter(|call| call % 3 != 1).map(always).collect();
+        let program = Program::allow(&list).expect("compiles");
+        for number in 0..400 {
+            let expected = number < 300 && number % 3 != 1;
+            let answer = program::run(&program.0, number, [0; 6]);
+            assert_eq!(answer == libc::SECCOMP_RET_ALLOW, expected, "{number}");
+        }
+        // The kernel walks the program once for every number when it is loaded: the way to each must be short.
+        assert!(program.0.len() < 1000, "{}", program.0.len());
+    }
+
+    #[test]
+    fn a_rule_with_checks_matches_when_all_of_one_alternative_hold() {
+        let list = [always(1), any_of(2, &[&[is(0, 7), is_wide(1, 0)], &[masked(0, 0xf0, 0x30)]]), always(3)];
+        let program = Program::allow(&list).expect("compiles");
+        let allowed = |number: u32, a: u64, b: u64| {
+            program::run(&program.0, number, [a, b, 0, 0, 0, 0]) == libc::SECCOMP_RET_ALLOW
+        };
+        assert!(allowed(1, 9, 9) && allowed(3, 9, 9) && !allowed(0, 7, 0) && !allowed(4, 7, 0));
+        assert!(allowed(2, 7, 0) && allowed(2, 0x35, 9) && !allowed(2, 7, 1) && !allowed(2, 7, 1 << 32));
+        // Bits above 32 of an int change nothing.
+        assert!(allowed(2, 7 | 1 << 40, 0));
     }
 
     #[test]

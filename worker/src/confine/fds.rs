@@ -7,9 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 /// Input, output and errors.
 const STANDARD: i32 = 3;
 
-/// How far descriptors are looked for when they are counted. `close_range(2)` itself knows no such bound.
-const LOOKED_AT: i32 = 1024;
-
 /// Closes everything but 0, 1, 2 and `kept`. For the sandbox's init, which is a copy of a process that had more.
 pub(crate) fn keep_only(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
@@ -41,6 +38,12 @@ pub(crate) fn close_at_exec(script: Option<BorrowedFd<'_>>) -> io::Result<()> {
 }
 
 /// The descriptors that the next exec would hand on, by number.
-pub(crate) fn inherited() -> Vec<i32> {
-    (0..LOOKED_AT).filter(|number| system::is_inherited(*number)).collect()
+pub(crate) fn inherited() -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        numbers.extend(number.filter(|number| system::is_inherited(*number)));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }

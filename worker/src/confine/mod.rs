@@ -131,7 +131,8 @@ impl Inside {
         outside: &Outside,
         mut unavailable: Vec<(Layer, String)>,
     ) -> Result<Self, ConfineError> {
-        // 1. The same user as outside, and nobody else.
+        // 1. The same user as outside, and nobody else. What is made in here others may read: there are none.
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
         if plan.has(Layer::UserNamespace) {
             identity::map(outside.user, outside.group).map_err(ConfineError::Identity)?;
         }
@@ -190,11 +191,10 @@ fn confined(
     output: &OwnedFd,
     report: &mut Channel,
 ) -> Result<std::convert::Infallible, ConfineError> {
-    // 1. A session of its own, default signals, no end but with its init, and files that others may read by default.
+    // 1. A session of its own, default signals, no end but with its init.
     let session = |error: rustix::io::Errno| ConfineError::Session(error.into());
     rustix::process::setsid().map_err(session)?;
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).map_err(session)?;
-    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     system::reset_signals();
 
     // 2. Input from nowhere, output and errors in order.

@@ -14,7 +14,7 @@ use std::fs::File;
 /// A layer was set up, and the kernel shows that it is not in force.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    /// `/proc/self/status` cannot be read.
+    /// `/proc/self` cannot be read.
     #[error("cannot read back: {0}")]
     Status(#[source] std::io::Error),
     /// A proof failed.
@@ -38,7 +38,7 @@ pub(crate) fn layers(
     let mut layers = Vec::with_capacity(16);
 
     // Descriptors: 0 to 2, and the script's own where it runs through it.
-    let open = fds::inherited();
+    let open = fds::inherited().map_err(VerifyError::Status)?;
     let expected = 3 + usize::from(!inside.private);
     let shown = format!("open: {open:?}");
     layers.push(judged(job, Layer::Descriptors, open.len() == expected && open.starts_with(&[0, 1, 2]), &shown)?);
