@@ -1,1 +1,4 @@
-//! placeholder
+//! What the tests over real processes share, and the program behind `make bench`.
+#![forbid(unsafe_code)]
+
+pub mod bench;

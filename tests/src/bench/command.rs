@@ -1,0 +1,84 @@
+//! The command line, and the order in which things are measured.
+
+use super::meter::{Meter, serve_root};
+use super::progress::Progress;
+use super::side::{Pair, Programs};
+use super::table::Table;
+use super::{BenchError, Effort, bot, crowd, io, latency, memory, sandbox, start};
+use bartizan_playground::server::ServiceTimes;
+use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Runs what the command line says: the bench, or one of the processes that it starts itself as.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        [] => bench(Effort::FULL),
+        ["--quick"] => bench(Effort::QUICK),
+        ["bot"] => bot::run(),
+        ["meter"] => serve_root(),
+        ["janitor", stage] => {
+            janitor(Path::new(stage));
+            Ok(())
+        }
+        _ => Err(BenchError::Usage),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bartizan-bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn bench(effort: Effort) -> Result<(), BenchError> {
+    let begun = Instant::now();
+    // 1. What only root can read is read by a helper; then nobody here is root any more.
+    let meter = Meter::start()?;
+    let own = std::env::current_exe().map_err(io("my own program"))?;
+    let folder = own.parent().unwrap_or(Path::new("/"));
+    let pair = demo_files();
+    let staged = stage_and_drop(folder, std::slice::from_ref(&pair))?;
+    let source = staged.sources.get(&pair).ok_or_else(|| BenchError::Missing("the demo's configuration".to_owned()))?;
+    let programs = Programs::new(staged.programs.clone(), source.clone())?;
+    if let Some(note) = &staged.note {
+        println!("{note}");
+    }
+    // 2. The figures.
+    let mut table = Table::default();
+    let mut progress = Progress::default();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("the load's runtime"))?;
+    runtime.block_on(figures(effort, &programs, &meter, &mut table, &mut progress))?;
+    sandbox::measure(effort, &programs, &mut table, &mut progress)?;
+    progress.done();
+    // 3. The table.
+    println!("{table}");
+    println!("{} goals missed; {} s", table.missed(), begun.elapsed().as_secs());
+    Ok(())
+}
+
+async fn figures(
+    effort: Effort,
+    programs: &Programs,
+    meter: &Meter,
+    table: &mut Table,
+    progress: &mut Progress,
+) -> Result<(), BenchError> {
+    let pair = Pair::start(programs, Some(ServiceTimes::real())).await?;
+    latency::measure(effort, &pair, meter, table, progress).await?;
+    crowd::measure(effort, &pair, table, progress).await?;
+    start::measure(effort, programs, table, progress).await?;
+    pair.stop().await;
+
+    let pair = Pair::start(programs, None).await?;
+    let idle = memory::idle(&pair, meter).await?;
+    latency::added(effort, &pair, table, progress).await?;
+    memory::measure(effort, &pair, meter, idle, table, progress).await?;
+    pair.stop().await;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! How long one person waits, and how much CPU that takes: `!ping` and `!run hello`, the sides in turns.
+
+use super::meter::{Meter, cpu};
+use super::numbers::{median, percentile};
+use super::progress::Progress;
+use super::side::{Pair, Side};
+use super::table::{Goal, Table};
+use super::{BenchError, Effort};
+use std::time::Duration;
+
+const PING: &str = "!ping";
+const RUN: &str = "!run hello";
+
+/// After a reply a bot still writes down that it was made.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// What was measured of one side.
+#[derive(Debug, Default)]
+struct Measured {
+    pings: Vec<Duration>,
+    runs: Vec<Duration>,
+    cpu: Duration,
+}
+
+/// Against servers that take as long as a real one.
+pub(super) async fn measure(
+    effort: Effort,
+    pair: &Pair,
+    _meter: &Meter,
+    table: &mut Table,
+    progress: &mut Progress,
+) -> Result<(), BenchError> {
+    let (bartizan, least) = rounds(effort, pair, "latency", progress).await?;
+    let (b, l) = (&bartizan.pings, &least.pings);
+    table.times("!ping p50", median(b), median(l), Goal::AtMost(1.15));
+    table.times("!ping p95", percentile(b, 95), percentile(l, 95), Goal::AtMost(1.3));
+    table.times("!run hello p50", median(&bartizan.runs), median(&least.runs), Goal::AtMost(1.5));
+    table.times("!run hello p95", percentile(&bartizan.runs, 95), percentile(&least.runs, 95), Goal::None);
+    let per_ping = |side: &Measured| side.cpu / u32::try_from(side.pings.len().max(1)).unwrap_or(u32::MAX);
+    table.times("CPU of all processes per !ping", per_ping(&bartizan), per_ping(&least), Goal::AtMost(2.0));
+    Ok(())
+}
+
+/// Against servers that take no time: what a bot adds, in absolute terms.
+pub(super) async fn added(
+    effort: Effort,
+    pair: &Pair,
+    table: &mut Table,
+    progress: &mut Progress,
+) -> Result<(), BenchError> {
+    let (bartizan, least) = rounds(effort, pair, "latency without service times", progress).await?;
+    for (figure, b, l) in [(PING, &bartizan.pings, &least.pings), (RUN, &bartizan.runs, &least.runs)] {
+        let figure = format!("{figure} p50, server without service times");
+        table.times(&figure, median(b), median(l), Goal::None);
+        let micros = median(b).as_secs_f64() - median(l).as_secs_f64();
+        let shown = format!("{:+.0} µs", micros * 1e6);
+        table.absolute("  added to the least bot's", shown, String::new(), micros, Goal::None, "");
+    }
+    Ok(())
+}
+
+async fn rounds(
+    effort: Effort,
+    pair: &Pair,
+    what: &str,
+    progress: &mut Progress,
+) -> Result<(Measured, Measured), BenchError> {
+    let (mut bartizan, mut least) = (Measured::default(), Measured::default());
+    for side in pair.in_turns(0) {
+        round(side, 10, &mut Measured::default()).await?;
+    }
+    for number in 0..effort.rounds {
+        progress.say(what, number, effort.rounds);
+        for side in pair.in_turns(number) {
+            let measured = if side.is_bartizan() { &mut bartizan } else { &mut least };
+            round(side, effort.per_round, measured).await?;
+        }
+    }
+    Ok((bartizan, least))
+}
+
+async fn round(side: &Side, commands: usize, into: &mut Measured) -> Result<(), BenchError> {
+    let before = cpu(side.root);
+    for _ in 0..commands {
+        into.pings.push(side.people.ask_surely(PING).await?);
+    }
+    tokio::time::sleep(SETTLE).await;
+    into.cpu += cpu(side.root).saturating_sub(before);
+    for _ in 0..commands / 2 {
+        into.runs.push(side.people.ask_surely(RUN).await?);
+    }
+    tokio::time::sleep(SETTLE).await;
+    Ok(())
+}
