@@ -110,7 +110,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>, core: fn(CoreStart) -> Exi
 /// The steps, in the order in which they must happen.
 fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<ExitCode, StartError> {
     // 1. No argv, no start.
-    let [_own_name, arguments @ ..] = arguments.as_slice() else { return Err(StartError::NoArguments) };
+    let [own_name, arguments @ ..] = arguments.as_slice() else { return Err(StartError::NoArguments) };
+    if own_name.is_empty() {
+        // What Linux makes of an empty list since 5.18.
+        return Err(StartError::NoArguments);
+    }
 
     // 2. Descriptors: 0 to 2 open, nothing else.
     inherited::descriptors()?;
