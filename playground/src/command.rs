@@ -15,6 +15,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A chat server to try Bartizan with, and the runner of its transcripts. Never installed.
 #[derive(Debug, Parser)]
@@ -117,7 +118,16 @@ fn transcript(
     if let Some(note) = &staged.note {
         eprintln!("{note}");
     }
-    block_on(run(&scripts, &host, &staged, was_root, paint()))
+    block_on(async {
+        let mut stop = signal(SignalKind::terminate()).map_err(CommandError::Start)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Start)?;
+        // Whatever was started ends with the future that is dropped here.
+        tokio::select! {
+            code = run(&scripts, &host, &staged, was_root, paint()) => Ok(code),
+            _ = stop.recv() => Ok(ExitCode::from(143)),
+            _ = interrupt.recv() => Ok(ExitCode::from(130)),
+        }
+    })?
 }
 
 fn demo(config: Option<PathBuf>, allowlist: Option<PathBuf>) -> Result<ExitCode, CommandError> {

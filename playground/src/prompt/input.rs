@@ -4,13 +4,14 @@ use crate::service::Role;
 use std::time::Duration;
 
 /// The prompt's own commands with what they do, for `/help` and completion.
-pub const COMMANDS: [(&str, &str); 19] = [
+pub const COMMANDS: [(&str, &str); 20] = [
     ("/as NAME", "be somebody else: alice (admin), bob (operator), carol (user), dave (unlisted), mallory (banned)"),
     ("/join CHANNEL", "go to another channel: ops, deployments, random, town-square"),
     ("/dm", "go to the direct messages with the bot, where the ! can be left out"),
     ("/thread", "go on in the thread of the bot's last post; /thread off leaves it"),
     ("/react EMOJI", "react to the bot's last post"),
     ("/edit TEXT", "change your last post"),
+    ("/more", "show the whole of the bot's last post"),
     ("/file", "show the file of the bot's last post"),
     ("/webhook TEXT", "post here through an incoming webhook that you made"),
     ("/who", "who is who"),
@@ -45,6 +46,8 @@ pub enum Input {
     React(String),
     /// Change the last post.
     Edit(String),
+    /// Show a long post.
+    More,
     /// Show a file.
     File,
     /// Post through a webhook.
@@ -111,6 +114,7 @@ pub fn read(line: &str) -> Input {
         "thread" => Input::Thread(!["off", "leave", "out"].contains(&rest)),
         "react" => need("an emoji's name", |emoji| Input::React(emoji.trim_matches(':').to_owned())),
         "edit" => need("the new text", Input::Edit),
+        "more" => Input::More,
         "file" => Input::File,
         "webhook" => need("a text", Input::Webhook),
         "who" | "people" | "channels" => Input::Who,

@@ -184,6 +184,12 @@ impl Session {
                 let done = self.edit(&text).await;
                 self.report(done);
             }
+            Input::More => {
+                let last = self.last_bot.as_ref().and_then(|post| self.stage.log.place_of(&post.id));
+                let seen = last.and_then(|at| self.stage.log.posts().get(at));
+                let text = seen.map(|seen| show::whole(seen.edits.last().unwrap_or(&seen.post.message)));
+                (self.print)(text.unwrap_or_else(|| "  The bot has not posted anything yet.".to_owned()));
+            }
             Input::File => {
                 let done = self.file().await;
                 self.report(done);
@@ -294,7 +300,8 @@ impl Session {
         for id in files {
             let (name, content) = self.stage.person(&self.who)?.file(&id).await?;
             let text = String::from_utf8_lossy(&content).into_owned();
-            (self.print)(show::post(&format!("file> {name}"), &text, self.paint));
+            (self.print)(show::file(&name, content.len(), self.paint));
+            (self.print)(show::whole(&text));
         }
         Ok(())
     }
@@ -341,7 +348,8 @@ impl Session {
                 let reader = self.stage.person(&self.who);
                 let Ok(reader) = reader else { continue };
                 if let Ok((name, content)) = reader.file(id).await {
-                    (self.print)(show::file(&name, content.len(), self.paint));
+                    let hint = show::file(&name, content.len(), self.paint);
+                    (self.print)(format!("{hint}; /file shows it"));
                 }
             }
         }

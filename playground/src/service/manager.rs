@@ -54,7 +54,14 @@ impl Manager {
 
     /// The processes of a role that run now.
     pub fn processes(&self, role: Role) -> Vec<Process> {
-        lock(&self.shared).main.map(|main| of_role(main, role)).unwrap_or_default()
+        let main = lock(&self.shared).main;
+        match role {
+            // The one that egress was started by has the same program, and ends with the service.
+            Role::Launcher => main.map(below).unwrap_or_default().into_iter().take(1).collect(),
+            Role::Core | Role::Connector | Role::Egress | Role::Worker => {
+                main.map(|main| of_role(main, role)).unwrap_or_default()
+            }
+        }
     }
 
     /// Why it is not started again, if so.

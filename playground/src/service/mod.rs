@@ -221,9 +221,18 @@ impl Service {
 
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
+        self.log_end(lines, |_| true)
+    }
+
+    /// The last warnings and errors in its log.
+    pub fn complaints(&self, lines: usize) -> String {
+        self.log_end(lines, |line| line.contains("ERROR") || line.contains("WARN") || line.contains("panicked"))
+    }
+
+    fn log_end(&self, lines: usize, wanted: impl Fn(&str) -> bool) -> String {
         let log = std::fs::read(self.home.path().join("log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let all: Vec<&str> = log.lines().collect();
+        let all: Vec<&str> = log.lines().filter(|line| wanted(line)).collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 

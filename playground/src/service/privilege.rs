@@ -94,8 +94,9 @@ pub fn stage_and_drop(programs: &Path, pairs: &[(PathBuf, PathBuf)]) -> Result<S
         let mut source = in_place(config, allowlist);
         let scripts = scripts_of(allowlist, &source.directories);
         let mut files = [config, allowlist].into_iter().chain(scripts.iter().map(|(_, script)| script));
-        let in_reach = files.all(|file| reachable(file, believed));
-        if !in_reach {
+        // What is not there cannot be copied; whoever wants to read it says so.
+        let in_reach = files.all(|file| !file.exists() || reachable(file, believed));
+        if !in_reach && config.exists() && allowlist.exists() {
             let root = folder(&mut stage, &format!("tree{number}"))?;
             source.config = root.join("config/bartizan.toml");
             source.allowlist = root.join("config").join(allowlist.file_name().unwrap_or_default());

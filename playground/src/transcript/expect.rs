@@ -229,7 +229,10 @@ impl Player<'_> {
 
     /// Nothing new for a second: no post and no edit, and directly under an act no reaction either.
     async fn silence(&mut self, line: usize, first: bool) -> Outcome {
-        let edits = |player: &Self| -> usize { player.stage.log.posts().iter().map(|seen| seen.edits.len()).sum() };
+        let edits = |player: &Self| -> usize {
+            let bots = player.stage.log.posts().iter().filter(|seen| player.stage.log.is_bots(&seen.post));
+            bots.map(|seen| seen.edits.len()).sum()
+        };
         let before = edits(self);
         let end = Instant::now() + SILENCE;
         loop {
@@ -238,10 +241,10 @@ impl Player<'_> {
                 return Err(failure.got(&self.stage.log.posts()[at].post.message).stop());
             }
             if edits(self) > before {
-                return Err(failure.note("a post was changed".to_owned()).stop());
+                return Err(failure.note("the bot changed a post".to_owned()).stop());
             }
             let subjects = &self.scene.subjects;
-            let mut reactions = self.stage.log.reactions().iter();
+            let mut reactions = self.stage.log.reactions().iter().skip(self.reactions_before);
             let reaction = reactions.find(|reaction| !reaction.taken && subjects.contains(&reaction.post));
             if let Some(reaction) = reaction.filter(|_| first && self.scene.place.is_some()) {
                 return Err(failure.note(format!("the bot reacted with {}", reaction.emoji)).stop());
@@ -256,7 +259,7 @@ impl Player<'_> {
         let failure = Failure::new(expectation.line, format!("{what} within {} s", expectation.within.as_secs_f32()));
         match last.and_then(|at| self.stage.log.posts().get(at)) {
             Some(seen) => failure.got(seen.edits.last().unwrap_or(&seen.post.message)),
-            None => failure.log(self.stage.service.log_tail(6)),
+            None => failure,
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Player<'a> {
     pub let_be: BTreeSet<String>,
     /// Posts before this place in the log are an earlier transcript's.
     pub start: usize,
+    /// Reactions before this place in the log are an earlier step's.
+    pub reactions_before: usize,
 }
 
 impl<'a> Player<'a> {
@@ -78,6 +80,7 @@ impl<'a> Player<'a> {
             threads: BTreeMap::new(),
             let_be: BTreeSet::new(),
             start,
+            reactions_before: 0,
         }
     }
 
@@ -87,6 +90,7 @@ impl<'a> Player<'a> {
     /// [`Stop`].
     pub async fn play(mut self, transcript: &Transcript) -> Outcome {
         for step in &transcript.steps {
+            self.reactions_before = self.stage.log.reactions().len();
             self.act(step).await?;
             for (at, expectation) in step.expectations.iter().enumerate() {
                 self.expect(expectation, at == 0).await?;

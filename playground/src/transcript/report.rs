@@ -4,6 +4,9 @@ use super::pattern::{Captures, Pattern, lines_of};
 use super::play::Stop;
 use similar::{ChangeTag, TextDiff};
 
+/// Most lines in a row that are shown of what came.
+const MOST_LINES: usize = 24;
+
 /// Something that was not as a transcript says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -65,11 +68,11 @@ impl Failure {
         self
     }
 
-    /// With the end of the service's log.
-    pub fn log(mut self, tail: String) -> Self {
-        if !tail.is_empty() {
-            self.notes.push("Bartizan's log ends:".to_owned());
-            self.notes.extend(tail.lines().map(|line| format!("  {line}")));
+    /// With what the service complained about.
+    pub fn log(mut self, complaints: &str) -> Self {
+        if !complaints.is_empty() {
+            self.notes.push("Bartizan's log says:".to_owned());
+            self.notes.extend(complaints.lines().map(|line| format!("  {line}")));
         }
         self
     }
@@ -85,8 +88,8 @@ impl Failure {
         if let Some(line) = transcript.lines().nth(self.line.saturating_sub(1)) {
             out.push_str(&format!("      {}\n", visible(line.trim_end())));
         }
-        for (mark, text) in &self.rows {
-            let row = format!("    {mark} {}", visible(text));
+        for (mark, text) in shortened(&self.rows) {
+            let row = format!("    {mark} {}", visible(&text));
             let row = match mark {
                 '-' => paint.text("31", &row),
                 '+' => paint.text("32", &row),
@@ -100,6 +103,22 @@ impl Failure {
         }
         out
     }
+}
+
+/// Long runs of lines that came are cut in their middle: 500 lines of output are no difference that anybody reads.
+fn shortened(rows: &[(char, String)]) -> Vec<(char, String)> {
+    let mut out = Vec::new();
+    for run in rows.chunk_by(|one, next| one.0 == next.0) {
+        if run[0].0 != '+' || run.len() <= MOST_LINES {
+            out.extend_from_slice(run);
+            continue;
+        }
+        let half = MOST_LINES / 2;
+        out.extend_from_slice(&run[..half]);
+        out.push(('+', format!("… {} more lines …", run.len() - 2 * half)));
+        out.extend_from_slice(&run[run.len() - half..]);
+    }
+    out
 }
 
 /// What a bot prints must not move the cursor of who reads the report.
@@ -145,6 +164,14 @@ mod tests {
         let rows = diff(&pattern, "exit 0\nHello, alice\nend", &Captures::new());
         let rows: Vec<(char, &str)> = rows.iter().map(|(mark, text)| (*mark, text.as_str())).collect();
         assert_eq!(rows, [(' ', "exit 0"), ('-', "Hello, bob"), ('+', "Hello, alice"), (' ', "end")]);
+    }
+
+    #[test]
+    fn hundreds_of_lines_are_cut_in_their_middle() {
+        let text: Vec<String> = (1..=500).map(|number| format!("line {number}")).collect();
+        let shown = Failure::new(1, "x".to_owned()).got(&text.join("\n")).shown("x.txt", "", Paint::Plain);
+        assert!(shown.contains("line 1\n") && shown.contains("line 500\n") && shown.contains("… 476 more lines …"));
+        assert!(!shown.contains("line 100\n"));
     }
 
     #[test]

@@ -184,7 +184,10 @@ impl Company<'_> {
                 stage.map_err(|error| Failure::new(1, error.to_string()).stop())?
             }
         };
-        let outcome = Player::new(&mut stage).play(&script.transcript).await;
+        let outcome = match Player::new(&mut stage).play(&script.transcript).await {
+            Err(Stop::Failed(failure)) => Err(failure.log(&stage.service.complaints(6)).stop()),
+            other => other,
+        };
         self.stage = Some((stage, script.files.clone()));
         if outcome.is_err() || steps.iter().any(|step| step.act.disturbs()) {
             self.leave().await;
