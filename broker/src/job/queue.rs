@@ -78,7 +78,9 @@ impl Core {
     }
 
     fn waiting_worker(&self) -> Option<ChildId> {
-        let waits = |worker: &super::workers::Worker| worker.greeted && worker.job.is_none() && worker.link.is_some();
+        let waits = |worker: &super::workers::Worker| {
+            worker.greeted && worker.job.is_none() && worker.link.is_some() && worker.ended.is_none()
+        };
         self.jobs.workers.iter().filter(|(_, worker)| waits(worker)).map(|(child, _)| *child).min()
     }
 

@@ -36,6 +36,8 @@ pub struct Worker {
     pub phase: worker::Phase,
     /// Its job.
     pub job: Option<JobId>,
+    /// How it ended, as the launcher said, while its last words are still being read.
+    pub ended: Option<String>,
 }
 
 impl Core {
@@ -61,7 +63,8 @@ impl Core {
         let inputs = self.inputs.clone();
         let link = Link::open(ours, Role::Worker, inputs, move |event| Input::Worker(child, event))
             .map_err(|error| CoreError::Start(format!("worker: {error}")))?;
-        let worker = Worker { link: Some(link), pid: 0, greeted: false, phase: worker::Phase::Idle, job: None };
+        let worker =
+            Worker { link: Some(link), pid: 0, greeted: false, phase: worker::Phase::Idle, job: None, ended: None };
         self.jobs.workers.insert(child, worker);
         self.order(Which::Service, &ToLauncher::Start { child, role: Role::Worker }, vec![theirs.into()])
     }
@@ -105,6 +108,9 @@ impl Core {
         if let Some(worker) = self.jobs.workers.get_mut(&child)
             && worker.link.take().is_some()
         {
+            if let Some(ended) = worker.ended.take() {
+                return self.worker_ended(child, &ended);
+            }
             self.timers.after(TO_END, Timer::Overdue(child));
         }
         Ok(())
@@ -121,6 +127,11 @@ impl Core {
 
     /// The launcher reaped it, or could not start it. If it had a job that had not finished, that job is lost.
     pub(crate) fn worker_ended(&mut self, child: ChildId, why: &str) -> Result<(), CoreError> {
+        // The launcher's word comes on another socket than the worker's own: what the worker said last is read first.
+        if let Some(worker) = self.jobs.workers.get_mut(&child).filter(|worker| worker.link.is_some()) {
+            worker.ended = Some(why.to_owned());
+            return Ok(());
+        }
         let Some(worker) = self.jobs.workers.remove(&child) else { return Ok(()) };
         if let Some(job) = worker.job {
             self.job_lost(job, why)?;
