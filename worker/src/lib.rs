@@ -1,7 +1,7 @@
 //! The worker: confines itself, then runs one script. One process tree per job, started before its order is known.
 //!
 //! ```text
-//! core ── supervisor (run.rs) ── init, pid 1 of the sandbox (init.rs) ── the script
+//! core ── supervisor (supervise.rs) ── init, pid 1 of the sandbox (init.rs) ── the script
 //! ```
 //!
 //! | step | file |
@@ -9,7 +9,7 @@
 //! | receive the order | `order.rs` |
 //! | confine, verify | `confine/`, one mechanism per file; the list of system calls is `../seccomp/list.rs` |
 //! | which layer gives which guarantee | `guarantee.rs` |
-//! | run, supervise | `run.rs`, `output.rs`, `link.rs` |
+//! | run, supervise | `run.rs`, `supervise.rs`, `output.rs`, `link.rs` |
 //! | look at a running job | `inspect.rs`, `descendants.rs` |
 //!
 //! It trusts the core's order as far as `order.rs` checks it, and nothing that the script says: what it reports is the
@@ -22,11 +22,12 @@ mod guarantee;
 mod init;
 mod inspect;
 mod link;
-mod order;
+pub mod order;
 mod output;
 mod probe;
 mod report;
 mod run;
+mod supervise;
 mod system;
 
 use std::process::ExitCode;

@@ -3,8 +3,8 @@
 mod common;
 
 use bartizan_proto::launcher::ExitStatus;
-use bartizan_proto::worker::{Ending, FromWorker, Guarantee, Layer, LayerState, ToWorker};
-use bartizan_proto::{List, Role, Version};
+use bartizan_proto::worker::{Ending, FromWorker, Guarantee, Layer, LayerState, Order, ToWorker};
+use bartizan_proto::{List, Role, Text, Version};
 use common::{Script, Worker, alive, is_root, skip, soon};
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -216,20 +216,24 @@ fn a_script_that_cannot_be_executed_is_refused_with_the_reason() {
 
 #[test]
 fn an_order_that_means_no_plain_thing_is_refused() {
-    let cases: [(&str, Box<dyn Fn(&mut bartizan_proto::worker::Order)>); 5] = [
-        ("way up", Box::new(|o| o.path = bartizan_proto::Text::new("/tmp/../etc/x").expect("short"))),
-        ("root", Box::new(|o| o.profile.read = common::paths(&["/".as_ref()]))),
-        ("proc", Box::new(|o| o.profile.read = common::paths(&["/proc/1".as_ref()]))),
-        (
-            "NUL",
-            Box::new(|o| o.arguments = List::new([bartizan_proto::Text::new("a\0b").expect("short")]).expect("one")),
-        ),
-        ("no memory", Box::new(|o| o.profile.limits.memory = 4096)),
+    type Change = fn(&mut Order);
+    let text = |text: &str| Text::new(text).expect("short");
+    let cases: [(&str, Change); 5] = [
+        ("way up", |order| order.path = Text::new("/tmp/../etc/x").expect("short")),
+        ("root", |order| order.profile.read = common::paths(&["/".as_ref()])),
+        ("proc", |order| order.profile.read = common::paths(&["/proc/1".as_ref()])),
+        ("no memory", |order| order.profile.limits.memory = 4096),
+        ("no name", |order| {
+            let pair = (Text::new("A=B").expect("short"), Text::default());
+            order.environment = List::new([pair]).expect("one");
+        }),
     ];
     for (name, change) in cases {
-        let outcome = Script::bash("echo never").with(|order| change(order)).run();
+        let outcome = Script::bash("echo never").with(change).run();
         assert_eq!(outcome.refused.map(|refused| refused.0).as_deref(), Some("order"), "{name}");
     }
+    let nul = Script::bash("echo never").with(|order| order.arguments = List::new([text("a\0b")]).expect("one"));
+    assert_eq!(nul.run().refused.expect("refused").0, "order");
 }
 
 #[test]

@@ -444,3 +444,24 @@ fn an_ordinary_user_gets_the_same_sandbox_as_root() {
         assert_eq!(line["state"], expected, "{line}");
     }
 }
+
+#[test]
+#[allow(unsafe_code, reason = "pre_exec, to be confined as the launcher is")]
+fn a_worker_started_under_the_launchers_own_confinement_has_every_layer() {
+    use bartizan_confine::{Confinement, confine};
+    use std::os::unix::process::CommandExt;
+    let launcher = Confinement { role: bartizan_proto::Role::Launcher, read: &[], write: &[], connect_ports: &[] };
+    let script = Script::bash("echo runs");
+    let mut worker = common::Worker::start_by(|command| {
+        // SAFETY: runs in the forked child, which has one thread and leaves by exec; the C library makes its allocator
+        // usable after a fork.
+        unsafe { command.pre_exec(move || confine(&launcher).map(|_| ()).map_err(std::io::Error::other)) };
+    });
+    worker.order(script.order.clone(), &fs::File::open(&script.path).expect("open"));
+    let outcome = worker.finish();
+    for line in &outcome.layers {
+        let expected = if line.layer == Layer::OwnUser { LayerState::Unavailable } else { LayerState::On };
+        assert_eq!(line.state, expected, "{line:?}");
+    }
+    assert_eq!(outcome.success(), "runs\n");
+}

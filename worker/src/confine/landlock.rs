@@ -22,7 +22,7 @@ pub(crate) fn restrict(job: &Job, private: bool, scratch: &Path) -> Result<[InFo
     let off = [Layer::LandlockFiles, Layer::LandlockNetwork, Layer::LandlockScope].map(|layer| job.without(layer));
     let [no_files, no_network, no_scope] = off;
     let mut layers = if off == [true; 3] {
-        [Layer::LandlockFiles, Layer::LandlockNetwork, Layer::LandlockScope].map(|layer| off_on_purpose(layer))
+        [Layer::LandlockFiles, Layer::LandlockNetwork, Layer::LandlockScope].map(off_on_purpose)
     } else {
         let mut rules = Ruleset::default();
         if !no_files {

@@ -25,14 +25,16 @@ pub struct Worker {
 impl Worker {
     /// As the launcher starts it: no environment, `/`, its channel as descriptor 0.
     pub fn start() -> Self {
+        Self::start_by(|_| {})
+    }
+
+    /// The same, with something changed about how.
+    pub fn start_by(change: impl FnOnce(&mut Command)) -> Self {
         let (mut channel, theirs) = Channel::pair().expect("socketpair");
-        let child = Command::new(env!("CARGO_BIN_EXE_bartizan-worker"))
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("starts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan-worker"));
+        command.env_clear().current_dir("/").stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
+        change(&mut command);
+        let child = command.spawn().expect("starts");
         channel.greet(Role::Core, Role::Worker).expect("greets");
         Self { child, channel }
     }
