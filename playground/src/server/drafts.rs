@@ -124,8 +124,11 @@ impl State {
         }
         if !draft.pending_post_id.is_empty() {
             let now = self.now;
-            self.pending.retain(|_, (_, until)| *until > now);
-            match self.pending.get(&draft.pending_post_id) {
+            if now >= self.prune_pending_at {
+                self.pending.retain(|_, (_, until)| *until > now);
+                self.prune_pending_at = now + 1_000;
+            }
+            match self.pending.get(&draft.pending_post_id).filter(|(_, until)| *until > now) {
                 Some((Some(post_id), _)) => {
                     let post = self.posts.alive(post_id).ok_or_else(unable_to_save)?;
                     let mut view = self.view(post, 0, "");

@@ -189,6 +189,12 @@ impl Hub {
         id
     }
 
+    /// Whether this is a connection of the user's that has lost its socket and is still kept.
+    pub(crate) fn is_resumable(&self, user_id: &str, id: &str) -> bool {
+        let kept = |one: &Connection| one.socket.is_none() && one.away_since.elapsed() < RESUMABLE;
+        self.connections.iter().any(|one| one.id == id && one.user_id == user_id && kept(one))
+    }
+
     /// The socket is gone; the connection waits to be resumed.
     pub(crate) fn leave(&mut self, serial: u64) {
         for one in &mut self.connections {

@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub(crate) statuses: HashMap<String, Status>,
     /// What became of each `pending_post_id`: a post id (none while it is being saved), and until when it counts.
     pub(crate) pending: HashMap<String, (Option<String>, u64)>,
+    /// When to look next for those that count no longer.
+    pub(crate) prune_pending_at: u64,
     /// Root posts whose first reply is being saved.
     pub(crate) first_replies: HashSet<String>,
     pub(crate) hub: Hub,
@@ -120,6 +122,7 @@ impl State {
             preferences: BTreeMap::new(),
             statuses: HashMap::new(),
             pending: HashMap::new(),
+            prune_pending_at: now,
             first_replies: HashSet::new(),
             hub: Hub::default(),
             faults: Faults::default(),

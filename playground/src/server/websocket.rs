@@ -21,8 +21,9 @@ use super::answer::{Answer, ApiError};
 use super::caller::Token;
 use super::faults::Fault;
 use super::hub::{Frame, Outgoing, Socket};
+use super::ids::is_id;
 use super::listen::Link;
-use super::state::Shared;
+use super::state::{Shared, State};
 
 /// The longest message a client may send.
 const LONGEST: usize = 8 * 1024;
@@ -44,6 +45,27 @@ pub(crate) struct Resume {
     connection_id: String,
     sequence_number: String,
 }
+
+impl Resume {
+    /// The connection and the number to go on from, if any. A client that names a connection which is there has to say
+    /// a number, too; one that does not is cut off.
+    fn from(&self, state: &mut State, user_id: &str) -> Result<Option<(&str, u64)>, Nonsense> {
+        if self.connection_id.is_empty() {
+            return Ok(None);
+        }
+        if !is_id(&self.connection_id) {
+            return Err(Nonsense);
+        }
+        if !state.hub.is_resumable(user_id, &self.connection_id) {
+            return Ok(None);
+        }
+        let number = self.sequence_number.parse().map_err(|_| Nonsense)?;
+        Ok(Some((&self.connection_id, number)))
+    }
+}
+
+/// What a client asked to resume makes no sense.
+struct Nonsense;
 
 /// The upgrade. A bad token is no reason to refuse it.
 pub(crate) async fn upgrade(
@@ -95,8 +117,8 @@ async fn run(shared: Arc<Shared>, link: Link, token: Option<String>, resume: Res
         let mut state = shared.lock();
         let user = state.session(&token).map(|user| user.id.clone());
         if let Some(user_id) = user {
-            let wanted = resume.sequence_number.parse().ok().filter(|_| !resume.connection_id.is_empty());
-            state.hub.join(&user_id, wanted.map(|number| (resume.connection_id.as_str(), number)), handle.clone());
+            let Ok(from) = resume.from(&mut state, &user_id) else { return link.cut() };
+            state.hub.join(&user_id, from, handle.clone());
             state.came_online(&user_id);
             peer = Peer { serial, token: Some(token), user_id: Some(user_id) };
         }

@@ -1,5 +1,7 @@
 //! Posting, threads, limits, edits and deletions.
 
+use std::time::Duration;
+
 use bartizan_playground::server::{Options, ServiceTimes, UserOptions};
 use serde_json::json;
 
@@ -52,7 +54,13 @@ async fn a_root_must_be_a_root_of_the_same_channel() {
 
 #[tokio::test]
 async fn one_of_two_concurrent_first_replies_fails() {
-    for options in [Options::default(), Options { service_times: Some(ServiceTimes::real()), ..Options::default() }] {
+    // Long enough for a busy machine to bring both requests within it.
+    let long = Duration::from_millis(100);
+    let times = ServiceTimes { reply: long, ..ServiceTimes::real() };
+    for options in [
+        Options { first_reply_window: long, ..Options::default() },
+        Options { service_times: Some(times), ..Options::default() },
+    ] {
         let (server, file) = start_with(options);
         let (bot, ops) = (person(&file, "bartizan"), &file.channels["ops"]);
         let other = bot.again();
@@ -81,7 +89,7 @@ async fn a_pending_id_makes_one_post_for_thirty_seconds() {
     assert_eq!((first.status, second.status), (201, 201));
     assert_eq!(first.id(), second.id());
     assert_eq!(second.json["pending_post_id"], "");
-    server.clock_advance(std::time::Duration::from_secs(31));
+    server.clock_advance(Duration::from_secs(31));
     assert_ne!(bot.post("/posts", once).await.id(), first.id());
 }
 
