@@ -10,6 +10,7 @@ mod directories;
 mod identity;
 mod inherited;
 mod limits;
+mod names;
 mod processes;
 
 pub use directories::Lock;
@@ -139,10 +140,11 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     // 7. The configuration, whole or not at all.
     let path = task.config(callers_directory.as_deref())?;
     let trust = identity.trust(mode);
-    let config = match task {
+    let mut config = match task {
         Task::Check(_) => return tell(check_config(&path, &trust)),
         Task::Serve(_) => Config::load(&path, &trust)?,
     };
+    names::resolve(&mut config);
 
     // 8. Private directories, and nobody else at work in them.
     let lock = directories::prepare(&config)?;

@@ -3,6 +3,7 @@
 //! What comes from outside goes through [`code`] or [`escape`] before it gets here or here; a test in the transcripts
 //! shows each of them.
 
+use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::text::{code, escape};
 use bartizan_proto::worker::{Ending, Usage};
@@ -87,6 +88,11 @@ pub const NO_OUTPUT: &str = " (no output)";
 pub fn cut(characters: usize, whole: bool) -> String {
     let end = if whole { "all of it is in the file" } else { "the file holds the beginning of it" };
     format!(" · {} characters printed; {end}", thousands(characters))
+}
+
+/// At once, to a command whose script is `async`.
+pub fn accepted(name: &str, job: JobId) -> String {
+    format!("**{}** runs as job {job}. Its result comes here when it ends.", escape(name))
 }
 
 /// To a command whose script could not be started.

@@ -1,7 +1,7 @@
 //! Making foreign text inert, for chat and for terminals. One place, used by every process that writes either.
 
 /// Characters that Mattermost's markdown gives a meaning to wherever they stand.
-const MARKDOWN: &[char] = &['\\', '`', '*', '_', '[', ']', '(', ')', '#', '!', '|', '<', '>', '~', '$'];
+const MARKDOWN: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '<', '>', '~', '$'];
 
 /// Text that a person or script chose, made safe to stand inside the core's own markdown: every character that means
 /// something where it stands is escaped, mentions and links are broken, line breaks and control characters become

@@ -62,6 +62,8 @@ pub struct Config {
     pub allowlist_path: PathBuf,
     /// What is in it.
     pub allowlist: Allowlist,
+    /// The addresses of the hosts that profiles grant, as start-up looked them up; empty until then.
+    pub addresses: BTreeMap<String, Vec<std::net::IpAddr>>,
     /// What is allowed and still worth a line in the log.
     pub warnings: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl Config {
             profiles,
             allowlist_path,
             allowlist,
+            addresses: BTreeMap::new(),
             warnings: Vec::new(),
         };
         // 5. What is allowed, and perhaps not meant.

@@ -46,6 +46,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let CoreStart { config, mode, launcher, egress_launcher, lock, trust } = start;
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+
     // 1. Nobody else looks into this process.
     bartizan_confine::process::harden().map_err(|error| failed("hardening", &error))?;
 

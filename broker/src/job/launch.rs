@@ -5,7 +5,7 @@ use crate::gate::{Cleared, Interactive};
 use crate::policy::Policy;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
-use bartizan_proto::worker::Order;
+use bartizan_proto::worker::{Endpoint, Order, Profile};
 use bartizan_proto::{List, Text};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -48,6 +48,16 @@ pub enum LaunchError {
     Descriptor(#[from] std::io::Error),
 }
 
+/// The profile, with the addresses of the hosts that it grants.
+fn granted(mut profile: Profile, policy: &Policy) -> Profile {
+    let network = profile.network.into_iter().map(|endpoint| {
+        let known = policy.config.addresses.get(endpoint.host.as_str()).cloned().unwrap_or_default();
+        Endpoint { addresses: List::cut(known), ..endpoint }
+    });
+    profile.network = List::cut(network);
+    profile
+}
+
 /// Makes the order for one job.
 ///
 /// # Errors
@@ -67,7 +77,7 @@ pub fn order(job: JobId, cleared: &Cleared<Interactive>, policy: &Policy) -> Res
         arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
         environment: List::default(),
         sealed: cleared.file().sealed,
-        profile: script.profile.clone(),
+        profile: granted(script.profile.clone(), policy),
         require: List::new(policy.config.require.clone()).map_err(too_long("sandbox.require"))?,
         timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
         grace_ms: u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX),
