@@ -68,7 +68,7 @@ fn the_core_keeps_its_files_and_threads_and_nothing_else() {
     let end = in_a_child(|| {
         let listener = UnixListener::bind(own.join("control.sock")).expect("bind");
         let mut client = UnixStream::connect(own.join("control.sock")).expect("connect");
-        confined(Role::Core, &[], &[own.clone()], &[]);
+        confined(Role::Core, &[], std::slice::from_ref(&own), &[]);
         // What SQLite and the audit file do.
         let path = own.join("state");
         let mut file = File::options().create(true).append(true).read(true).open(&path).expect("open");

@@ -33,11 +33,9 @@ fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Laye
         // noexec on everything that can be written, and no memfd. Landlock alone is not enough: it does not see the
         // dynamic loader map a program (`ld.so ./program`), which noexec does.
         Guarantee::Programs => &[&[MountNamespace, Seccomp]],
-        // Nothing held, nothing gained by exec, no user namespace to be almighty in: by the list, or by the limit of
-        // zero in its own namespace.
-        Guarantee::Privileges => {
-            &[&[NoNewPrivileges, Capabilities, Seccomp], &[NoNewPrivileges, Capabilities, UserNamespace]]
-        }
+        // Nothing held, nothing gained by exec, no user namespace to be almighty in. (Its own namespace's limit of zero
+        // further ones is a second net and not counted.)
+        Guarantee::Privileges => &[&[NoNewPrivileges, Capabilities, Seccomp]],
         Guarantee::Signals => &[&[PidNamespace], &[LandlockScope], &[OwnUser]],
         // A user namespace suffices: tracing into another one needs CAP_SYS_PTRACE there (security/commoncap.c).
         Guarantee::Tracing => &[&[UserNamespace], &[LandlockFiles], &[OwnUser]],

@@ -2,11 +2,16 @@
 //!
 //! The core checked it too; the worker does not rely on that, and what it cannot mean is refused with a reason.
 
+use crate::confine::root;
 use bartizan_proto::FrameError;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::worker::{Layer, Order, ToWorker};
+use rustix::fs::{MemfdFlags, Mode, SealFlags};
 use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
 /// No order, or not one that can be carried out.
@@ -88,8 +93,7 @@ impl Job {
         let profile = &order.profile;
         for path in profile.read.iter().chain(&*profile.write).chain(&*profile.exec) {
             plain("a profile's path", path)?;
-            // `/` would cover the private root, `/proc` its process list, `/dev` its devices.
-            if ["/", "/proc", "/dev"].contains(&path.as_str()) || path.starts_with("/proc/") {
+            if root::OWN.contains(&path.as_str()) || path.starts_with("/proc/") {
                 return Err(OrderError::Grant(path.to_string()));
             }
         }
@@ -130,9 +134,41 @@ impl Job {
         !self.order.profile.network.is_empty()
     }
 
+    /// Whether the script is a file in memory (`memfd_create(2)`), as the core sends one whose hash is pinned.
+    pub(crate) fn in_memory(&self) -> bool {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", self.script.as_raw_fd()));
+        link.is_ok_and(|link| link.as_os_str().as_bytes().starts_with(b"/memfd:"))
+    }
+
+    /// The same job with a copy of the script that nothing can change, for a sealed one that gets no private root.
+    pub(crate) fn sealed_in_memory(self) -> io::Result<Self> {
+        let mut copy = File::from(rustix::fs::memfd_create("script", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        copy_all(&self.script, &mut copy)?;
+        rustix::fs::fchmod(&copy, Mode::RUSR | Mode::XUSR)?;
+        rustix::fs::fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        // Nothing can be executed while it is open for writing.
+        let script = File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?;
+        Ok(Self { script, ..self })
+    }
+
     /// The directory that the script was opened in.
     pub(crate) fn directory(&self) -> &Path {
         Path::new(self.order.path.as_str()).parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Copies a whole file, by position: the place in an opened descriptor is shared with the core.
+pub(crate) fn copy_all(from: &File, to: &mut File) -> io::Result<()> {
+    let mut piece = vec![0; 64 * 1024];
+    let mut offset = 0;
+    loop {
+        match from.read_at(&mut piece, offset)? {
+            0 => return Ok(()),
+            read => {
+                to.write_all(&piece[..read])?;
+                offset += read as u64;
+            }
+        }
     }
 }
 

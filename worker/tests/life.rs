@@ -197,11 +197,29 @@ fn what_was_opened_is_what_runs_although_the_path_was_swapped() {
 fn a_sealed_script_does_not_change_when_its_file_is_rewritten_in_place() {
     // bash reads a script as it goes, so rewriting the file changes a running script that is not sealed.
     let content = |word: &str| format!("#!/bin/bash\nsleep 0.5\necho {word}\n");
-    let script = Script::new(&content("before")).with(|order| order.sealed = true);
-    let mut worker = script.start();
-    worker.running();
-    fs::write(&script.path, content("after!")).expect("rewrite");
-    assert_eq!(worker.finish().success(), "before\n");
+    for without in [&[][..], &[Layer::MountNamespace]] {
+        let script = Script::new(&content("before")).without(without).with(|order| order.sealed = true);
+        let mut worker = script.start();
+        worker.running();
+        fs::write(&script.path, content("after!")).expect("rewrite");
+        assert_eq!(worker.finish().success(), "before\n", "without {without:?}");
+    }
+}
+
+#[test]
+fn a_script_that_the_core_sends_from_memory_runs_under_its_path() {
+    use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
+    for without in [&[][..], &[Layer::MountNamespace]] {
+        let script = Script::bash("echo the file").without(without).with(|order| order.sealed = true);
+        let mut copy = File::from(memfd_create("script", MemfdFlags::CLOEXEC).expect("memfd"));
+        std::io::Write::write_all(&mut copy, b"#!/bin/bash\necho what was hashed\n").expect("write");
+        fchmod(&copy, Mode::RWXU).expect("chmod");
+        let read_only = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&copy))).expect("open");
+        drop(copy);
+        let mut worker = Worker::start();
+        worker.order(script.order.clone(), &read_only);
+        assert_eq!(worker.finish().success(), "what was hashed\n", "without {without:?}");
+    }
 }
 
 #[test]
@@ -218,9 +236,10 @@ fn a_script_that_cannot_be_executed_is_refused_with_the_reason() {
 fn an_order_that_means_no_plain_thing_is_refused() {
     type Change = fn(&mut Order);
     let text = |text: &str| Text::new(text).expect("short");
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 6] = [
         ("way up", |order| order.path = Text::new("/tmp/../etc/x").expect("short")),
         ("root", |order| order.profile.read = common::paths(&["/".as_ref()])),
+        ("tmp", |order| order.profile.write = common::paths(&["/tmp".as_ref()])),
         ("proc", |order| order.profile.read = common::paths(&["/proc/1".as_ref()])),
         ("no memory", |order| order.profile.limits.memory = 4096),
         ("no name", |order| {

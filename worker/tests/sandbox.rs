@@ -116,6 +116,18 @@ fn grants_are_exactly_what_they_say() {
 }
 
 #[test]
+fn a_script_that_lies_directly_in_tmp_does_not_bring_the_machines_tmp_with_it() {
+    let file =
+        tempfile::Builder::new().prefix("bartizan-test-").tempfile_in("/tmp").expect("tempfile").into_temp_path();
+    common::write_program(&file, "#!/bin/bash\nls /tmp\n");
+    let mut script = Script::bash("");
+    script.path = file.to_path_buf();
+    script.order.path = Text::new(file.to_str().expect("UTF-8")).expect("short");
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    assert_eq!(script.run().success(), format!("{name}\n"));
+}
+
+#[test]
 fn no_program_runs_from_scratch_or_memory() {
     probe(
         "import shutil, subprocess\nshutil.copy('/usr/bin/true', 'program')\nos.chmod('program', 0o755)\n\

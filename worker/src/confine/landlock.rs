@@ -93,10 +93,13 @@ fn allow_files(
         rules = allow_if_there(rules, "/proc/self", read)?;
     }
 
-    // The script by its descriptor, its neighbours, its directory to write in.
-    rules = rules.add_rule(PathBeneath::new(&job.script, AccessFs::ReadFile | AccessFs::Execute))?;
+    // The script, its neighbours, its directory to write in.
+    let script = AccessFs::ReadFile | AccessFs::Execute;
     if private {
-        rules = allow_if_there(rules, job.order.path.as_str(), AccessFs::ReadFile | AccessFs::Execute)?;
+        rules = allow_if_there(rules, job.order.path.as_str(), script)?;
+    } else if !job.in_memory() {
+        // (A file in memory is beneath no path: Landlock takes no rule for it, and lets it be.)
+        rules = rules.add_rule(PathBeneath::new(&job.script, script))?;
     }
     rules = allow_if_there(rules, job.directory(), read)?;
     rules = rules.add_rule(files::beneath(&scratch.to_owned(), write)?)?;

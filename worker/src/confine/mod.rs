@@ -43,6 +43,12 @@ pub(crate) enum ConfineError {
     /// No private root, and no directory in its place.
     #[error("no scratch directory: {0}")]
     Scratch(#[source] io::Error),
+    /// A sealed script without a private root.
+    #[error("cannot seal the script: {source}")]
+    Seal {
+        /// Why.
+        source: io::Error,
+    },
     /// Session, signals, standard descriptors.
     #[error("cannot begin a session: {0}")]
     Session(#[source] io::Error),
@@ -93,6 +99,7 @@ impl ConfineError {
             Self::Identity(_) => "identity",
             Self::Root(_) => "root",
             Self::Scratch(_) => "scratch",
+            Self::Seal { .. } => "seal",
             Self::Session(_) => "session",
             Self::Capabilities(_) => "capabilities",
             Self::Landlock(_) => "landlock",

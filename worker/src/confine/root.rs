@@ -9,7 +9,7 @@
 //! cannot be executed.
 
 use crate::confine::environment;
-use crate::order::Job;
+use crate::order::{Job, copy_all};
 use crate::system::{self, Attributes};
 use bartizan_proto::Text;
 use bartizan_proto::limits::MAX_PATH;
@@ -21,11 +21,15 @@ use rustix::mount::{
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The job's own directory: its HOME, TMPDIR and working directory; `/tmp` leads here too.
 pub(crate) const SCRATCH: &str = "/scratch";
+
+/// Places that are the job's own and cannot be covered by the machine's: the root, its processes, devices, and scratch by all
+/// of its names.
+pub(crate) const OWN: [&str; 6] = ["/", "/proc", "/dev", "/dev/shm", "/tmp", SCRATCH];
 
 /// Programs and libraries. On a merged-usr system all but the first are links into it.
 pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -194,17 +198,7 @@ impl Root {
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC,
             Mode::from_raw_mode(0o500),
         )?);
-        let mut piece = vec![0; 64 * 1024];
-        let mut offset = 0;
-        loop {
-            // By position: the descriptor's own place is shared with the core.
-            let read = script.read_at(&mut piece, offset)?;
-            if read == 0 {
-                break;
-            }
-            io::Write::write_all(&mut copy, &piece[..read])?;
-            offset += read as u64;
-        }
+        copy_all(script, &mut copy)?;
         // Nothing can be executed while it is open for writing.
         drop(copy);
         Ok(rustix::fs::openat(&self.top, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into())
@@ -305,9 +299,10 @@ fn trees(job: &Job, script: &ScriptHere) -> Vec<(PathBuf, Attributes)> {
     let mut paths: Vec<&Path> = all.iter().flat_map(|list| list.iter()).map(|path| Path::new(path.as_str())).collect();
     let system = |path: &Path| SYSTEM.iter().any(|system| path.starts_with(system));
     let directory = job.directory();
-    let visible = system(directory) || paths.iter().any(|path| directory.starts_with(path));
+    let own = OWN.iter().any(|own| Path::new(own) == directory);
+    let visible = own || system(directory) || paths.iter().any(|path| directory.starts_with(path));
     // In place of a script that is gone nothing can be attached where its directory is shown as it is.
-    if !visible && directory != Path::new("/") && !matches!(script, ScriptHere::NoFile) {
+    if !visible && !matches!(script, ScriptHere::NoFile) {
         paths.push(directory);
     }
     paths.sort_unstable();
