@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn escaped_text_has_no_mention_link_or_emphasis_left() {
         assert_eq!(escape("@all"), "@\u{200b}all");
-        assert_eq!(escape("[x](y)"), "\\[x\\]\\(y\\)");
+        assert_eq!(escape("[x](y)"), "\\[x\\](y)");
         assert_eq!(escape("see http://x.org or www.x.org"), "see http\\://x.org or www\\.x.org");
         assert_eq!(escape("- a :tada: &amp; b"), "\\- a \\:tada: \\&amp; b");
         assert_eq!(escape("exit 0: no-new-privileges in 0.1.0"), "exit 0: no-new-privileges in 0.1.0");
