@@ -157,10 +157,13 @@ impl State {
         view
     }
 
-    /// The event shows the post as it was, with `delete_at` still 0.
+    /// The event shows the post as it was, with `delete_at` still 0. Its replies go with it, and like on the real
+    /// server they are left with the root's props.
     pub(crate) fn delete_post(&mut self, post: &Post, by: &str) {
         let data = json!({ "post": go_json(&self.view(post, 0, "")) });
         let now = self.now;
+        let mut props = post.props.clone();
+        props.insert("deleteBy".into(), by.into());
         let mut ids: Vec<String> =
             self.posts.replies(&post.id).filter(|reply| reply.delete_at == 0).map(|reply| reply.id.clone()).collect();
         ids.push(post.id.clone());
@@ -168,7 +171,7 @@ impl State {
             if let Some(post) = self.posts.change(&id) {
                 post.delete_at = now;
                 post.update_at = now;
-                post.props.insert("deleteBy".into(), by.into());
+                post.props = props.clone();
             }
         }
         self.publish(&Event::new("post_deleted", To::Channel(post.channel_id.clone()), data));
