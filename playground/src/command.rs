@@ -25,6 +25,35 @@ struct Arguments {
     command: Command,
 }
 
+/// The form of a transcript, for whoever writes one.
+const FORM: &str = "\
+A transcript is what a person sees, written down:
+
+  # a comment; first lines may be `config: PATH`, `allowlist: PATH`, `needs: root`
+  alice #ops> !ping                   also `NAME DM>`, `NAME in LABEL>`, `NAME edits>`,
+    bartizan> Pong!                   `NAME reacts [LABEL]> emoji`, `webhook OWNER #CHANNEL>`
+  bob #ops> a message
+  | goes on like this
+    bartizan LABEL> first line        a post by the bot in that thread or channel, with a
+      and what follows it             name for later if there is one
+    updates> text                     the next edit of its last post; `updates…>` a later one
+    reacts> white_check_mark          the bot's reaction on the message, order-free
+    file> NAME some line of it        a file; further lines are the whole of it
+    notifies> none                    nobody is mentioned
+    within 30s                        for the next line, instead of 10 s
+    (silence)                         nothing for a second
+  $ bartizan ps                       the operator's command
+    what it prints                    with nothing here it has only to succeed
+  wait 2s | clock +15m | fault 429 | restart core | kill -9 worker
+
+In what is expected, [..] is anything within a line, a line ... any lines, [name=REGEX]
+captures, $name repeats it (in messages, too), \\ takes the next character as it is. One line
+between two [..] is looked for anywhere in the post. A line ... among the expectations lets
+other posts come first, or at the end. A post that no line expects is a failure.
+
+alice is an admin, bob an operator, carol a user, dave not listed, mallory banned. Channels:
+ops, deployments, random, town-square.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A chat prompt in front of the real processes and an embedded server
@@ -36,6 +65,7 @@ enum Command {
         #[arg(long)]
         allowlist: Option<PathBuf>,
     },
+    #[command(after_long_help = FORM)]
     /// Play transcripts: one line of verdict per file, exit code 1 when one fails, 2 when one does not parse
     Transcript {
         /// Files, and directories with .txt files
