@@ -224,16 +224,21 @@ impl Core {
         self.drop_peer(Role::Connector, why)
     }
 
-    /// Closes its channel and has it killed; the launcher's report brings the next start.
+    /// Drops egress or the connector, for what it said or did not do. People are told by the audit log.
     pub(crate) fn drop_peer(&mut self, role: Role, why: &str) -> Result<(), CoreError> {
         tracing::error!(%role, why, "dropped");
+        self.record(&Record::Alert { what: format!("{role} dropped: {why}") });
+        self.end_peer(role, why)
+    }
+
+    /// Closes its channel and has it killed, if it still runs; the launcher's report brings the next start.
+    pub(crate) fn end_peer(&mut self, role: Role, why: &str) -> Result<(), CoreError> {
         let which = if role == Role::Egress { Which::Egress } else { Which::Service };
         let Some(slot) = self.supervisor.slot_mut(role) else { return Ok(()) };
         slot.link = None;
         slot.state = State::Starting;
         slot.note = Text::<200>::cut(why).into_string();
         let child = slot.child;
-        self.record(&Record::Alert { what: format!("{role} dropped: {why}") });
         self.order(which, &ToLauncher::Kill { child }, Vec::new())
     }
 

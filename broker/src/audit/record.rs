@@ -82,6 +82,13 @@ pub enum Record {
         /// How.
         why: String,
     },
+    /// The configuration was read again.
+    Reload {
+        /// What changed, one line each.
+        differences: Vec<String>,
+        /// Why nothing changed.
+        error: Option<String>,
+    },
     /// Something that a person should look at.
     Alert {
         /// What.
@@ -155,6 +162,12 @@ impl Record {
                 put("event", json!("child-lost"));
                 put("role", json!(role));
                 put("error", json!(why));
+            }
+            Record::Reload { differences, error } => {
+                put("event", json!("config-reload"));
+                put("success", json!(error.is_none()));
+                put("differences", json!(differences));
+                put("error", json!(error));
             }
             Record::Alert { what } => {
                 put("event", json!("alert"));

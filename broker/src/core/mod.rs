@@ -8,6 +8,7 @@
 mod answers;
 mod deliver;
 mod posts;
+mod reload;
 mod roster;
 mod setup;
 mod shutdown;

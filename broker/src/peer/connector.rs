@@ -66,7 +66,7 @@ impl Core {
                 self.supervisor.connector.note = "waits for egress".to_owned();
                 return self.introduce_connector();
             }
-            Event::Gone(why) => return self.drop_peer(Role::Connector, &why),
+            Event::Gone(why) => return self.end_peer(Role::Connector, &why),
             Event::Said(message) => message,
         };
         let phase = match self.supervisor.connector.state {

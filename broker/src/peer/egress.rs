@@ -60,7 +60,7 @@ impl Core {
         }
         let message = match event {
             Event::Greeted => return self.equip_egress(),
-            Event::Gone(why) => return self.drop_peer(Role::Egress, &why),
+            Event::Gone(why) => return self.end_peer(Role::Egress, &why),
             Event::Said(message) => message,
         };
         let phase = match self.supervisor.egress.state {

@@ -74,12 +74,7 @@ impl Core {
             }
             FromLauncher::Ended { child, status } => self.child_ended(child, &format!("ended: {status:?}")),
             FromLauncher::Terminate => self.begin_shutdown(),
-            FromLauncher::Reload => {
-                tracing::warn!(
-                    "SIGHUP: a reload is not possible yet; restart the service to use a changed configuration"
-                );
-                Ok(())
-            }
+            FromLauncher::Reload => self.reload(),
         }
     }
 }
