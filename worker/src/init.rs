@@ -54,7 +54,7 @@ fn serve(
     let Some(script) = fds.pop() else { return Err(ConfineError::Descriptors(io::ErrorKind::NotFound.into())) };
     let job = Job { order: *order, script: script.into() };
     inside.admit(&job, scratch.as_deref().map(Path::new))?;
-    let job = match job.order.sealed && !inside.private && !job.in_memory() {
+    let job = match job.order.sealed && !inside.private {
         true => job.sealed_in_memory().map_err(|source| ConfineError::Seal { source })?,
         false => job,
     };

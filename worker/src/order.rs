@@ -140,7 +140,8 @@ impl Job {
         link.is_ok_and(|link| link.as_os_str().as_bytes().starts_with(b"/memfd:"))
     }
 
-    /// The same job with a copy of the script that nothing can change, for a sealed one that gets no private root.
+    /// The same job with a copy of the script that nothing can change, for a sealed one that gets no private root. Also of
+    /// a copy that the core made: while anyone holds that open for writing, the kernel does not execute it.
     pub(crate) fn sealed_in_memory(self) -> io::Result<Self> {
         let mut copy = File::from(rustix::fs::memfd_create("script", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
         copy_all(&self.script, &mut copy)?;

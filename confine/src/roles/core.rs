@@ -21,6 +21,10 @@ pub(super) fn list() -> Vec<Rule> {
             libc::SYS_fallocate,
             libc::SYS_flock,
             libc::SYS_msync,
+            // A script whose hash is pinned is copied into sealed memory, hashed there and run from there.
+            libc::SYS_memfd_create,
+            libc::SYS_copy_file_range,
+            libc::SYS_sendfile,
             // Creating, rotating and removing files in its own directories; their modes, and SQLite's owner for its log.
             libc::SYS_mkdirat,
             libc::SYS_unlinkat,
