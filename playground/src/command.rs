@@ -10,6 +10,7 @@ use crate::transcript::report::Paint;
 use crate::transcript::run::{LoadError, Request, load, run};
 use crate::transcript::stage::Host;
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{self, IsTerminal};
@@ -185,7 +186,23 @@ fn serve(port: u16, tls: bool) -> Result<ExitCode, CommandError> {
 
 fn server_file(path: &Path) -> Result<ServerFile, CommandError> {
     let text = std::fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
-    serde_json::from_str(&text).map_err(|source| CommandError::ServerFile { path: path.to_owned(), source })
+    known_fields(&text).map_err(|source| CommandError::ServerFile { path: path.to_owned(), source })
+}
+
+/// Whoever writes such a file for another server may have put more into it than is asked for.
+fn known_fields(text: &str) -> Result<ServerFile, serde_json::Error> {
+    fn keep(value: Option<&mut Value>, keys: &[&str]) {
+        if let Some(object) = value.and_then(Value::as_object_mut) {
+            object.retain(|key, _| keys.contains(&key.as_str()));
+        }
+    }
+    let mut file: Value = serde_json::from_str(text)?;
+    keep(Some(&mut file), &["url", "team", "channels", "users", "bot", "ca_pem"]);
+    keep(file.get_mut("team"), &["name", "id"]);
+    keep(file.get_mut("bot"), &["name", "id", "token"]);
+    let users = file.get_mut("users").and_then(Value::as_object_mut);
+    users.into_iter().flatten().for_each(|(_, user)| keep(Some(user), &["id", "token"]));
+    serde_json::from_value(file)
 }
 
 /// All programs are built into the directory of this one.
@@ -202,4 +219,25 @@ fn paint() -> Paint {
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)?;
     Ok(runtime.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_file_may_hold_more_than_is_asked_for_but_not_less() {
+        let text = r#"{"version": "5.37", "url": "http://x", "team": {"name": "t", "id": "i", "open": true},
+            "channels": {"ops": "c"}, "users": {"alice": {"id": "u", "token": "s", "email": "a@example.com"}},
+            "bot": {"name": "bartizan", "id": "b", "token": "s", "owner": "u"}}"#;
+        let file = known_fields(text).expect("all that is needed");
+        assert_eq!((file.users["alice"].id.as_str(), file.bot.name.as_str(), file.ca_pem), ("u", "bartizan", None));
+        assert!(known_fields(&text.replace("\"url\"", "\"address\"")).is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
 }

@@ -200,6 +200,9 @@ impl Session {
                     return Next::Ask;
                 };
                 let done = self.stage.webhook(&self.who, &channel, &text).await;
+                if done.is_ok() {
+                    self.note(&format!("Posted in #{channel} through a webhook of {}'s.", self.who));
+                }
                 self.report(done);
             }
             Input::Who => self.note(
