@@ -1,7 +1,7 @@
 //! The system calls that a script may make; every other one answers EPERM.
 //!
 //! Read from top to bottom it is what bash, coreutils, Python (threads, asyncio, sqlite), Perl, ssh, curl, node and ansible
-//! need, tried one by one. What is **not** here matters as much: no `ptrace`, `process_vm_*`, `pidfd_getfd`, `kcmp`; no
+//! need; `tests/sandbox.rs` runs many of them. What is **not** here matters as much: no `ptrace`, `process_vm_*`, `pidfd_getfd`, `kcmp`; no
 //! `mount` in either API, `pivot_root`, `chroot`, `unshare`, `setns`; no `bpf`, `perf_event_open`, `userfaultfd`, `io_uring_*`,
 //! `keyctl`; no `memfd_create` and no `execveat`, by which a program could be run that no mount can forbid; no set*id, no
 //! `personality`, no System V IPC, no message queues, no handles instead of paths, nothing of modules, clocks or swap.

@@ -50,6 +50,8 @@ fn again(proved: &InForce, pid: u32, status: &Status, inside: &[(Layer, Option<u
         }
         Layer::Limits => std::fs::read_to_string(format!("/proc/{pid}/limits"))
             .map_or_else(|_| proved.clone(), |text| now(true, &limits_shown(&text))),
+        Layer::Environment => std::fs::read(format!("/proc/{pid}/environ"))
+            .map_or_else(|_| proved.clone(), |bytes| now(true, &names_shown(&bytes))),
         // The kernel shows these only to the process itself: as proved at the start.
         Layer::UserNamespace
         | Layer::PidNamespace
@@ -58,7 +60,6 @@ fn again(proved: &InForce, pid: u32, status: &Status, inside: &[(Layer, Option<u
         | Layer::IpcNamespace
         | Layer::UtsNamespace
         | Layer::Descriptors
-        | Layer::Environment
         | Layer::LandlockFiles
         | Layer::LandlockNetwork
         | Layer::LandlockScope
@@ -75,6 +76,13 @@ fn limits_shown(text: &str) -> String {
         Some(format!("{name} {hard}"))
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The names of the variables that the script was started with. Not their values: the order may have brought secrets.
+fn names_shown(environ: &[u8]) -> String {
+    let names = environ.split(|byte| *byte == 0).filter_map(|pair| pair.split(|byte| *byte == b'=').next());
+    let names: Vec<_> = names.filter(|name| !name.is_empty()).map(String::from_utf8_lossy).collect();
+    names.join(" ")
 }
 
 /// What the job has used so far, without its output.

@@ -77,6 +77,7 @@ fn job() -> Result<Job, ProbeError> {
         path: Text::new(path.to_string_lossy()).map_err(|error| invalid(&error))?,
         arguments: List::default(),
         environment: List::default(),
+        alone: false,
         sealed: false,
         profile: Profile {
             read: List::default(),

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 enum Phase {
     /// The sandbox closes around the script's process.
     Confining {
-        /// What it proved, once it has.
-        ready: Option<(Vec<InForce>, Vec<Given>)>,
+        /// What it proved, once it has, and when: the next thing it does is exec.
+        ready: Option<(Vec<InForce>, Vec<Given>, Instant)>,
         /// The step that failed.
         refused: Option<(String, String)>,
     },
@@ -101,11 +101,12 @@ impl Supervisor {
                     self.obey(command)?;
                 }
             }
-            if ready.control && !self.gone {
-                self.hear_init();
-            }
+            // The script's word first: its begin comes before its end.
             if ready.report && !self.gone {
                 self.hear_script();
+            }
+            if ready.control && !self.gone {
+                self.hear_init();
             }
             if ready.init && !self.gone {
                 self.bury();
@@ -233,7 +234,7 @@ impl Supervisor {
         match self.cell.report.receive::<FromScript>() {
             Ok(Some(FromScript::Ready { layers, given })) => {
                 if let Phase::Confining { ready, .. } = &mut self.phase {
-                    *ready = Some((layers.into_vec(), given.into_vec()));
+                    *ready = Some((layers.into_vec(), given.into_vec(), Instant::now()));
                 }
             }
             Ok(Some(FromScript::Refused { step, why })) => self.refused(step, why),
@@ -252,11 +253,11 @@ impl Supervisor {
     /// Init has ended, hence everything in its namespace; what it said last is still in the sockets.
     fn bury(&mut self) {
         self.cell.finish();
-        while self.control_open {
-            self.hear_init();
-        }
         while self.report_open {
             self.hear_script();
+        }
+        while self.control_open {
+            self.hear_init();
         }
         self.gone = true;
         self.deadline = None;
@@ -266,8 +267,7 @@ impl Supervisor {
     fn announce(&mut self) -> Result<(), LinkError> {
         let Phase::Confining { ready, refused: None } = &mut self.phase else { return Ok(()) };
         let (Some(script), false) = (self.script, self.report_open) else { return Ok(()) };
-        let Some((layers, given)) = ready.take() else { return Ok(()) };
-        let since = Instant::now();
+        let Some((layers, given, since)) = ready.take() else { return Ok(()) };
         self.deadline = since.checked_add(self.timeout).filter(|_| !self.gone && self.stopping.is_none());
         self.phase = Phase::Running { since, layers: layers.clone() };
         let pid = script.as_raw_nonzero().get().unsigned_abs();

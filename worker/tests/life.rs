@@ -332,6 +332,8 @@ fn an_inspected_job_shows_its_layers_as_the_kernel_has_them_now() {
     }
     let limits = layers.iter().find(|line| line.layer == Layer::Limits).expect("limits");
     assert!(limits.detail.contains("Max open files 256"), "{limits:?}");
+    let environment = layers.iter().find(|line| line.layer == Layer::Environment).expect("environment");
+    assert!(environment.detail.starts_with("PATH HOME TMPDIR"), "{environment:?}");
     assert!(layers.iter().filter(|line| line.state == LayerState::On).count() >= 10, "{layers:?}");
 }
 
@@ -342,4 +344,16 @@ fn the_probe_says_what_this_machine_gives() {
     let layers = answer["layers"].as_array().expect("layers");
     assert!(layers.iter().any(|line| line["layer"] == "seccomp" && line["state"] == "on"), "{answer}");
     assert_eq!(answer["given"].as_array().expect("given").len(), 11);
+}
+
+#[test]
+fn a_script_beside_something_secret_sees_itself_and_not_its_neighbours() {
+    let script = Script::bash("printf '%s\\n' \"$0\"; cat \"$(dirname \"$0\")/neighbour\" || echo hidden");
+    fs::write(script.directory.path().join("neighbour"), "secret\n").expect("write");
+    let mut script = script.with(|order| order.alone = true);
+    for off in [&[][..], &[Layer::MountNamespace]] {
+        script = script.without(off);
+        let seen = script.run().text();
+        assert!(seen.ends_with("hidden\n") && !seen.contains("secret"), "{off:?}: {seen}");
+    }
 }

@@ -101,7 +101,9 @@ fn allow_files(
         // (A file in memory is beneath no path: Landlock takes no rule for it, and lets it be.)
         rules = rules.add_rule(PathBeneath::new(&job.script, script))?;
     }
-    rules = allow_if_there(rules, job.directory(), read)?;
+    if !job.order.alone {
+        rules = allow_if_there(rules, job.directory(), read)?;
+    }
     rules = rules.add_rule(files::beneath(&scratch.to_owned(), write)?)?;
 
     // What the profile grants. A path that is not there is an error, not a gap.

@@ -300,7 +300,7 @@ fn trees(job: &Job, script: &ScriptHere) -> Vec<(PathBuf, Attributes)> {
     let system = |path: &Path| SYSTEM.iter().any(|system| path.starts_with(system));
     let directory = job.directory();
     let own = OWN.iter().any(|own| Path::new(own) == directory);
-    let visible = own || system(directory) || paths.iter().any(|path| directory.starts_with(path));
+    let visible = own || job.order.alone || system(directory) || paths.iter().any(|path| directory.starts_with(path));
     // In place of a script that is gone nothing can be attached where its directory is shown as it is.
     if !visible && !matches!(script, ScriptHere::NoFile) {
         paths.push(directory);

@@ -43,7 +43,7 @@ pub(crate) fn layers(
     let shown = format!("open: {open:?}");
     layers.push(judged(job, Layer::Descriptors, open.len() == expected && open.starts_with(&[0, 1, 2]), &shown)?);
 
-    // Environment: written by us and not yet the kernel's to show; Inspect reads it from /proc.
+    // Environment: written by us, and the kernel's to show only after exec: Inspect reads it then.
     let shown = format!("HOME={}", inside.scratch.display());
     layers.push(judged(job, Layer::Environment, true, &shown)?);
 

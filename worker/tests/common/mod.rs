@@ -136,6 +136,7 @@ impl Script {
             path: Text::new(path.to_str().expect("UTF-8")).expect("short"),
             arguments: List::default(),
             environment: List::default(),
+            alone: false,
             sealed: false,
             profile: Profile {
                 read: List::default(),
