@@ -39,6 +39,8 @@ pub struct Order {
     pub arguments: List<Text<MAX_ARGUMENT>, MAX_ARGUMENTS>,
     /// Additional environment variables; the worker sets PATH, HOME, TMPDIR, LANG, TZ, USER itself.
     pub environment: List<(Text<MAX_NAME>, Text<MAX_ARGUMENT>), MAX_ENVIRONMENT>,
+    /// Show the script without the directory that it stands in: something of Bartizan's own lies there, too.
+    pub alone: bool,
     /// Run from a sealed copy instead of the opened file (its hash is pinned).
     pub sealed: bool,
     /// What it may reach and use.

@@ -106,6 +106,11 @@ pub struct Limits {
 }
 
 impl Config {
+    /// What no script may so much as read: token, state, control socket.
+    pub fn secrets(&self) -> impl Iterator<Item = &Path> {
+        [&self.bot.token_file, &self.state, &self.control].into_iter().map(PathBuf::as_path)
+    }
+
     /// Reads and checks `bartizan.toml`, the allowlist, and every file that they name.
     ///
     /// # Errors

@@ -76,6 +76,10 @@ pub fn order(job: JobId, cleared: &Cleared<Interactive>, policy: &Policy) -> Res
         path: Text::new(script.path.display().to_string()).map_err(too_long("path"))?,
         arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
         environment: List::default(),
+        alone: policy
+            .config
+            .secrets()
+            .any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
         sealed: cleared.file().sealed,
         profile: granted(script.profile.clone(), policy),
         require: List::new(policy.config.require.clone()).map_err(too_long("sandbox.require"))?,

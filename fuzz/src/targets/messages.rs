@@ -189,6 +189,7 @@ pub(super) fn order() -> Order {
         path: text("/srv/scripts/hello"),
         arguments: List::cut([Text::cut("world"), Text::default()]),
         environment: List::cut([(Text::cut("LEVEL"), Text::cut("1"))]),
+        alone: false,
         sealed: false,
         profile: Profile {
             read: List::cut([text("/srv/data")]),

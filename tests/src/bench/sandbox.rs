@@ -1,14 +1,15 @@
 //! What confinement costs: from spawn to exit of a one-line script, under the full worker and bare; and what each layer
-//! has in that, by leaving it off. This plays the core at the worker's socket.
+//! has in that. This plays the core at the worker's socket.
 
-use super::numbers::{median, ms};
+use super::numbers::median;
 use super::progress::Progress;
 use super::side::Programs;
 use super::table::{Goal, Table};
 use super::{BenchError, Effort, io};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::ids::JobId;
-use bartizan_proto::worker::{Ending, FromWorker, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker};
+use bartizan_proto::worker;
+use bartizan_proto::worker::{Ending, FromWorker, InForce, Layer, LayerState, Limits, Profile, ToWorker};
 use bartizan_proto::{FrameError, List, Role, Text};
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -18,23 +19,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const LAYERS: [Layer; 16] = [
+/// What can be left off by itself.
+const SINGLE: [Layer; 9] = [
     Layer::Descriptors,
     Layer::Environment,
     Layer::Limits,
     Layer::Capabilities,
     Layer::NoNewPrivileges,
+    Layer::LandlockFiles,
+    Layer::LandlockNetwork,
+    Layer::LandlockScope,
+    Layer::Seccomp,
+];
+
+/// The namespaces. A worker has prepared all of them before it has an order; for an order that wants other ones it
+/// prepares again. So each is measured against orders that want none but the user's.
+const NAMESPACES: [Layer; 6] = [
     Layer::UserNamespace,
     Layer::PidNamespace,
     Layer::MountNamespace,
     Layer::NetworkNamespace,
     Layer::IpcNamespace,
     Layer::UtsNamespace,
-    Layer::LandlockFiles,
-    Layer::LandlockNetwork,
-    Layer::LandlockScope,
-    Layer::Seccomp,
-    Layer::OwnUser,
 ];
 
 /// Bare, full, ready beforehand, without any layer, and without each one.
@@ -50,36 +56,75 @@ pub(super) fn measure(
     std::fs::set_permissions(&script, Permissions::from_mode(0o755)).map_err(io("a script"))?;
     let worker = Worker { program: programs.folder.join("bartizan-worker"), script: script.clone() };
 
+    let mut plain = Vec::new();
+    let mut measured: BTreeMap<Order, Vec<Duration>> = BTreeMap::new();
+    let orders = Order::all();
     let layers = worker.run(&[], Duration::ZERO)?.layers;
-    let on: Vec<Layer> = layers.iter().filter(|layer| layer.state == LayerState::On).map(|layer| layer.layer).collect();
-    let on: Vec<Layer> = LAYERS.into_iter().filter(|layer| on.contains(layer)).collect();
-    let (mut plain, mut full, mut ready, mut none) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut without: BTreeMap<Layer, Vec<Duration>> = BTreeMap::new();
     for number in 0..effort.sandboxes {
         progress.say("sandboxes", number, effort.sandboxes);
         plain.push(bare(&script)?);
-        full.push(worker.run(&[], Duration::ZERO)?.took);
-        ready.push(worker.run(&[], Duration::from_millis(10))?.took);
-        none.push(worker.run(&on, Duration::ZERO)?.took);
-        for layer in &on {
-            without.entry(*layer).or_default().push(worker.run(&[*layer], Duration::ZERO)?.took);
+        for order in &orders {
+            let pause = if *order == Order::Ready { READY } else { Duration::ZERO };
+            measured.entry(*order).or_default().push(worker.run(&order.without(), pause)?.took);
         }
     }
-    table.times("sandbox: spawn to exit of one line of bash", median(&full), median(&plain), Goal::AtMost(2.5));
-    table.times("  order to exit, worker started before", median(&ready), median(&plain), Goal::None);
-    table.times("  worker without any layer", median(&none), median(&plain), Goal::None);
-    for layer in &on {
-        let took = without.get(layer).map(|took| median(took)).unwrap_or_default();
-        let share = median(&full).as_secs_f64() - took.as_secs_f64();
-        let shown = format!("{:+.2} ms", share * 1000.0);
-        table.absolute(&format!("  share of {}", name(*layer)), shown, String::new(), share, Goal::None, "");
+    let of = |order: Order| measured.get(&order).map(|took| median(took)).unwrap_or_default();
+    let plain = median(&plain);
+    table.times("sandbox: spawn to exit of one line of bash", of(Order::Full), plain, Goal::AtMost(2.5));
+    table.times("  order to exit, worker started before", of(Order::Ready), plain, Goal::None);
+    for layer in SINGLE {
+        share(table, layer, of(Order::Full), of(Order::Without(layer)));
     }
-    let off = layers.iter().filter(|layer| layer.state != LayerState::On);
-    for layer in off {
-        let figure = format!("  {} is not in force here: {}", name(layer.layer), layer.detail);
-        table.absolute(&figure, ms(Duration::ZERO), String::new(), 0.0, Goal::None, "");
+    share(table, Layer::UserNamespace, of(Order::OnlyUser), of(Order::NoNamespace));
+    for layer in NAMESPACES.into_iter().skip(1) {
+        share(table, layer, of(Order::UserAnd(layer)), of(Order::OnlyUser));
+    }
+    for layer in layers.iter().filter(|layer| layer.state != LayerState::On) {
+        let figure = format!("  {} is not in force here", name(layer.layer));
+        table.absolute(&figure, layer.detail.to_string(), String::new(), 0.0, Goal::None, "");
     }
     Ok(())
+}
+
+/// Until a worker that was started has everything prepared.
+const READY: Duration = Duration::from_millis(15);
+
+/// What is ordered, by what is left off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Full,
+    /// After a while.
+    Ready,
+    Without(Layer),
+    NoNamespace,
+    OnlyUser,
+    UserAnd(Layer),
+}
+
+impl Order {
+    fn all() -> Vec<Order> {
+        let single = SINGLE.into_iter().map(Order::Without);
+        let namespaces = NAMESPACES.into_iter().skip(1).map(Order::UserAnd);
+        let fixed = [Order::Full, Order::Ready, Order::NoNamespace, Order::OnlyUser];
+        fixed.into_iter().chain(single).chain(namespaces).collect()
+    }
+
+    fn without(self) -> Vec<Layer> {
+        let but = |kept: &[Layer]| NAMESPACES.into_iter().filter(|layer| !kept.contains(layer)).collect();
+        match self {
+            Order::Full | Order::Ready => Vec::new(),
+            Order::Without(layer) => vec![layer],
+            Order::NoNamespace => but(&[]),
+            Order::OnlyUser => but(&[Layer::UserNamespace]),
+            Order::UserAnd(layer) => but(&[Layer::UserNamespace, layer]),
+        }
+    }
+}
+
+fn share(table: &mut Table, layer: Layer, with: Duration, without: Duration) {
+    let share = with.as_secs_f64() - without.as_secs_f64();
+    let shown = format!("{:+.2} ms", share * 1000.0);
+    table.absolute(&format!("  share of {}", name(layer)), shown, String::new(), share, Goal::None, "");
 }
 
 fn name(layer: Layer) -> String {
@@ -161,13 +206,14 @@ impl Worker {
         Ok(said)
     }
 
-    fn order(&self, without: &[Layer]) -> Order {
-        Order {
+    fn order(&self, without: &[Layer]) -> worker::Order {
+        worker::Order {
             job: JobId(1),
             name: "one-line".parse().expect("a script's name"),
             path: Text::cut(self.script.to_string_lossy()),
             arguments: List::default(),
             environment: List::default(),
+            alone: false,
             sealed: false,
             profile: Profile {
                 read: List::default(),
