@@ -3,71 +3,18 @@
 //! What stands at the left edge is an act, what is indented under it an expectation, what is indented further belongs to
 //! the expectation above it.
 
+mod fault;
+
+pub use fault::{Fault, ParseError};
+
 use super::model::{Act, Content, Expectation, Place, Step, Transcript, What};
-use super::pattern::{Pattern, PatternError};
+use super::pattern::Pattern;
 use crate::service::Role;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long an expectation may take unless the line before it says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where and why a text is not a transcript.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}: {fault}")]
-pub struct ParseError {
-    /// Line in the file, from 1.
-    pub line: usize,
-    /// What is wrong there.
-    pub fault: Fault,
-}
-
-/// What can be wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Not an act.
-    #[error(
-        "this is no act: `NAME #CHANNEL> text`, `NAME DM> text`, `NAME in LABEL> text`, `NAME edits> text`, \
-         `NAME reacts [LABEL]> emoji`, `webhook OWNER #CHANNEL> text`, `$ bartizan …`, wait, clock, fault, restart, kill -9"
-    )]
-    Act,
-    /// Not an expectation.
-    #[error(
-        "this is no expectation: `bartizan [LABEL]> text`, `updates> text`, `updates…> text`, `reacts> emoji`, \
-         `file> NAME text`, `notifies> none`, `within 30s`, `(silence)`, `...`"
-    )]
-    Expectation,
-    /// An indented line before the first act.
-    #[error("this is indented, but there is no act above it")]
-    Orphan,
-    /// Further lines where none belong.
-    #[error("this is indented further, but what stands above it has no further lines")]
-    Further,
-    /// Indented less than its siblings.
-    #[error("this is indented less than the first line under the act")]
-    Indent,
-    /// `| ` without a message.
-    #[error("`| ` goes on with a message, but there is none directly above it")]
-    Continuation,
-    /// `config:` and the like below the first act.
-    #[error("`{0}:` belongs above the first act")]
-    Header(String),
-    /// A header without a value.
-    #[error("`{0}:` says nothing")]
-    EmptyHeader(String),
-    /// Not a span of time.
-    #[error("{0:?} is not a time like 2s, 500ms or 15m")]
-    Time(String),
-    /// Not a process.
-    #[error("{0:?} is not core, launcher, connector, egress or worker")]
-    Role(String),
-    /// `within` with nothing after it.
-    #[error("`within` speaks of the line after it, and there is none")]
-    Dangling,
-    /// A bad capture.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-}
 
 /// Reads a transcript.
 ///
@@ -222,8 +169,7 @@ fn act(line: &str, message: &str) -> Result<Act, Fault> {
         [who, "edits"] => Ok(Act::Edit { who: name(who)?, text }),
         [who, "reacts", ref label @ ..] if label.len() <= 1 => {
             let label = label.first().copied().map(name).transpose()?;
-            let emoji = text.trim().trim_matches(':').to_owned();
-            if emoji.is_empty() { Err(Fault::Act) } else { Ok(Act::React { who: name(who)?, label, emoji }) }
+            Ok(Act::React { who: name(who)?, label, emoji: emoji(&text).ok_or(Fault::Act)? })
         }
         [who, "in", thread] => Ok(Act::Say { who: name(who)?, place: Place::Thread(name(thread)?), label: None, text }),
         [who, place, ref label @ ..] if label.len() <= 1 => {
@@ -240,6 +186,18 @@ fn act(line: &str, message: &str) -> Result<Act, Fault> {
 
 fn is_name(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// An emoji's name, with or without colons; those that Bartizan uses may stand for themselves.
+fn emoji(text: &str) -> Option<String> {
+    let name = match text.trim().trim_matches(':').trim_end_matches('\u{fe0f}') {
+        "⏳" => "hourglass_flowing_sand",
+        "✅" => "white_check_mark",
+        "❌" => "x",
+        "⛔" => "no_entry",
+        other => other,
+    };
+    is_name(&name.replace('+', "_")).then(|| name.to_owned())
 }
 
 fn time_of(text: &str) -> Result<Duration, Fault> {
@@ -357,8 +315,9 @@ fn what(row: &Row<'_>, further: &[Row<'_>]) -> Result<What, ParseError> {
         }
         ["updates"] => Ok(What::Update { later: false, pattern: pattern(text)? }),
         ["updates…" | "updates..."] => Ok(What::Update { later: true, pattern: pattern(text)? }),
-        ["reacts"] if is_name(&text.replace(['+', ':'], "_")) => {
-            no_further(What::Reaction(text.trim_matches(':').to_owned()))
+        ["reacts"] => {
+            let emoji = emoji(text).ok_or_else(|| row.fault(Fault::Expectation))?;
+            no_further(What::Reaction(emoji))
         }
         ["file"] if !text.trim().is_empty() => {
             let (name, content) = file_name(text.trim());

@@ -262,7 +262,7 @@ impl Stage {
         let server = self.server.as_ref().ok_or(StageError::Foreign("a fault"))?;
         match text {
             "restart" => server.restart(),
-            "revoke" => server.revoke_token(&self.file.bot.name),
+            other if other.starts_with("revoke") => server.revoke_token(&self.file.bot.name),
             other => {
                 let known = |error| StageError::Fault(format!("{error} restart revoke"));
                 server.fault(other.parse::<Fault>().map_err(known)?);

@@ -149,6 +149,14 @@ fn every_expectation_parses() {
 }
 
 #[test]
+fn the_emoji_that_bartizan_uses_may_stand_for_themselves() {
+    let expected = ["hourglass_flowing_sand", "white_check_mark", "x", "no_entry"];
+    let seen = whats("alice #ops> x\n  reacts> ⏳\n  reacts> ✅\n  reacts> ❌\n  reacts> ⛔\n");
+    assert_eq!(seen, expected.map(|name| What::Reaction(name.to_owned())));
+    assert_eq!(fault("alice #ops> x\n  reacts> two words\n"), (2, Fault::Expectation));
+}
+
+#[test]
 fn further_lines_belong_to_the_expectation_above_them() {
     let posts = whats(
         "alice #ops> x\n  bartizan> head\n    ```\n      deep\n\n    # no comment\n    ```\n  bartizan>\n    only\n",
