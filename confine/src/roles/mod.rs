@@ -1,4 +1,4 @@
-//! The lists of system calls, one per daemon. A call that is on no list answers EPERM; a call in [`never`] ends the process,
+//! The lists of system calls, one per daemon. A call that is on no list answers EPERM; a call in [`never()`] ends the process,
 //! because no bug leads there, only an attack.
 
 mod connector;
@@ -12,7 +12,7 @@ use bartizan_proto::Role;
 
 /// What a role's filters are made of.
 pub(crate) enum List {
-    /// Only these calls; [`never`] ends the process.
+    /// Only these calls; [`never()`] ends the process.
     Only(Vec<Rule>),
     /// Everything but these, which answer EPERM. For the launcher, whose filters its workers' scripts inherit.
     AllBut(Vec<Rule>),
