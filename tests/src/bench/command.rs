@@ -1,6 +1,7 @@
 //! The command line, and the order in which things are measured.
 
 use super::meter::{Meter, serve_root};
+use super::numbers::{median, ms};
 use super::progress::Progress;
 use super::side::{Pair, Programs};
 use super::table::Table;
@@ -9,7 +10,7 @@ use bartizan_playground::server::ServiceTimes;
 use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs what the command line says: the bench, or one of the processes that it starts itself as.
 pub fn main() -> ExitCode {
@@ -18,6 +19,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         [] => bench(Effort::FULL),
         ["--quick"] => bench(Effort::QUICK),
+        ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(soak),
         ["bot"] => bot::run(),
         ["meter"] => serve_root(),
         ["janitor", stage] => {
@@ -39,27 +41,48 @@ fn bench(effort: Effort) -> Result<(), BenchError> {
     let begun = Instant::now();
     // 1. What only root can read is read by a helper; then nobody here is root any more.
     let meter = Meter::start()?;
-    let own = std::env::current_exe().map_err(io("my own program"))?;
-    let folder = own.parent().unwrap_or(Path::new("/"));
-    let pair = demo_files();
-    let staged = stage_and_drop(folder, std::slice::from_ref(&pair))?;
-    let source = staged.sources.get(&pair).ok_or_else(|| BenchError::Missing("the demo's configuration".to_owned()))?;
-    let programs = Programs::new(staged.programs.clone(), source.clone())?;
-    if let Some(note) = &staged.note {
-        println!("{note}");
-    }
+    let programs = prepare()?;
     // 2. The figures.
     let mut table = Table::default();
     let mut progress = Progress::default();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("the load's runtime"))?;
-    runtime.block_on(figures(effort, &programs, &meter, &mut table, &mut progress))?;
+    runtime()?.block_on(figures(effort, &programs, &meter, &mut table, &mut progress))?;
     sandbox::measure(effort, &programs, &mut table, &mut progress)?;
     progress.done();
     // 3. The table.
     println!("{table}");
     println!("{} goals missed; {} s", table.missed(), begun.elapsed().as_secs());
     Ok(())
+}
+
+/// One person asks for `!ping` all the time, at a server that takes no time: something to look at with perf or strace.
+fn soak(seconds: u64) -> Result<(), BenchError> {
+    let programs = prepare()?;
+    runtime()?.block_on(async {
+        let pair = Pair::start(&programs, None).await?;
+        let (measured, share) = latency::soak(&pair.bartizan, Duration::from_secs(seconds)).await?;
+        println!("{} commands, p50 {}", measured.len(), ms(median(&measured)));
+        for (program, cpu) in share {
+            println!("  CPU of {program} per command: {}", ms(cpu));
+        }
+        pair.stop().await;
+        Ok(())
+    })
+}
+
+fn prepare() -> Result<Programs, BenchError> {
+    let own = std::env::current_exe().map_err(io("my own program"))?;
+    let folder = own.parent().unwrap_or(Path::new("/"));
+    let pair = demo_files();
+    let staged = stage_and_drop(folder, std::slice::from_ref(&pair))?;
+    let source = staged.sources.get(&pair).ok_or_else(|| BenchError::Missing("the demo's configuration".to_owned()))?;
+    if let Some(note) = &staged.note {
+        println!("{note}");
+    }
+    Programs::new(staged.programs.clone(), source.clone())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, BenchError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("the load's runtime"))
 }
 
 async fn figures(
@@ -70,7 +93,7 @@ async fn figures(
     progress: &mut Progress,
 ) -> Result<(), BenchError> {
     let pair = Pair::start(programs, Some(ServiceTimes::real())).await?;
-    latency::measure(effort, &pair, meter, table, progress).await?;
+    latency::measure(effort, &pair, table, progress).await?;
     crowd::measure(effort, &pair, table, progress).await?;
     start::measure(effort, programs, table, progress).await?;
     pair.stop().await;

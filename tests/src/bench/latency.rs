@@ -1,12 +1,13 @@
 //! How long one person waits, and how much CPU that takes: `!ping` and `!run hello`, the sides in turns.
 
-use super::meter::{Meter, cpu};
-use super::numbers::{median, percentile};
+use super::meter::cpu;
+use super::numbers::{median, ms, percentile};
 use super::progress::Progress;
 use super::side::{Pair, Side};
 use super::table::{Goal, Table};
 use super::{BenchError, Effort};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 const PING: &str = "!ping";
 const RUN: &str = "!run hello";
@@ -19,14 +20,23 @@ const SETTLE: Duration = Duration::from_millis(20);
 struct Measured {
     pings: Vec<Duration>,
     runs: Vec<Duration>,
-    cpu: Duration,
+    cpu: BTreeMap<String, Duration>,
+}
+
+impl Measured {
+    /// Adds what was spent since.
+    fn spent(&mut self, since: BTreeMap<String, Duration>, side: &Side) {
+        for (program, after) in cpu(side.root) {
+            let spent = after.saturating_sub(since.get(&program).copied().unwrap_or_default());
+            *self.cpu.entry(program).or_default() += spent;
+        }
+    }
 }
 
 /// Against servers that take as long as a real one.
 pub(super) async fn measure(
     effort: Effort,
     pair: &Pair,
-    _meter: &Meter,
     table: &mut Table,
     progress: &mut Progress,
 ) -> Result<(), BenchError> {
@@ -36,8 +46,12 @@ pub(super) async fn measure(
     table.times("!ping p95", percentile(b, 95), percentile(l, 95), Goal::AtMost(1.3));
     table.times("!run hello p50", median(&bartizan.runs), median(&least.runs), Goal::AtMost(1.5));
     table.times("!run hello p95", percentile(&bartizan.runs, 95), percentile(&least.runs, 95), Goal::None);
-    let per_ping = |side: &Measured| side.cpu / u32::try_from(side.pings.len().max(1)).unwrap_or(u32::MAX);
-    table.times("CPU of all processes per !ping", per_ping(&bartizan), per_ping(&least), Goal::AtMost(2.0));
+    let share = |side: &Measured, cpu: Duration| cpu / u32::try_from(side.pings.len().max(1)).unwrap_or(u32::MAX);
+    let all = |side: &Measured| share(side, side.cpu.values().sum());
+    table.times("CPU of all processes per !ping", all(&bartizan), all(&least), Goal::AtMost(2.0));
+    for (program, cpu) in &bartizan.cpu {
+        table.absolute(&format!("  {program}"), ms(share(&bartizan, *cpu)), String::new(), 0.0, Goal::None, "");
+    }
     Ok(())
 }
 
@@ -57,6 +71,23 @@ pub(super) async fn added(
         table.absolute("  added to the least bot's", shown, String::new(), micros, Goal::None, "");
     }
     Ok(())
+}
+
+/// One person asks one side without a pause. Gives each latency, and each program's CPU time per command.
+pub(super) async fn soak(
+    side: &Side,
+    time: Duration,
+) -> Result<(Vec<Duration>, BTreeMap<String, Duration>), BenchError> {
+    let mut measured = Measured::default();
+    let begun = Instant::now();
+    let before = cpu(side.root);
+    while begun.elapsed() < time {
+        measured.pings.push(side.people.ask_surely(PING).await?);
+    }
+    measured.spent(before, side);
+    let count = u32::try_from(measured.pings.len().max(1)).unwrap_or(u32::MAX);
+    let share = measured.cpu.into_iter().map(|(program, cpu)| (program, cpu / count)).collect();
+    Ok((measured.pings, share))
 }
 
 async fn rounds(
@@ -85,7 +116,7 @@ async fn round(side: &Side, commands: usize, into: &mut Measured) -> Result<(), 
         into.pings.push(side.people.ask_surely(PING).await?);
     }
     tokio::time::sleep(SETTLE).await;
-    into.cpu += cpu(side.root).saturating_sub(before);
+    into.spent(before, side);
     for _ in 0..commands / 2 {
         into.runs.push(side.people.ask_surely(RUN).await?);
     }

@@ -6,6 +6,7 @@
 
 use super::{BenchError, io};
 use bartizan_playground::service::is_root;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
@@ -97,9 +98,14 @@ fn field(path: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// CPU time so far of a process, all below it, and all of those that ended and were waited for.
-pub(super) fn cpu(root: i32) -> Duration {
-    tree(root).into_iter().map(|pid| own_cpu(pid) + reaped_cpu(pid)).sum()
+/// CPU time so far of a process, all below it, and all of those that ended and were waited for; by program.
+pub(super) fn cpu(root: i32) -> BTreeMap<String, Duration> {
+    let mut by_program = BTreeMap::new();
+    for pid in tree(root) {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        *by_program.entry(name.trim().to_owned()).or_default() += own_cpu(pid) + reaped_cpu(pid);
+    }
+    by_program
 }
 
 /// By the scheduler's count in nanoseconds: `utime` and `stime` are the same in steps of 10 ms.
@@ -156,12 +162,13 @@ mod tests {
 
     #[test]
     fn own_cpu_time_grows_with_work_and_own_memory_is_there() {
-        let before = cpu(own_pid());
+        let total = || cpu(own_pid()).values().sum::<Duration>();
+        let before = total();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(30) {
             std::hint::spin_loop();
         }
-        assert!(cpu(own_pid()) >= before + Duration::from_millis(5));
+        assert!(total() >= before + Duration::from_millis(5));
         assert!(Meter { helper: None }.memory(own_pid()).expect("readable").kib > 100);
     }
 

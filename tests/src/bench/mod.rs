@@ -53,7 +53,7 @@ impl Effort {
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick]")]
+    #[error("usage: bartizan-bench [--quick | --soak SECONDS]")]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]
