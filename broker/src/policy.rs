@@ -66,6 +66,13 @@ impl Policy {
         name_or_id == channel.as_str() || self.channels.get(name_or_id) == Some(&channel)
     }
 
+    /// Whether commands are taken in a channel, as far as its id tells: one that the configuration names, or any where it
+    /// names none.
+    pub fn is_ours(&self, channel: ChannelId) -> bool {
+        let listed = self.config.server.channels.as_ref();
+        listed.is_none_or(|names| names.iter().any(|name| self.is_channel(name, channel)))
+    }
+
     /// Every channel name in the configuration that is to be resolved.
     pub fn channel_names(config: &Config) -> Vec<String> {
         let listed = config.server.channels.iter().flatten();

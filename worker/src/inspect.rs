@@ -103,9 +103,10 @@ pub(crate) fn processes(init: Pid) -> Vec<u32> {
     descendants::of(init).into_iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()).collect()
 }
 
-/// The process that a handle from inside stands for, by its number out here.
+/// The process that a handle from inside stands for, by its number out here; none once it is gone (the kernel then says
+/// -1, which as a number of a process would mean every process).
 pub(crate) fn number_of(handle: &OwnedFd) -> Option<Pid> {
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
     let number = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
-    Pid::from_raw(number.trim().parse().ok()?)
+    number.trim().parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)
 }

@@ -85,7 +85,8 @@ impl Core {
         }
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         let Some(line) = line else { return Ok(self.store.decided(report.post)?) };
-        if line.trim() == Builtin::Ping.name() && !report.caught_up {
+        let here = report.direct || policy.is_ours(report.channel);
+        if line.trim() == Builtin::Ping.name() && !report.caught_up && here {
             return self.answer(&report, words::PONG.to_owned());
         }
         self.posts.waiting.push_back(report);
@@ -197,6 +198,7 @@ impl Core {
         place: Place,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
+        let prefix = policy.config.bot.prefix.clone();
         let text = match Builtin::named(&command.name) {
             None => return self.run(report, line, &command, requester, place),
             Some(Builtin::Run) => match inner(&command) {
@@ -210,10 +212,12 @@ impl Core {
                 Some(name) => help::one(&name.text, &requester, &place, policy),
                 None => help::all(&requester, &place, policy),
             },
-            Some(Builtin::Explain) => match inner(&command).map(without_run) {
-                Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener),
-                None => help::one(Builtin::Explain.name(), &requester, &place, policy),
-            },
+            Some(Builtin::Explain) => {
+                match inner(&command).map(|command| without_run(without_prefix(command, &prefix))) {
+                    Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener),
+                    None => help::one(Builtin::Explain.name(), &requester, &place, policy),
+                }
+            }
         };
         self.answer(report, text)
     }
@@ -317,6 +321,14 @@ impl Core {
             cause,
         });
     }
+}
+
+/// The command that `explain` is asked about may be written as one would write it.
+fn without_prefix(mut command: Command, prefix: &str) -> Command {
+    if let Some(name) = command.name.strip_prefix(prefix).filter(|name| !name.is_empty()) {
+        command.name = name.to_owned();
+    }
+    command
 }
 
 /// Whether the connector claimed what the server does not say.

@@ -64,8 +64,7 @@ fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Pla
             if channel.team != Some(policy.team) {
                 return Err("is in a channel of another team");
             }
-            let listed = policy.config.server.channels.as_ref();
-            if listed.is_some_and(|names| !names.iter().any(|name| policy.is_channel(name, channel.id))) {
+            if !policy.is_ours(channel.id) {
                 return Err("is in a channel that the configuration does not name");
             }
             Ok(Place { channel: channel.id, name: channel.name.clone(), direct: false })

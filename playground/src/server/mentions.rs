@@ -10,13 +10,9 @@ use super::channels::Kind;
 use super::posts::Post;
 use super::state::State;
 
-/// Fenced and inline code: as many backticks close it as opened it.
-static CODE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    [r"(?s)````.*?(?:````|\z)", r"(?s)```.*?(?:```|\z)", r"(?s)~~~.*?(?:~~~|\z)", r"``[^`]+``", r"`[^`\n]+`"]
-        .iter()
-        .filter_map(|pattern| Regex::new(pattern).ok())
-        .collect()
-});
+/// Inline code: as many backticks close it as opened it.
+static INLINE_CODE: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| [r"``[^`]+``", r"`[^`\n]+`"].iter().filter_map(|pattern| Regex::new(pattern).ok()).collect());
 
 static MENTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?:^|[^\w@])@([A-Za-z0-9][\w.\-]*)").ok());
 
@@ -81,8 +77,36 @@ fn words(text: &str) -> Vec<String> {
     pattern.captures_iter(&without_code(text)).map(|found| found[1].to_lowercase()).collect()
 }
 
+/// The text without fenced and inline code.
 fn without_code(text: &str) -> String {
-    CODE.iter().fold(text.to_owned(), |text, pattern| pattern.replace_all(&text, " ").into_owned())
+    let text = without_fences(text);
+    INLINE_CODE.iter().fold(text, |text, pattern| pattern.replace_all(&text, " ").into_owned())
+}
+
+/// A fence of three or more backticks or tildes is closed by a line of at least as many of the same and nothing else, or by
+/// the end of the text (CommonMark 4.5).
+fn without_fences(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut open: Option<(char, usize)> = None;
+    for line in text.lines() {
+        let mark = line.trim_start_matches(' ');
+        let indented = line.len() - mark.len() > 3;
+        let fence = mark.chars().next().filter(|c| !indented && matches!(c, '`' | '~'));
+        let length = fence.map_or(0, |fence| mark.chars().take_while(|c| *c == fence).count());
+        let rest = &mark[length..];
+        match (open, fence) {
+            (Some((kind, least)), Some(fence)) if kind == fence && length >= least && rest.trim().is_empty() => {
+                open = None;
+            }
+            (Some(_), _) => {}
+            (None, Some(fence)) if length >= 3 && (fence == '~' || !rest.contains('`')) => open = Some((fence, length)),
+            (None, _) => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -92,6 +116,13 @@ mod tests {
     #[test]
     fn code_mentions_nobody() {
         assert_eq!(words("@alice `@bob` and\n```\n@carol\n```\n(@dave). me@mallory"), ["alice", "dave"]);
+    }
+
+    #[test]
+    fn a_longer_fence_is_not_closed_by_a_shorter_one() {
+        assert_eq!(words("`````text\n```\n@all\n```\n`````\n@alice"), ["alice"]);
+        assert_eq!(words("```\n@all and no end"), [""; 0]);
+        assert_eq!(words("~~~\n```\n@all\n~~~\n@bob"), ["bob"]);
     }
 
     #[test]

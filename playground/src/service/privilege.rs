@@ -77,16 +77,13 @@ pub fn is_root() -> bool {
 pub fn stage_and_drop(programs: &Path, pairs: &[(PathBuf, PathBuf)]) -> Result<Staged, PrivilegeError> {
     let mut staged = Staged { programs: programs.to_owned(), sources: BTreeMap::new(), note: None };
     if !is_root() {
-        for (config, allowlist) in pairs {
-            staged.sources.insert((config.clone(), allowlist.clone()), in_place(config, allowlist));
-        }
-        return Ok(staged);
+        return stage_shared(staged, pairs);
     }
     let mut stage = None;
     if !PROGRAMS.iter().all(|name| reachable(&programs.join(name), |_| true) || !programs.join(name).exists()) {
         let folder = folder(&mut stage, "programs")?;
         for name in PROGRAMS.iter().filter(|name| programs.join(name).exists()) {
-            copy(&programs.join(name), &folder.join(name))?;
+            copy(&programs.join(name), &folder.join(name), 0o777)?;
         }
         staged.programs = folder;
     }
@@ -98,14 +95,7 @@ pub fn stage_and_drop(programs: &Path, pairs: &[(PathBuf, PathBuf)]) -> Result<S
         let in_reach = files.all(|file| !file.exists() || reachable(file, believed));
         if !in_reach && config.exists() && allowlist.exists() {
             let root = folder(&mut stage, &format!("tree{number}"))?;
-            source.config = root.join("config/bartizan.toml");
-            source.allowlist = root.join("config").join(allowlist.file_name().unwrap_or_default());
-            source.directories = vec![root.clone()];
-            copy(config, &source.config)?;
-            copy(allowlist, &source.allowlist)?;
-            for (relative, script) in &scripts {
-                copy_with_neighbours(script, &root.join(relative))?;
-            }
+            copy_tree(&mut source, config, allowlist, &scripts, &root, 0o777)?;
         }
         staged.sources.insert((config.clone(), allowlist.clone()), source);
     }
@@ -117,6 +107,54 @@ pub fn stage_and_drop(programs: &Path, pairs: &[(PathBuf, PathBuf)]) -> Result<S
     drop_for_good()?;
     staged.note = Some(format!("started as root: everything runs as user {USER}, which has no rights"));
     Ok(staged)
+}
+
+/// As an ordinary user, in a checkout made with umask 002: git left everything writable for the group, which Bartizan does
+/// not believe. What belongs to such a configuration is copied and closed to the group; a mode that only one file has stays as it is.
+fn stage_shared(mut staged: Staged, pairs: &[(PathBuf, PathBuf)]) -> Result<Staged, PrivilegeError> {
+    let mut stage = None;
+    for (number, (config, allowlist)) in pairs.iter().enumerate() {
+        let mut source = in_place(config, allowlist);
+        let own = nix::unistd::geteuid().as_raw();
+        let shared = |path: &Path| path.metadata().is_ok_and(|meta| meta.uid() == own && meta.mode() & 0o022 == 0o020);
+        if config.parent().is_some_and(shared) && shared(config) {
+            let scripts = scripts_of(allowlist, &source.directories);
+            let root = folder(&mut stage, &format!("tree{number}"))?;
+            copy_tree(&mut source, config, allowlist, &scripts, &root, 0o757)?;
+            staged.note =
+                Some("this checkout is writable for its group: a copy closed to the group is used".to_owned());
+        }
+        staged.sources.insert((config.clone(), allowlist.clone()), source);
+    }
+    if let Some(stage) = stage {
+        start_janitor(&stage)?;
+        let _path = stage.keep();
+    }
+    Ok(staged)
+}
+
+/// Copies a configuration, its allowlist and its scripts, with no more than `mode`.
+fn copy_tree(
+    source: &mut Source,
+    config: &Path,
+    allowlist: &Path,
+    scripts: &[(PathBuf, PathBuf)],
+    root: &Path,
+    mode: u32,
+) -> Result<(), PrivilegeError> {
+    source.config = root.join("config/bartizan.toml");
+    source.allowlist = root.join("config").join(allowlist.file_name().unwrap_or_default());
+    source.directories = vec![root.to_owned()];
+    copy(config, &source.config, mode)?;
+    copy(allowlist, &source.allowlist, mode)?;
+    for (relative, script) in scripts {
+        copy_with_neighbours(script, &root.join(relative), mode)?;
+    }
+    for folder in [root.join("config"), root.join("config/scripts")].iter().filter(|folder| folder.exists()) {
+        let closed = std::fs::set_permissions(folder, Permissions::from_mode(0o755));
+        closed.map_err(|source| PrivilegeError::Copy { path: folder.clone(), source })?;
+    }
+    Ok(())
 }
 
 const PROGRAMS: [&str; 6] =
@@ -198,27 +236,27 @@ fn folder(stage: &mut Option<tempfile::TempDir>, name: &str) -> Result<PathBuf, 
 }
 
 /// A copy of root's with the same mode, but for set-id bits: a mode that is not safe stays as visible as it was.
-fn copy(from: &Path, to: &Path) -> Result<(), PrivilegeError> {
+fn copy(from: &Path, to: &Path, most: u32) -> Result<(), PrivilegeError> {
     let parent = to.parent().unwrap_or(Path::new("/"));
     let done = std::fs::create_dir_all(parent).and_then(|()| std::fs::copy(from, to)).and_then(|_| {
-        let mode = from.metadata()?.mode() & 0o777 | 0o444;
+        let mode = (from.metadata()?.mode() & 0o777 | 0o444) & most;
         std::fs::set_permissions(to, Permissions::from_mode(mode))
     });
     done.map_err(|source| PrivilegeError::Copy { path: from.to_owned(), source })
 }
 
 /// A script may need the files beside it.
-fn copy_with_neighbours(script: &Path, to: &Path) -> Result<(), PrivilegeError> {
+fn copy_with_neighbours(script: &Path, to: &Path, most: u32) -> Result<(), PrivilegeError> {
     let (from_folder, to_folder) = (script.parent().unwrap_or(script), to.parent().unwrap_or(to));
     let entries = std::fs::read_dir(from_folder).into_iter().flatten().flatten().take(MAX_BESIDE);
     for entry in entries {
         let small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_SIZE);
         let target = to_folder.join(entry.file_name());
         if small && !target.exists() {
-            copy(&entry.path(), &target)?;
+            copy(&entry.path(), &target, most)?;
         }
     }
-    if to.exists() { Ok(()) } else { copy(script, to) }
+    if to.exists() { Ok(()) } else { copy(script, to, most) }
 }
 
 /// Starts `bartizan-playground janitor STAGE` as root, in a group of its own so that Ctrl-C does not end it first.
