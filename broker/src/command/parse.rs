@@ -14,6 +14,8 @@
 
 use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_MESSAGE};
 use bartizan_proto::text::{is_hidden, shown};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
 
 /// Most words of one command: every argument as `--key value`, and the name.
 const MAX_WORDS: usize = 2 * MAX_ARGUMENTS + 3;
@@ -55,6 +57,9 @@ pub enum ParseError {
     /// A long dash where an option begins.
     #[error("a word begins with the long dash {0} {code}; write - or --, or put the word in quotes", code = shown(*.0))]
     LongDash(char),
+    /// Another spelling of what has a shorter one: an accent of its own after its letter, the Kelvin sign.
+    #[error("a word has the character {0} {code} as it is not written in NFC; write it by keyboard", code = shown(*.0))]
+    NotComposed(char),
     /// The whole text, or one word.
     #[error("it is too long: at most {MAX_ARGUMENT} bytes a word")]
     TooLong,
@@ -140,7 +145,27 @@ fn next_word(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, options_ended
             return Err(ParseError::TooLong);
         }
     }
-    Ok(Word { bare: bare.unwrap_or(text.len()), text })
+    match not_composed(&text) {
+        Some(c) => Err(ParseError::NotComposed(c)),
+        None => Ok(Word { bare: bare.unwrap_or(text.len()), text }),
+    }
+}
+
+/// The first character for which a word is not in NFC, the form that keyboards write: two words that look the same
+/// would be different ones for a script (attack row 68).
+fn not_composed(text: &str) -> Option<char> {
+    if text.is_ascii() {
+        return None;
+    }
+    let mut composed = text.nfc();
+    let mut typed = text.chars().peekable();
+    while let Some(c) = typed.next() {
+        if composed.next() != Some(c) {
+            // Where a letter and its accent are two, the accent is the one to name.
+            return Some(typed.next_if(|accent| canonical_combining_class(*accent) != 0).unwrap_or(c));
+        }
+    }
+    None
 }
 
 /// Reads to the closing quote.

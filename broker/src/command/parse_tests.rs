@@ -36,6 +36,18 @@ fn a_word_remembers_how_much_of_it_was_bare() {
 }
 
 #[test]
+fn what_is_not_composed_is_refused_also_when_a_quote_stands_between() {
+    for line in ["cafe\u{301}", "x \"cafe\"\u{301}", "caf'e'\u{301}"] {
+        assert_eq!(texts(line), Err(ParseError::NotComposed('\u{301}')), "{line}");
+    }
+    assert_eq!(texts("\u{212a}"), Err(ParseError::NotComposed('\u{212a}')), "the Kelvin sign");
+    assert_eq!(texts("\u{1100}\u{1161}"), Err(ParseError::NotComposed('\u{1100}')), "a Hangul syllable in parts");
+    for line in ["café", "日本", "ก็", "x\u{301}", "\u{1f600}"] {
+        assert_eq!(texts(line).unwrap(), [line]);
+    }
+}
+
+#[test]
 fn what_is_not_closed_is_refused() {
     assert_eq!(texts("a 'b"), Err(ParseError::Unbalanced('\'')));
     assert_eq!(texts("a \"b"), Err(ParseError::Unbalanced('"')));

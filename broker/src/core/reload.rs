@@ -31,9 +31,6 @@ impl Core {
         tracing::info!(changes = differences.len(), "the configuration was read again");
         self.record(&Record::Reload { differences, error: None });
         self.config = new;
-        match self.roster.ready().cloned() {
-            Some(ready) => self.on_ready(Box::new(ready)),
-            None => Ok(()),
-        }
+        self.look_up()
     }
 }

@@ -1,15 +1,25 @@
 //! From egress's `Ready` to a policy: the names in the configuration become ids by attested look-ups, once, and only
 //! when all of them are answered does the connector begin.
+//!
+//! Once: people can give themselves other names on the server, so a later look-up might find somebody else. An answer is
+//! a user, a channel, or that there is none; anything else is asked again, because whoever is banned would not be.
 
+use super::timers::Timer;
 use super::{Core, CoreError};
 use crate::audit::Record;
-use crate::config::Level;
 use crate::policy::Policy;
 use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::{Bytes, Text};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::Duration;
+
+/// Names that egress is asked about at once.
+const MAX_ASKED: usize = 32;
+
+/// Before a name that could not be looked up is asked for again.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Where systems keep the CA certificates they trust: Debian, Fedora and RHEL, SUSE, Alpine.
 pub const SYSTEM_CA_BUNDLES: [&str; 4] = [
@@ -22,7 +32,7 @@ pub const SYSTEM_CA_BUNDLES: [&str; 4] = [
 /// A name that is being looked up.
 #[derive(Debug)]
 enum Name {
-    Person(String, Level),
+    Person(String),
     Channel(String),
 }
 
@@ -30,8 +40,13 @@ enum Name {
 #[derive(Debug, Default)]
 pub struct Roster {
     ready: Option<Box<Ready>>,
+    /// To be asked.
+    names: Vec<Name>,
     asked: HashMap<QuestionId, Name>,
-    people: HashMap<UserId, Level>,
+    /// To be asked again, after a while.
+    later: Vec<Name>,
+    /// Found once, and kept for as long as the core lives.
+    people: BTreeMap<String, UserId>,
     channels: BTreeMap<String, ChannelId>,
     /// Names that the server does not know: one line each for `status`.
     pub unknown: Vec<String>,
@@ -73,33 +88,74 @@ impl Core {
             tracing::warn!("{what}");
             self.record(&Record::Alert { what: what.to_owned() });
         }
-        self.roster = Roster { ready: Some(ready), ..Roster::default() };
-        let people = self.config.people.iter().map(|(name, level)| Name::Person(name.clone(), *level));
-        let channels = Policy::channel_names(&self.config).into_iter().map(Name::Channel);
-        for name in people.chain(channels).collect::<Vec<_>>() {
+        if self.roster.ready.as_ref().is_some_and(|before| before.team != ready.team) {
+            self.roster = Roster::default();
+        }
+        // Egress was started again, perhaps: who is who stays as it was found, and the token may be another bot's.
+        self.roster.ready = Some(ready);
+        self.look_up()
+    }
+
+    /// Asks for every name that is not known yet, and makes a policy of all of them.
+    pub(crate) fn look_up(&mut self) -> Result<(), CoreError> {
+        if self.roster.ready.is_none() {
+            return Ok(());
+        }
+        self.roster.asked.clear();
+        self.roster.later.clear();
+        self.roster.unknown.clear();
+        let roster = &self.roster;
+        let people = self.config.people.keys().filter(|name| !roster.people.contains_key(*name)).cloned();
+        let channels = Policy::channel_names(&self.config).into_iter();
+        let channels = channels.filter(|name| !roster.channels.contains_key(name));
+        let names = people.map(Name::Person).chain(channels.map(Name::Channel)).collect();
+        self.roster.names = names;
+        self.ask_names()?;
+        self.roster_complete()
+    }
+
+    /// The time has come to ask again for names that could not be looked up.
+    pub(crate) fn ask_names_again(&mut self) -> Result<(), CoreError> {
+        let later = std::mem::take(&mut self.roster.later);
+        self.roster.names.extend(later);
+        self.ask_names()
+    }
+
+    fn ask_names(&mut self) -> Result<(), CoreError> {
+        while self.roster.asked.len() < MAX_ASKED
+            && let Some(name) = self.roster.names.pop()
+        {
             let subject = match &name {
-                Name::Person(name, _) => Subject::UserNamed(Text::cut(name.clone())),
+                Name::Person(name) => Subject::UserNamed(Text::cut(name.clone())),
                 Name::Channel(name) => Subject::ChannelNamed(Text::cut(name.clone())),
             };
             let question = self.ask_egress(subject)?;
             self.roster.asked.insert(question, name);
         }
-        self.roster_complete()
+        Ok(())
     }
 
     /// An answer to one of the look-ups. `false` when the question is not one of them.
     pub(crate) fn on_resolved(&mut self, question: QuestionId, outcome: &Outcome) -> Result<bool, CoreError> {
         let Some(name) = self.roster.asked.remove(&question) else { return Ok(false) };
         match (name, outcome) {
-            (Name::Person(name, level), Outcome::User(user)) if user.name.eq_ignore_ascii_case(&name) => {
-                self.roster.people.insert(user.id, level);
+            (Name::Person(name), Outcome::User(user)) if user.name.eq_ignore_ascii_case(&name) => {
+                self.roster.people.insert(name, user.id);
             }
             (Name::Channel(name), Outcome::Channel(channel)) if *channel.name == *name => {
                 self.roster.channels.insert(name, channel.id);
             }
-            (Name::Person(name, _), _) => self.unknown(format!("people: the server knows no user {name:?}")),
+            (name, Outcome::Unavailable { why }) => {
+                tracing::warn!(?name, %why, "a name of the configuration could not be looked up; asking again");
+                if self.roster.later.is_empty() {
+                    self.timers.after(BETWEEN, Timer::Names);
+                }
+                self.roster.later.push(name);
+            }
+            (Name::Person(name), _) => self.unknown(format!("people: the server knows no user {name:?}")),
             (Name::Channel(name), _) => self.unknown(format!("the team has no channel {name:?} that the bot can see")),
         }
+        self.ask_names()?;
         self.roster_complete()?;
         Ok(true)
     }
@@ -111,15 +167,18 @@ impl Core {
 
     /// When every name is answered, a new generation of the policy begins.
     fn roster_complete(&mut self) -> Result<(), CoreError> {
-        let Some(ready) = self.roster.ready.as_deref().filter(|_| self.roster.asked.is_empty()) else { return Ok(()) };
+        let answered = self.roster.names.is_empty() && self.roster.asked.is_empty() && self.roster.later.is_empty();
+        let Some(ready) = self.roster.ready.as_deref().filter(|_| answered) else { return Ok(()) };
+        let level = |name: &String| self.config.people.get(name).copied();
+        let people = self.roster.people.iter().filter_map(|(name, id)| Some((*id, level(name)?))).collect();
         self.policy = Some(Policy {
             generation: self.policy.as_ref().map_or(1, |policy| policy.generation + 1),
             config: self.config.clone(),
             bot: ready.bot.id,
             bot_name: ready.bot.name.clone(),
             team: ready.team,
-            people: std::mem::take(&mut self.roster.people),
-            channels: std::mem::take(&mut self.roster.channels),
+            people,
+            channels: self.roster.channels.clone(),
         });
         self.introduce_connector()?;
         self.attest_waiting()

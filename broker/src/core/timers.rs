@@ -24,6 +24,8 @@ pub enum Timer {
     Housekeeping,
     /// Egress and the connector have not said who they are.
     Greeting(ChildId),
+    /// Look names up that could not be looked up.
+    Names,
     /// Order waiting workers again.
     Spare,
     /// The time for ending in order is over.
@@ -45,6 +47,11 @@ impl Timers {
     pub fn after(&mut self, delay: Duration, timer: Timer) {
         self.count += 1;
         self.queue.insert((Instant::now() + delay, self.count), timer);
+    }
+
+    /// Takes every one of this kind back: what it was for is over.
+    pub fn cancel(&mut self, timer: &Timer) {
+        self.queue.retain(|_, waiting| waiting != timer);
     }
 
     /// When the next is due.
@@ -78,6 +85,7 @@ impl Core {
                 Timer::Settle => self.settle_deliveries(true)?,
                 Timer::Housekeeping => self.housekeeping()?,
                 Timer::Greeting(child) => self.greeting_overdue(child)?,
+                Timer::Names => self.ask_names_again()?,
                 Timer::Spare => self.keep_spare_workers()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }

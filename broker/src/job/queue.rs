@@ -4,7 +4,7 @@ use super::{Job, launch};
 use crate::audit::Record;
 use crate::command::parse;
 use crate::command::without_run;
-use crate::core::{Core, CoreError, Effect};
+use crate::core::{Core, CoreError, Effect, Timer};
 use crate::gate::{self, Cause, Refusal};
 use crate::output::collect::Collected;
 use crate::peer::{Outgoing, worker};
@@ -15,7 +15,10 @@ use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How much later than its time and grace allow a job may be told to have ended.
+const TO_GIVE_UP: Duration = Duration::from_secs(4);
 
 impl Core {
     /// Accepts a job: stored, shown as running, and started when there is a place.
@@ -49,11 +52,19 @@ impl Core {
         self.jobs.queue.push_back(job);
     }
 
-    /// What the last run of the service left: queued jobs are queued, the others were interrupted and are told about.
+    /// What the last run of the service left: queued jobs are queued unless they have become stale, the others were
+    /// interrupted and are told about.
     pub(crate) fn recover(&mut self) -> Result<(), CoreError> {
         for (job, state, intent) in self.store.unfinished_jobs()? {
             match state {
-                Stored::Queued => self.remember(job, intent),
+                Stored::Queued(age) if age > self.config.limits.stale_after => {
+                    let text = words::stale(age);
+                    self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+                    self.react_finally(intent.post, words::REFUSED)?;
+                    let why = "it waited through the end of the service for too long";
+                    self.close_job(job, &intent, None, Usage::default(), Some(why))?;
+                }
+                Stored::Queued(_) => self.remember(job, intent),
                 Stored::Starting | Stored::Running => {
                     let text = words::interrupted(intent.script.as_str());
                     self.reply(intent.channel, intent.post, intent.root, "result", text)?;
@@ -113,6 +124,7 @@ impl Core {
         };
         entry.state = JobState::Starting;
         entry.worker = Some(child);
+        let timeout = launch.launched.timeout;
         entry.launched = Some(launch.launched);
         let values = cleared.values();
         let arguments = values
@@ -131,6 +143,8 @@ impl Core {
             worker.phase = worker::Phase::Ordered;
         }
         self.jobs.started += 1;
+        // The worker keeps the time itself; one that does not is not waited for.
+        self.timers.after(timeout + launch::GRACE + TO_GIVE_UP, Timer::Overdue(child));
         let order = ToWorker::Order(Box::new(launch.order));
         self.effects.push(Effect::Worker(child, Outgoing::new(&order, vec![launch.script])?));
         Ok(())

@@ -4,6 +4,7 @@
 //! until its order comes.
 
 use super::watch;
+use crate::audit::Record;
 use crate::core::{Core, CoreError, Input, Timer};
 use crate::peer::launcher::Which;
 use crate::peer::{Event, Link, Permit, worker};
@@ -92,6 +93,12 @@ impl Core {
                 tracing::debug!(child = child.0, why, "worker gone");
                 return self.drop_worker(child);
             }
+            Event::Broke(how) => {
+                tracing::error!(child = child.0, how, "a worker broke the rules of its socket");
+                let what = format!("worker dropped: {how}");
+                self.record(&Record::Alert { what });
+                return self.drop_worker(child);
+            }
             Event::Said(message) => message,
         };
         if worker::permits(worker.phase, worker::kind(&message)) == Permit::Deny {
@@ -133,6 +140,7 @@ impl Core {
             return Ok(());
         }
         let Some(worker) = self.jobs.workers.remove(&child) else { return Ok(()) };
+        self.timers.cancel(&Timer::Overdue(child));
         if let Some(job) = worker.job {
             self.job_lost(job, why)?;
         } else if worker.phase == worker::Phase::Idle && self.stopping.is_none() {

@@ -67,6 +67,7 @@ impl Core {
                 return self.introduce_connector();
             }
             Event::Gone(why) => return self.end_peer(Role::Connector, &why),
+            Event::Broke(how) => return self.drop_connector(&how),
             Event::Said(message) => message,
         };
         let phase = match self.supervisor.connector.state {

@@ -61,6 +61,7 @@ impl Core {
         let message = match event {
             Event::Greeted => return self.equip_egress(),
             Event::Gone(why) => return self.end_peer(Role::Egress, &why),
+            Event::Broke(how) => return self.drop_peer(Role::Egress, &how),
             Event::Said(message) => message,
         };
         let phase = match self.supervisor.egress.state {

@@ -53,7 +53,7 @@ impl Core {
     pub(crate) fn on_launcher(&mut self, which: Which, event: Event<FromLauncher>) -> Result<(), CoreError> {
         let message = match event {
             Event::Greeted => return Ok(()),
-            Event::Gone(why) => return Err(CoreError::Launcher(which, why)),
+            Event::Gone(why) | Event::Broke(why) => return Err(CoreError::Launcher(which, why)),
             Event::Said(message) => message,
         };
         if permits(which, kind(&message)) == Permit::Deny {

@@ -42,6 +42,20 @@ pub enum Event<M> {
     Said(M),
     /// It is gone; why, for the log.
     Gone(String),
+    /// It sent what is no message of this socket; how, for log and audit. Nothing more is read of it.
+    Broke(String),
+}
+
+impl<M> Event<M> {
+    /// An end of the stream is a process that ended; what was sent whole and wrong is a process that cannot be believed.
+    fn of(error: &FrameError) -> Self {
+        match error {
+            FrameError::Io(_) | FrameError::Truncated => Event::Gone(error.to_string()),
+            FrameError::TooLarge(_) | FrameError::Malformed(_) | FrameError::Trailing(_) | FrameError::Descriptors => {
+                Event::Broke(error.to_string())
+            }
+        }
+    }
 }
 
 /// One frame on its way to a peer.
@@ -85,8 +99,8 @@ impl Link {
         let (sender, mut receiver) = stream::open(channel, Descriptors::Refuse)?;
         let (out, mut waiting) = mpsc::channel::<Outgoing>(MAX_WAITING);
         let reader = tokio::spawn(async move {
-            let why = match receiver.greeting(peer).await {
-                Err(error) => error.to_string(),
+            let end = match receiver.greeting(peer).await {
+                Err(error) => Event::of(&error),
                 Ok(()) => {
                     if inputs.send(wrap(Event::Greeted)).await.is_err() {
                         return;
@@ -98,13 +112,13 @@ impl Link {
                                     return;
                                 }
                             }
-                            Ok(None) => break "closed its channel".to_owned(),
-                            Err(error) => break error.to_string(),
+                            Ok(None) => break Event::Gone("closed its channel".to_owned()),
+                            Err(error) => break Event::of(&error),
                         }
                     }
                 }
             };
-            let _the_core_is_gone = inputs.send(wrap(Event::Gone(why))).await;
+            let _the_core_is_gone = inputs.send(wrap(end)).await;
         });
         let writer = tokio::spawn(async move {
             let mut alive = sender.send(&Version::of(Role::Core)).await.is_ok();

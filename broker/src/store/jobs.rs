@@ -5,6 +5,7 @@ use bartizan_proto::Text;
 use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, UserId};
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
 use rusqlite::{Row, params};
+use std::time::Duration;
 
 /// How long an ended job is kept.
 const KEEP_MS: u64 = 90 * 24 * 3600 * 1000;
@@ -38,8 +39,8 @@ pub struct Intent {
 /// Where a stored job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
-    /// Accepted, not started.
-    Queued,
+    /// Accepted so long ago, not started.
+    Queued(Duration),
     /// The order may have been given.
     Starting,
     /// The worker said that it runs.
@@ -125,14 +126,18 @@ impl Store {
     /// [`StoreError`].
     pub fn unfinished_jobs(&self) -> Result<Vec<(JobId, Stored, Intent)>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command
+            "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
+             queued_ms
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         let mut jobs = Vec::new();
         while let Some(row) = rows.next()? {
             let state = match row.get::<_, String>(1)?.as_str() {
-                "queued" => Stored::Queued,
+                "queued" => {
+                    let queued_ms = unsigned(row.get(12)?);
+                    Stored::Queued(Duration::from_millis(now_ms().saturating_sub(queued_ms)))
+                }
                 "starting" => Stored::Starting,
                 "running" => Stored::Running,
                 other => return Err(StoreError::Corrupt(format!("job state {other:?}"))),
