@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use tokio::io::Interest;
-use tokio::net::UnixStream;
+use tokio::io::unix::AsyncFd;
 
 /// Whether descriptors may come with frames on this socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,9 @@ pub enum Descriptors {
 pub fn open(channel: Channel, descriptors: Descriptors) -> io::Result<(Sender, Receiver)> {
     let socket = channel.into_socket();
     socket.set_nonblocking(true)?;
-    let socket = Arc::new(UnixStream::from_std(socket)?);
+    // For reading only. A socket that is watched for writing, too, wakes its process once for every frame that the peer
+    // has read; there is nearly always room, and where there is none, the sender asks.
+    let socket = Arc::new(watch(socket, Interest::READABLE)?);
     let receiver = Receiver {
         socket: Arc::clone(&socket),
         decoder: Decoder::default(),
@@ -42,10 +45,18 @@ pub fn open(channel: Channel, descriptors: Descriptors) -> io::Result<(Sender, R
     Ok((Sender { socket }, receiver))
 }
 
+#[allow(
+    deprecated,
+    reason = "unsound only for types whose descriptor changes; that of a UnixStream lives as long as it"
+)]
+fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 /// The sending half.
 #[derive(Debug)]
 pub struct Sender {
-    socket: Arc<UnixStream>,
+    socket: Arc<AsyncFd<UnixStream>>,
 }
 
 impl Sender {
@@ -71,24 +82,35 @@ impl Sender {
     /// [`FrameError`].
     pub async fn write(&self, mut bytes: &[u8], mut fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
         while !bytes.is_empty() {
-            let sent =
-                self.socket.async_io(Interest::WRITABLE, || send_descriptors(self.socket.as_fd(), bytes, fds)).await?;
-            bytes = &bytes[sent..];
-            fds = &[];
+            match send_descriptors(self.socket.as_fd(), bytes, fds) {
+                Ok(sent) => {
+                    bytes = &bytes[sent..];
+                    fds = &[];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.room().await?,
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(())
+    }
+
+    /// Waits until the peer has read something.
+    async fn room(&self) -> io::Result<()> {
+        let watched = watch(self.socket.get_ref().try_clone()?, Interest::WRITABLE)?;
+        watched.writable().await?.retain_ready();
         Ok(())
     }
 
     /// Tells the peer that nothing more comes; what it sends can still be read.
     pub fn close(&self) {
-        let _already_gone = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+        let _already_gone = rustix::net::shutdown(self.socket.get_ref(), rustix::net::Shutdown::Both);
     }
 }
 
 /// The receiving half.
 #[derive(Debug)]
 pub struct Receiver {
-    socket: Arc<UnixStream>,
+    socket: Arc<AsyncFd<UnixStream>>,
     decoder: Decoder,
     buffer: Box<[u8]>,
     descriptors: Descriptors,
@@ -108,7 +130,7 @@ impl Receiver {
             let socket = &self.socket;
             let buffer = &mut self.buffer;
             let (read, mut fds) =
-                socket.async_io(Interest::READABLE, || receive_descriptors(socket.as_fd(), buffer)).await?;
+                socket.async_io(Interest::READABLE, |socket| receive_descriptors(socket.as_fd(), buffer)).await?;
             self.held.append(&mut fds);
             if self.held.len() > MAX_DESCRIPTORS || (self.descriptors == Descriptors::Refuse && !self.held.is_empty()) {
                 return Err(FrameError::Descriptors);

@@ -38,19 +38,18 @@ pub(super) async fn measure(
     let count = counted.answered + counted.lost;
     let exact = before.iter().chain(&after).all(|memory| memory.exact);
     let what = if exact { "PSS" } else { "RSS (PSS needs root)" };
-    let [b, l] = before;
-    table.absolute(
-        &format!("{what} of all processes, idle"),
-        b.shown(),
-        l.shown(),
-        b.mib(),
-        Goal::AtMost(30.0),
-        " MiB",
-    );
-    let [b, l] = after;
+    let [b, l] = &before;
+    let figure = format!("{what} of all processes, idle");
+    table.absolute(&figure, b.shown(), l.shown(), b.mib(), Goal::AtMost(30.0), " MiB");
+    let [b, l] = &after;
     let growth = b.mib() / before[0].mib();
     let figure = format!("  after {count} commands ({:+.1} %)", (growth - 1.0) * 100.0);
     table.absolute(&figure, b.shown(), l.shown(), growth, Goal::AtMost(1.1), " × idle");
+    for (program, kib) in &before[0].kib {
+        let now = after[0].kib.get(program).copied().unwrap_or(0);
+        let shown = format!("{kib} → {now} KiB");
+        table.absolute(&format!("  {program}"), shown, String::new(), 0.0, Goal::None, "");
+    }
     fates(table, "  of these commands", counted.lost, pair.bartizan.people.doubled());
     Ok(())
 }

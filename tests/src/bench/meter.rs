@@ -19,23 +19,23 @@ pub(super) struct Meter {
 }
 
 /// Memory of some processes together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Memory {
-    /// In KiB.
-    pub(super) kib: u64,
+    /// In KiB, by program.
+    pub(super) kib: BTreeMap<String, u64>,
     /// PSS of each; else at least one is counted by its RSS.
     pub(super) exact: bool,
 }
 
 impl Memory {
     /// For people.
-    pub(super) fn shown(self) -> String {
+    pub(super) fn shown(&self) -> String {
         format!("{}{:.1} MiB", if self.exact { "" } else { "under " }, self.mib())
     }
 
     /// In MiB.
-    pub(super) fn mib(self) -> f64 {
-        self.kib as f64 / 1024.0
+    pub(super) fn mib(&self) -> f64 {
+        self.kib.values().sum::<u64>() as f64 / 1024.0
     }
 }
 
@@ -55,12 +55,13 @@ impl Meter {
 
     /// The memory of a process and all below it.
     pub(super) fn memory(&self, root: i32) -> Result<Memory, BenchError> {
-        let mut memory = Memory { kib: 0, exact: true };
+        let mut memory = Memory { kib: BTreeMap::new(), exact: true };
         for pid in tree(root) {
+            let own = memory.kib.entry(program(pid)).or_default();
             match self.pss(pid).map_err(io("memory figures"))? {
-                Some(kib) => memory.kib += kib,
+                Some(kib) => *own += kib,
                 None => {
-                    memory.kib += field(&format!("/proc/{pid}/status"), "VmRSS:").unwrap_or(0);
+                    *own += field(&format!("/proc/{pid}/status"), "VmRSS:").unwrap_or(0);
                     memory.exact = false;
                 }
             }
@@ -102,10 +103,14 @@ fn field(path: &str, name: &str) -> Option<u64> {
 pub(super) fn cpu(root: i32) -> BTreeMap<String, Duration> {
     let mut by_program = BTreeMap::new();
     for pid in tree(root) {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        *by_program.entry(name.trim().to_owned()).or_default() += own_cpu(pid) + reaped_cpu(pid);
+        *by_program.entry(program(pid)).or_default() += own_cpu(pid) + reaped_cpu(pid);
     }
     by_program
+}
+
+/// A process's name, of which the kernel keeps 15 bytes.
+fn program(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// By the scheduler's count in nanoseconds: `utime` and `stime` are the same in steps of 10 ms.
@@ -169,7 +174,7 @@ mod tests {
             std::hint::spin_loop();
         }
         assert!(total() >= before + Duration::from_millis(5));
-        assert!(Meter { helper: None }.memory(own_pid()).expect("readable").kib > 100);
+        assert!(Meter { helper: None }.memory(own_pid()).expect("readable").mib() > 0.1);
     }
 
     #[test]
