@@ -1,7 +1,7 @@
 //! One prepared sandbox, as the worker's supervisor holds it: the ends of its channels, and the handle to kill it by.
 //!
-//! A worker makes one before it knows its order, with everything in it. An order that needs another one (a network grant)
-//! costs a second start.
+//! A worker makes one before it knows its order, with everything in it. An order that needs another one (only tests give
+//! such) costs a second start.
 
 use crate::confine::namespaces::{Outside, Plan};
 use crate::init;
@@ -147,7 +147,7 @@ impl Cell {
                 Ok(cell)
             }
             Ok(Some(FromInit::Refused { step, why })) => Err(CellError::Refused { step, why }),
-            Ok(Some(FromInit::Started | FromInit::Ended(_)) | None) => Err(CellError::Ended),
+            Ok(Some(FromInit::Listening | FromInit::Started | FromInit::Ended(_)) | None) => Err(CellError::Ended),
             Err(error) => Err(error.into()),
         }
     }
@@ -173,7 +173,7 @@ impl Cell {
         while let Ok(Some((message, _))) = self.control.receive_with::<FromInit>() {
             match message {
                 FromInit::Refused { step, why } => return Some((step, why)),
-                FromInit::Prepared { .. } | FromInit::Started | FromInit::Ended(_) => {}
+                FromInit::Prepared { .. } | FromInit::Listening | FromInit::Started | FromInit::Ended(_) => {}
             }
         }
         None

@@ -39,9 +39,10 @@ fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Laye
         Guarantee::Signals => &[&[PidNamespace], &[LandlockScope], &[OwnUser]],
         // A user namespace suffices: tracing into another one needs CAP_SYS_PTRACE there (security/commoncap.c).
         Guarantee::Tracing => &[&[UserNamespace], &[LandlockFiles], &[OwnUser]],
-        // With a grant, ports are limited but addresses are not: nothing gives this yet. Without one, a network with
-        // nothing in it, or no sockets at all. Landlock alone is not enough: it does not see UDP.
-        Guarantee::Network if network => &[],
+        // With a grant, a network with nothing in it but the relay's listeners, and no sockets but TCP's: some kinds
+        // (vsock) know no namespaces. Without one, a network with nothing in it, or no sockets at all. Landlock alone is not
+        // enough: it does not see addresses, nor UDP.
+        Guarantee::Network if network => &[&[NetworkNamespace, Seccomp]],
         Guarantee::Network => &[&[NetworkNamespace], &[Seccomp]],
         // No socket() for Unix sockets, and no datagram pair that could be pointed at one. A private root is not enough: a
         // granted directory may hold sockets, and read-only mounts do not stop connect().
@@ -110,14 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn a_network_grant_leaves_the_network_guarantee_to_nobody() {
-        let layers = on(&[NetworkNamespace, Seccomp]);
-        assert_eq!(missing(&given(&layers, false), &[Guarantee::Network]), None);
-        assert_eq!(missing(&given(&layers, true), &[Guarantee::Network]), Some(Guarantee::Network));
+    fn with_a_network_grant_the_guarantee_takes_the_namespace_and_the_socket_rule() {
+        for half in [NetworkNamespace, Seccomp] {
+            let layers = on(&[half]);
+            assert_eq!(missing(&given(&layers, false), &[Guarantee::Network]), None);
+            assert_eq!(missing(&given(&layers, true), &[Guarantee::Network]), Some(Guarantee::Network), "{half:?}");
+        }
+        assert_eq!(missing(&given(&on(&[NetworkNamespace, Seccomp]), true), &[Guarantee::Network]), None);
     }
 
     #[test]
-    fn all_guarantees_are_given_where_the_kernel_has_everything_and_no_network_is_granted() {
+    fn all_guarantees_are_given_where_the_kernel_has_everything() {
         let layers = on(&[
             Limits,
             Capabilities,
@@ -131,5 +135,6 @@ mod tests {
             Seccomp,
         ]);
         assert_eq!(missing(&given(&layers, false), &ALL), None);
+        assert_eq!(missing(&given(&layers, true), &ALL), None);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::cell::InsideEnds;
 use crate::confine::namespaces::{Outside, Plan};
-use crate::confine::{self, ConfineError, Inside, fds, identity};
+use crate::confine::{self, ConfineError, Inside, fds, identity, network};
 use crate::order::Job;
 use crate::report::{FromInit, ToInit};
 use crate::system::{self, Forked};
@@ -13,7 +13,7 @@ use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::Layer;
 use rustix::process::{Pid, PidfdFlags, WaitOptions};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Runs in the new process and never returns into the supervisor's code.
@@ -54,6 +54,15 @@ fn serve(
     let Some(script) = fds.pop() else { return Err(ConfineError::Descriptors(io::ErrorKind::NotFound.into())) };
     let job = Job { order: *order, script: script.into() };
     inside.admit(&job, scratch.as_deref().map(Path::new))?;
+    if job.network() && inside.has_network_of_its_own() {
+        let control = &mut ends.control;
+        let granted = job.destinations();
+        let relayed = network::listen(&granted, |listeners| {
+            let fds: Vec<_> = listeners.iter().map(OwnedFd::as_fd).collect();
+            Ok(control.send_with(&FromInit::Listening, &fds)?)
+        })?;
+        inside.relayed = Some((relayed, granted.len()));
+    }
     let job = match job.order.sealed && !inside.private {
         true => job.sealed_in_memory().map_err(|source| ConfineError::Seal { source })?,
         false => job,

@@ -5,9 +5,10 @@ use crate::descendants;
 use bartizan_confine::files::in_force;
 use bartizan_confine::readback::{Status, StatusFile};
 use bartizan_proto::worker::{InForce, Layer, LayerState, Usage};
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The layers that were proved at the start, read again where the kernel shows them from outside.
 pub(crate) fn layers(proved: &[InForce], script: Option<Pid>, outside: &Namespaces) -> Vec<InForce> {
@@ -95,6 +96,28 @@ pub(crate) fn usage(init: Pid, since: Option<Instant>) -> Usage {
         system_us,
         max_rss: processes(init).into_iter().map(peak).max().unwrap_or(0),
         output: 0,
+    }
+}
+
+/// What the kernel counted for everything that was waited for, and at least what was seen before a kill.
+pub(crate) fn final_usage(seen: Usage, elapsed: Duration, output: u64) -> Usage {
+    let microseconds =
+        |time: nix::sys::time::TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0);
+    let counted = getrusage(UsageWho::RUSAGE_CHILDREN).map_or_else(
+        |_| Usage::default(),
+        |usage| Usage {
+            user_us: microseconds(usage.user_time()),
+            system_us: microseconds(usage.system_time()),
+            max_rss: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
+            ..Usage::default()
+        },
+    );
+    Usage {
+        elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        user_us: counted.user_us.max(seen.user_us),
+        system_us: counted.system_us.max(seen.system_us),
+        max_rss: counted.max_rss.max(seen.max_rss),
+        output,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | confine, verify | `confine/`, one mechanism per file; the list of system calls is `../seccomp/list.rs` |
 //! | which layer gives which guarantee | `guarantee.rs` |
 //! | run, supervise | `run.rs`, `supervise.rs`, `output.rs`, `link.rs` |
+//! | a network grant | inside `confine/network.rs`, outside `relay.rs` |
 //! | look at a running job | `inspect.rs`, `descendants.rs` |
 //!
 //! It trusts the core's order as far as `order.rs` checks it, and nothing that the script says: what it reports is the
@@ -25,6 +26,7 @@ mod link;
 pub mod order;
 mod output;
 mod probe;
+mod relay;
 mod report;
 mod run;
 mod supervise;

@@ -7,8 +7,10 @@ use bartizan_proto::FrameError;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::worker::{Layer, Order, ToWorker};
 use rustix::fs::{MemfdFlags, Mode, SealFlags};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -134,6 +136,17 @@ impl Job {
         !self.order.profile.network.is_empty()
     }
 
+    /// Every address and port that the profile grants, each once. What no connection can be meant for is left out.
+    pub(crate) fn destinations(&self) -> Vec<SocketAddr> {
+        let endpoints = self.order.profile.network.iter();
+        let all: BTreeSet<_> = endpoints
+            .flat_map(|endpoint| endpoint.addresses.iter().map(|address| (address.to_canonical(), endpoint.port)))
+            .filter(|(address, _)| has_one_owner(*address))
+            .map(SocketAddr::from)
+            .collect();
+        all.into_iter().collect()
+    }
+
     /// Whether the script is a file in memory (`memfd_create(2)`), as the core sends one whose hash is pinned.
     pub(crate) fn in_memory(&self) -> bool {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", self.script.as_raw_fd()));
@@ -173,6 +186,15 @@ pub(crate) fn copy_all(from: &File, to: &mut File) -> io::Result<()> {
     }
 }
 
+/// Not "any address", not many machines at once, and not a link's own, which means nothing without its device.
+fn has_one_owner(address: IpAddr) -> bool {
+    let many = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !(many || address.is_unspecified() || address.is_multicast())
+}
+
 /// Absolute, no `.` or `..`, no NUL.
 fn plain(what: &'static str, path: &str) -> Result<(), OrderError> {
     let parsed = Path::new(path);
@@ -194,5 +216,15 @@ mod tests {
             assert!(plain("path", bad).is_err(), "{bad:?}");
         }
         assert!(plain("path", "/srv/scripts/hello.sh").is_ok());
+    }
+
+    #[test]
+    fn an_address_that_belongs_to_nobody_or_to_many_is_no_destination() {
+        for odd in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "fe80::1"] {
+            assert!(!has_one_owner(odd.parse().expect("an address")), "{odd}");
+        }
+        for good in ["127.0.0.1", "192.0.2.1", "169.254.169.254", "::1", "2001:db8::1"] {
+            assert!(has_one_owner(good.parse().expect("an address")), "{good}");
+        }
     }
 }

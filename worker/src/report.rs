@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum FromInit {
     /// Everything that needs no order is done; these layers could not be had, and why.
     Prepared { unavailable: Vec<(Layer, String)> },
+    /// Listeners for a network grant, in the job's network (their descriptors). Before `Started`, as often as needed.
+    Listening,
     /// The script's process was started (one descriptor: its pidfd).
     Started,
     /// It was not, and will not be.

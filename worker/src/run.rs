@@ -10,6 +10,7 @@ use crate::supervise::Supervisor;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::worker::FromWorker;
 use bartizan_proto::{FrameError, Role, Text};
+use rustix::process::Resource;
 use std::io;
 
 /// The worker cannot go on.
@@ -52,11 +53,17 @@ pub fn serve() -> Result<(), RunError> {
     // 2. Who is there.
     channel.greet(Role::Worker, Role::Core)?;
 
-    // 3. A sandbox, before there is anything to put into it.
+    // 3. Room for the listeners and connections of a network grant; the script gets its own limit later.
+    let mut files = rustix::process::getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    rustix::process::setrlimit(Resource::Nofile, files)
+        .map_err(|error| RunError::Io { what: "the limit of descriptors", source: error.into() })?;
+
+    // 4. A sandbox, before there is anything to put into it.
     let outside = Outside::here();
     let prepared = Cell::start(Plan::usual(), &outside);
 
-    // 4. The order.
+    // 5. The order.
     let job = match Job::receive(&mut channel) {
         Ok(Some(job)) => job,
         Ok(None) => return Ok(()),
@@ -64,7 +71,7 @@ pub fn serve() -> Result<(), RunError> {
         Err(error) => return Ok(refuse(&mut channel, "order", &error.to_string())?),
     };
 
-    // 5. Another sandbox, where the order needs one; the order into it.
+    // 6. Another sandbox, where the order needs one; the order into it.
     let cell = match prepared {
         Ok(cell) if cell.fits(&job) => Ok(cell),
         other => {
@@ -78,7 +85,7 @@ pub fn serve() -> Result<(), RunError> {
         Err(error) => return Ok(refuse(&mut channel, error.step(), &error.to_string())?),
     };
 
-    // 6. To the end of it.
+    // 7. To the end of it.
     Supervisor::new(Link::new(channel), cell, &job, outside.namespaces).run()
 }
 

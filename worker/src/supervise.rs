@@ -1,5 +1,5 @@
-//! Step 14, once there is a job: the supervisor only waits, for the core, for the script's output, for its end, for the clock.
-//! It believes the kernel about the end, and the script about nothing.
+//! Step 14, once there is a job: the supervisor only waits, for the core, for the script's output and connections, for its
+//! end, for the clock. It believes the kernel about the end, and the script about nothing.
 
 use crate::cell::Cell;
 use crate::confine::namespaces::Namespaces;
@@ -7,12 +7,12 @@ use crate::inspect;
 use crate::link::{Command, Link, LinkError};
 use crate::order::Job;
 use crate::output::{Output, Piece};
+use crate::relay::{LAST_DELIVERY, Place, Relay};
 use crate::report::{FromInit, FromScript};
 use crate::run::RunError;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::{Ending, FromWorker, Given, InForce, Usage};
 use bartizan_proto::{List, Text};
-use nix::sys::resource::{UsageWho, getrusage};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 use std::io;
@@ -45,6 +45,8 @@ pub(crate) struct Supervisor {
     outside: Namespaces,
     phase: Phase,
     output: Output,
+    /// Its network grant.
+    relay: Relay,
     /// The script's process, once init has started it.
     script: Option<Pid>,
     script_handle: Option<OwnedFd>,
@@ -74,6 +76,7 @@ impl Supervisor {
             outside,
             phase: Phase::Confining { ready: None, refused: None },
             output: Output::new(job.order.max_output),
+            relay: Relay::new(job.destinations()),
             script: None,
             script_handle: None,
             ended: None,
@@ -112,6 +115,7 @@ impl Supervisor {
                 self.bury();
             }
             self.announce()?;
+            self.relay.turn(&ready.relay);
             if ready.output {
                 self.pass_output()?;
             }
@@ -148,7 +152,10 @@ impl Supervisor {
                 fds.push(PollFd::from_borrowed_fd(fd, on(wanted)));
             }
         }
-        let timeout = self.deadline.filter(|_| !self.gone).map(|deadline| {
+        let relayed = self.relay.watched();
+        let others = fds.len();
+        fds.extend(relayed.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
+        let timeout = self.deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
         });
@@ -157,7 +164,9 @@ impl Supervisor {
             Err(error) => return Err(error.into()),
         }
         let happened = |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());
+        let relay = relayed.iter().zip(&fds[others..]).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(Ready {
+            relay: relay.map(|((place, _, _), _)| *place).collect(),
             core: happened(Some(0)),
             output: happened(places[0]) || (self.gone && output),
             control: happened(places[1]),
@@ -172,6 +181,8 @@ impl Supervisor {
                 if self.ended.is_none() {
                     self.grace = Duration::from_millis(grace_ms.into());
                     self.stop(Ending::Stopped);
+                } else if self.gone {
+                    self.relay.close();
                 }
                 Ok(())
             }
@@ -213,6 +224,10 @@ impl Supervisor {
 
     fn time_is_up(&mut self) {
         match self.stopping {
+            None | Some(_) if self.gone => {
+                self.deadline = None;
+                self.relay.close();
+            }
             None if self.ended.is_none() => self.stop(Ending::TimedOut),
             None | Some(_) => self.kill(),
         }
@@ -220,13 +235,25 @@ impl Supervisor {
 
     fn hear_init(&mut self) {
         match self.cell.control.receive_with::<FromInit>() {
+            Ok(Some((FromInit::Listening, listeners))) => {
+                if let Err(error) = self.relay.adopt(listeners) {
+                    self.refused("network".to_owned(), error.to_string());
+                }
+            }
             Ok(Some((FromInit::Started, mut fds))) => {
                 self.script_handle = fds.pop();
                 self.script = self.script_handle.as_ref().and_then(inspect::number_of);
             }
             Ok(Some((FromInit::Ended(status), _))) => self.ended = Some((status, Instant::now())),
             Ok(Some((FromInit::Refused { step, why }, _))) => self.refused(step, why),
-            Ok(Some((FromInit::Prepared { .. }, _)) | None) | Err(_) => self.control_open = false,
+            Ok(Some((FromInit::Prepared { .. }, _)) | None) => self.control_open = false,
+            Err(error) => {
+                self.control_open = false;
+                // Without init's word there is no beginning, either.
+                if matches!(self.phase, Phase::Confining { .. }) {
+                    self.refused("control".to_owned(), error.to_string());
+                }
+            }
         }
     }
 
@@ -260,17 +287,27 @@ impl Supervisor {
             self.hear_init();
         }
         self.gone = true;
-        self.deadline = None;
+        // An ordinary end hands on what the script has sent, as the kernel would; any other ends its connections, too.
+        match self.stopping {
+            None => self.relay.settle(),
+            Some(_) => self.relay.close(),
+        }
+        self.deadline = Instant::now().checked_add(LAST_DELIVERY).filter(|_| self.relay.busy());
     }
 
-    /// The script runs as soon as its process has reported, closed its socket by exec, and is known by number.
+    /// The script runs as soon as its process has reported, closed its socket by exec, and was said to be started. One that
+    /// has ended since has no number any more: 0.
     fn announce(&mut self) -> Result<(), LinkError> {
         let Phase::Confining { ready, refused: None } = &mut self.phase else { return Ok(()) };
-        let (Some(script), false) = (self.script, self.report_open) else { return Ok(()) };
+        if self.script_handle.is_none() || self.report_open {
+            return Ok(());
+        }
         let Some((layers, given, since)) = ready.take() else { return Ok(()) };
-        self.deadline = since.checked_add(self.timeout).filter(|_| !self.gone && self.stopping.is_none());
+        if !self.gone {
+            self.deadline = since.checked_add(self.timeout).filter(|_| self.stopping.is_none());
+        }
         self.phase = Phase::Running { since, layers: layers.clone() };
-        let pid = script.as_raw_nonzero().get().unsigned_abs();
+        let pid = self.script.map_or(0, |script| script.as_raw_nonzero().get().unsigned_abs());
         self.link.send(&FromWorker::Running { pid, layers: List::cut(layers), given: List::cut(given) })
     }
 
@@ -294,7 +331,7 @@ impl Supervisor {
 
     /// The last message, when all else has been said and nothing of the job is left.
     fn last_word(&mut self) -> Option<FromWorker> {
-        if !self.gone || !self.link.idle() {
+        if !self.gone || self.relay.busy() || !self.link.idle() {
             return None;
         }
         match &mut self.phase {
@@ -311,7 +348,7 @@ impl Supervisor {
                 let (status, at) = self.ended.unwrap_or((ExitStatus::Signal(libc::SIGKILL), Instant::now()));
                 let ending = self.stopping.unwrap_or(Ending::Ended(status));
                 let elapsed = at.saturating_duration_since(*since);
-                let usage = final_usage(self.seen, elapsed, self.output.seen());
+                let usage = inspect::final_usage(self.seen, elapsed, self.output.seen());
                 Some(FromWorker::Finished { ending, usage })
             }
         }
@@ -333,31 +370,10 @@ impl Supervisor {
 
 /// What there is something new from.
 struct Ready {
+    relay: Vec<Place>,
     core: bool,
     output: bool,
     control: bool,
     report: bool,
     init: bool,
-}
-
-/// What the kernel counted for everything that was waited for, and at least what was seen before a kill.
-fn final_usage(seen: Usage, elapsed: Duration, output: u64) -> Usage {
-    let microseconds =
-        |time: nix::sys::time::TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0);
-    let counted = getrusage(UsageWho::RUSAGE_CHILDREN).map_or_else(
-        |_| Usage::default(),
-        |usage| Usage {
-            user_us: microseconds(usage.user_time()),
-            system_us: microseconds(usage.system_time()),
-            max_rss: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
-            ..Usage::default()
-        },
-    );
-    Usage {
-        elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-        user_us: counted.user_us.max(seen.user_us),
-        system_us: counted.system_us.max(seen.system_us),
-        max_rss: counted.max_rss.max(seen.max_rss),
-        output,
-    }
 }

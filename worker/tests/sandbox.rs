@@ -4,7 +4,7 @@
 
 mod common;
 
-use bartizan_proto::worker::{Guarantee, Layer, LayerState};
+use bartizan_proto::worker::{Layer, LayerState};
 use bartizan_proto::{List, Text};
 use common::{Outcome, Script, is_root, paths, skip};
 use std::fs;
@@ -214,36 +214,6 @@ fn there_is_no_network_of_any_kind() {
          print(tried(lambda: s.sendto(b'x', ('169.254.169.254', 80))))",
     );
     assert_eq!(script.without(&[Layer::Seccomp]).run().success(), "ENETUNREACH\nENETUNREACH\n");
-}
-
-#[test]
-fn a_network_grant_is_tcp_to_its_ports_and_no_more() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let port = |listener: &std::net::TcpListener| listener.local_addr().expect("bound").port();
-    let endpoint = bartizan_proto::worker::Endpoint {
-        host: Text::new("service.example").expect("short"),
-        port: port(&listener),
-        addresses: List::new([std::net::IpAddr::from([127, 0, 0, 1])]).expect("one"),
-    };
-    let script = Script::python(&format!(
-        "print(tried(lambda: socket.create_connection(('service.example', {granted}), 5)))\n\
-         print(tried(lambda: socket.create_connection(('127.0.0.1', {other}), 5)))\n\
-         print(tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))\n\
-         print(tried(lambda: socket.socket(socket.AF_UNIX)))\n\
-         print(tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)))\n\
-         s = socket.socket()\nprint(tried(lambda: s.bind(('127.0.0.1', 0))), tried(lambda: s.listen()))\n\
-         print(tried(lambda: s.sendto(b'x', 0x20000000, ('127.0.0.1', {other}))))\n\
-         print(tried(lambda: s.sendmsg([b'x'], [], 0x20000000, ('127.0.0.1', {other}))))",
-        granted = port(&listener),
-        other = port(&other),
-    ))
-    .with(|order| order.profile.network = List::new([endpoint]).expect("one"));
-    let outcome = script.run();
-    assert_eq!(outcome.state(Layer::NetworkNamespace), Some(LayerState::Off));
-    let network = outcome.given.iter().find(|given| given.guarantee == Guarantee::Network).expect("listed");
-    assert!(network.by.is_empty(), "addresses are not limited yet, so nothing may claim it: {network:?}");
-    assert_eq!(outcome.success(), "ok\nEACCES\nEPERM\nEPERM\nEPERM\nEPERM EPERM\nEPERM\nEPERM\n");
 }
 
 #[test]

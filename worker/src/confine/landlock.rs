@@ -51,7 +51,7 @@ pub(crate) fn restrict(job: &Job, private: bool, scratch: &Path) -> Result<[InFo
         }
     }
     if job.network() && layers[1].state == LayerState::On {
-        let detail = format!("{}, TCP to the granted ports at any address", layers[1].detail);
+        let detail = format!("{}, TCP to the granted ports", layers[1].detail);
         layers[1] = files::in_force(Layer::LandlockNetwork, LayerState::On, &detail);
     }
     Ok(layers)

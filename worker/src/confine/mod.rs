@@ -7,6 +7,7 @@ pub(crate) mod identity;
 pub(crate) mod landlock;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
+pub(crate) mod network;
 pub(crate) mod root;
 pub(crate) mod seccomp;
 pub(crate) mod verify;
@@ -46,6 +47,14 @@ pub(crate) enum ConfineError {
     /// A sealed script without a private root.
     #[error("cannot seal the script: {source}")]
     Seal {
+        /// Why.
+        source: io::Error,
+    },
+    /// The job's own network, for a grant.
+    #[error("cannot grant the network: {what}: {source}")]
+    Network {
+        /// The address, or what comes before them.
+        what: String,
         /// Why.
         source: io::Error,
     },
@@ -100,6 +109,7 @@ impl ConfineError {
             Self::Root(_) => "root",
             Self::Scratch(_) => "scratch",
             Self::Seal { .. } => "seal",
+            Self::Network { .. } => "network",
             Self::Session(_) => "session",
             Self::Capabilities(_) => "capabilities",
             Self::Landlock(_) => "landlock",
@@ -125,6 +135,8 @@ pub(crate) struct Inside {
     pub(crate) scratch: PathBuf,
     /// Each namespace's number where it is another than outside.
     pub(crate) namespaces: Vec<(Layer, Option<u64>)>,
+    /// Of a network grant: how many destinations the relay serves, and how many were granted.
+    pub(crate) relayed: Option<(usize, usize)>,
     /// What could not be had, and why.
     pub(crate) unavailable: Vec<(Layer, String)>,
     /// Ready to be loaded, for a job without network.
@@ -155,7 +167,7 @@ impl Inside {
         };
         // 5. The filters.
         let filters = Filters::compile(false)?;
-        Ok(Self { root, private: false, scratch: PathBuf::new(), namespaces, unavailable, filters })
+        Ok(Self { root, private: false, scratch: PathBuf::new(), namespaces, relayed: None, unavailable, filters })
     }
 
     /// What the order adds. `scratch` is a directory for a job that gets no private root.
@@ -176,6 +188,11 @@ impl Inside {
             self.filters = Filters::compile(true)?;
         }
         Ok(())
+    }
+
+    /// Whether this process is in a network namespace of its own, by the kernel's numbers.
+    pub(crate) fn has_network_of_its_own(&self) -> bool {
+        self.namespaces.iter().any(|(layer, number)| *layer == Layer::NetworkNamespace && number.is_some())
     }
 
     /// Why a layer could not be had.

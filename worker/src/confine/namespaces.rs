@@ -35,11 +35,9 @@ impl Plan {
         Self(Vec::new())
     }
 
-    /// What this job asks for: a network grant means the host's network (limited by Landlock's ports; the addresses are
-    /// not limited yet), a test may leave layers off.
+    /// What this job asks for: all of them; a test may leave some off.
     pub(crate) fn for_job(job: &Job) -> Self {
-        let wanted = |layer: Layer| !(job.without(layer) || layer == Layer::NetworkNamespace && job.network());
-        Self(KINDS.iter().map(|kind| kind.0).filter(|layer| wanted(*layer)).collect())
+        Self(KINDS.iter().map(|kind| kind.0).filter(|layer| !job.without(*layer)).collect())
     }
 
     pub(crate) fn has(&self, layer: Layer) -> bool {

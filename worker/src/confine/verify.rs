@@ -27,6 +27,9 @@ pub(crate) enum VerifyError {
     },
 }
 
+/// What a job with a network grant has where there is no namespace for it.
+const HOSTS_NETWORK: &str = "the host's network, addresses not limited";
+
 /// All layers, in the order of [`Layer`]. `landlock` is what Landlock said when it was set up.
 pub(crate) fn layers(
     job: &Job,
@@ -65,13 +68,22 @@ pub(crate) fn layers(
     // Namespaces: other numbers than the supervisor's.
     for (layer, number) in &inside.namespaces {
         layers.push(match (number, inside.why_not(*layer)) {
+            (_, Some(why)) if *layer == Layer::NetworkNamespace && job.network() => {
+                in_force(*layer, LayerState::Unavailable, &format!("{HOSTS_NETWORK}: {why}"))
+            }
             (_, Some(why)) => in_force(*layer, LayerState::Unavailable, why),
             (Some(_), None) if *layer == Layer::MountNamespace && !inside.private => {
                 return Err(VerifyError::NotInForce { layer: *layer, why: "the root is not private".to_owned() });
             }
-            (Some(number), None) => in_force(*layer, LayerState::On, &number.to_string()),
+            (Some(number), None) => match inside.relayed.filter(|_| *layer == Layer::NetworkNamespace) {
+                Some((relayed, granted)) => {
+                    let shown = format!("{number}, a relay to {relayed} of {granted} granted destinations");
+                    in_force(*layer, LayerState::On, &shown)
+                }
+                None => in_force(*layer, LayerState::On, &number.to_string()),
+            },
             (None, None) if *layer == Layer::NetworkNamespace && job.network() => {
-                in_force(*layer, LayerState::Off, "the host's network, as granted: ports limited, addresses not")
+                judged(job, *layer, false, HOSTS_NETWORK)?
             }
             (None, None) => judged(job, *layer, false, "the same as outside")?,
         });
