@@ -96,6 +96,7 @@ fn become_nobody() {
 }
 
 /// A process that removes the copies when this one has ended, however it ends.
+#[allow(clippy::zombie_processes, reason = "it ends after this process")]
 fn clean_up_after_us(folder: &Path) {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "read -r _; rm -rf -- \"$0\""]).arg(folder).process_group(0);
