@@ -146,11 +146,10 @@ impl Supervisor {
         if link.hand(frame) { Ok(()) } else { Err(CoreError::Launcher(which, "it does not read".to_owned())) }
     }
 
-    /// Says something to egress or the connector at once. One that does not read is treated as gone later, when its
-    /// end is seen to close.
+    /// Says something to egress or the connector at once. One that does not read is killed; its end brings the next start.
     ///
     /// # Errors
-    /// When the message does not fit a frame.
+    /// When the message does not fit a frame, or the launcher does not read.
     pub fn say<M: serde::Serialize>(&mut self, role: Role, message: &M, fds: Vec<OwnedFd>) -> Result<(), CoreError> {
         let frame = Outgoing::new(message, fds)?;
         if let Some(slot) = self.slot_mut(role)
@@ -160,6 +159,10 @@ impl Supervisor {
             tracing::error!(%role, "does not read; dropped");
             slot.link = None;
             slot.state = State::Starting;
+            // Nothing is heard of it any more, and it need not mind that its socket is closed.
+            let kill = ToLauncher::Kill { child: slot.child };
+            let which = if role == Role::Egress { Which::Egress } else { Which::Service };
+            self.hand_launcher(which, Outgoing::new(&kill, Vec::new())?)?;
         }
         Ok(())
     }
@@ -268,7 +271,7 @@ impl Core {
         Ok(())
     }
 
-    /// When the names are resolved and the connector is there, it is given its ends and told to begin.
+    /// When the server has answered and the connector is there, it is given its ends and told to begin.
     pub(crate) fn introduce_connector(&mut self) -> Result<(), CoreError> {
         let running = self.supervisor.connector.state;
         if running != State::Greeted && running != State::Running {
@@ -286,12 +289,11 @@ impl Core {
     }
 
     fn connector_start(&self) -> Result<Option<Start>, CoreError> {
-        let Some(policy) = &self.policy else { return Ok(None) };
         let Some(ready) = self.roster.ready().filter(|_| self.supervisor.egress_ready()) else { return Ok(None) };
         Ok(Some(Start {
-            bot: policy.bot,
-            bot_name: policy.bot_name.clone(),
-            prefix: Text::cut(policy.config.bot.prefix.clone()),
+            bot: ready.bot.id,
+            bot_name: ready.bot.name.clone(),
+            prefix: Text::cut(self.config.bot.prefix.clone()),
             max_post: ready.max_post,
             cursors: self.store.cursors()?,
         }))
