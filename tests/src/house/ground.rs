@@ -60,13 +60,15 @@ fn ground() -> &'static Ground {
         });
         let built =
             std::env::current_exe().expect("this program").parent().and_then(Path::parent).expect("deps").to_owned();
+        for program in PROGRAMS.map(|name| built.join(name)) {
+            assert!(program.exists(), "{} is not built", program.display());
+        }
         // Copies also without root: hostile programs are put beside them.
         let folder =
             tempfile::Builder::new().prefix("bartizan-ground-").tempdir_in("/tmp").expect("a directory").keep();
         let root = Uid::effective().is_root();
         for name in PROGRAMS {
             let from = built.join(name);
-            assert!(from.exists(), "{} is not built", from.display());
             let to = folder.join(name);
             std::fs::copy(from, &to).expect("a copy");
             give_away(&to, root);
