@@ -20,7 +20,8 @@ CREATE TABLE inbox (
     received_ms INTEGER NOT NULL,
     state       TEXT NOT NULL CHECK (state IN ('received', 'done'))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX inbox_by_state ON inbox (state, received_ms);
+-- Only what waits is looked for; what is done costs the index nothing.
+CREATE INDEX inbox_undecided ON inbox (created_ms) WHERE state = 'received';
 
 -- One row per accepted command that starts a script: queued -> starting -> running -> done.
 CREATE TABLE job (
@@ -43,9 +44,9 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_by_state ON job (state, id);
 
--- What chat is still to be shown. A row goes when the server has it.
+-- What chat is still to be shown. A row goes when the server has it. The core counts the ids, upwards while it runs.
 CREATE TABLE outbox (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              INTEGER PRIMARY KEY,
     kind            TEXT NOT NULL CHECK (kind IN ('reply', 'edit', 'react', 'unreact')),
     channel         TEXT,
     post            TEXT NOT NULL,

@@ -277,6 +277,7 @@ impl Core {
         if running != State::Greeted && running != State::Running {
             return Ok(());
         }
+        self.settle_deliveries(true)?;
         let Some(start) = self.connector_start()? else { return Ok(()) };
         if running == State::Greeted {
             self.attach()?;

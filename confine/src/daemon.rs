@@ -74,7 +74,7 @@ pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineErr
         write: confinement.write,
         connect_ports: confinement.connect_ports,
         files: !starts_others,
-        connect: !starts_others,
+        tcp: !starts_others,
     })?;
 
     // 5. seccomp, the strictest last.

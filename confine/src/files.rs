@@ -51,8 +51,9 @@ pub struct Kept<'a> {
     /// Whether files are handled at all. The launcher leaves them alone: under a Landlock domain that handles files the
     /// kernel refuses every `mount(2)`, and workers, who inherit the domain, need it for their private root.
     pub files: bool,
-    /// Whether outgoing TCP is handled. The launcher leaves it alone, because egress inherits its domain.
-    pub connect: bool,
+    /// Whether TCP is handled at all. The launcher leaves it alone: egress, which inherits its domain, connects, and a worker
+    /// listens inside its job's own network. Each handles it itself for what it runs.
+    pub tcp: bool,
 }
 
 /// Puts the rules in force for this thread and what it starts, and says which layers that gives.
@@ -60,9 +61,9 @@ pub struct Kept<'a> {
 /// # Errors
 /// [`FilesError`]; a kernel without Landlock is not an error but three times [`LayerState::Unavailable`].
 pub fn restrict(kept: Kept<'_>) -> Result<[InForce; 3], FilesError> {
-    let mut rules = Ruleset::default().handle_access(AccessNet::BindTcp)?.scope(Scope::from_all(NEWEST))?;
-    if kept.connect {
-        rules = rules.handle_access(AccessNet::ConnectTcp)?;
+    let mut rules = Ruleset::default().scope(Scope::from_all(NEWEST))?;
+    if kept.tcp {
+        rules = rules.handle_access(AccessNet::BindTcp)?.handle_access(AccessNet::ConnectTcp)?;
     }
     if kept.files {
         rules = rules.handle_access(AccessFs::from_all(NEWEST))?;
@@ -78,15 +79,23 @@ pub fn restrict(kept: Kept<'_>) -> Result<[InForce; 3], FilesError> {
             }
         }
     }
-    if kept.connect {
+    if kept.tcp {
         for port in kept.connect_ports {
             rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
         }
     }
     let status = rules.restrict_self()?;
-    let mut layers = layers(&status)?;
-    if !kept.files {
-        layers[0] = in_force(Layer::LandlockFiles, LayerState::Off, "left to the processes that it starts");
+    // The first ABI that knows anything of what was asked for: on an older kernel nothing of it can be in force.
+    let first = match (kept.files, kept.tcp) {
+        (true, _) => 1,
+        (false, true) => 4,
+        (false, false) => 6,
+    };
+    let mut layers = layers_since(first, &status)?;
+    for (line, handled) in layers.iter_mut().zip([kept.files, kept.tcp]) {
+        if !handled {
+            *line = in_force(line.layer, LayerState::Off, "left to the processes that it starts");
+        }
     }
     Ok(layers)
 }
@@ -107,6 +116,10 @@ pub fn beneath(path: &PathBuf, access: BitFlags<AccessFs>) -> Result<PathBeneath
 /// # Errors
 /// [`FilesError::NotInForce`].
 pub fn layers(status: &RestrictionStatus) -> Result<[InForce; 3], FilesError> {
+    layers_since(1, status)
+}
+
+fn layers_since(first: i32, status: &RestrictionStatus) -> Result<[InForce; 3], FilesError> {
     let (abi, shown) = match status.landlock {
         LandlockStatus::NotEnabled => (0, "built in, but not enabled at boot (lsm=)".to_owned()),
         LandlockStatus::NotImplemented => (0, "not in this kernel".to_owned()),
@@ -119,7 +132,7 @@ pub fn layers(status: &RestrictionStatus) -> Result<[InForce; 3], FilesError> {
         // Partly is the rule: rights of a newer ABI than the kernel's were asked for. Which layers that leaves is
         // decided below, one by one.
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => {}
-        RulesetStatus::NotEnforced if abi == 0 => {}
+        RulesetStatus::NotEnforced if abi < first => {}
         RulesetStatus::NotEnforced => return Err(FilesError::NotInForce),
     }
     Ok([(Layer::LandlockFiles, 1), (Layer::LandlockNetwork, 4), (Layer::LandlockScope, 6)].map(|(layer, from)| {

@@ -166,6 +166,7 @@ fn the_launcher_still_starts_and_reaps_and_what_it_starts_cannot_trace() {
         assert!(status.success());
         assert_eq!(call(libc::SYS_ptrace, [0; 5]), libc::EPERM);
         File::open("/etc/passwd").expect("files are left to those it starts");
+        TcpListener::bind("127.0.0.1:0").expect("TCP is left to them, too");
     });
     assert_eq!(end, End::Code(0));
 }

@@ -119,6 +119,27 @@ fn a_granted_host_and_port_is_reached_by_name_and_by_address() {
 }
 
 #[test]
+#[allow(unsafe_code, reason = "pre_exec, to be confined as the launcher is")]
+fn a_grant_works_under_the_launchers_own_confinement() {
+    use bartizan_confine::{Confinement, confine};
+    use std::os::unix::process::CommandExt;
+    let launcher = Confinement { role: bartizan_proto::Role::Launcher, read: &[], write: &[], connect_ports: &[] };
+    let server = Server::start(Ipv4Addr::LOCALHOST, echo);
+    let script = Script::bash(&format!(
+        "exec 3<>/dev/tcp/service.example/{}\necho over and out >&3\nread -r line <&3\necho \"$line\"",
+        server.address.port()
+    ));
+    let script = granted(script, &[server.endpoint("service.example")]);
+    let mut worker = common::Worker::start_by(|command| {
+        // SAFETY: runs in the forked child, which has one thread of its own and leaves by exec; the C library makes its
+        // allocator usable after a fork.
+        unsafe { command.pre_exec(move || confine(&launcher).map(|_| ()).map_err(std::io::Error::other)) };
+    });
+    worker.order(script.order.clone(), &std::fs::File::open(&script.path).expect("open"));
+    assert_eq!(worker.finish().success(), "over and out\n");
+}
+
+#[test]
 fn bash_reaches_it_too() {
     let server = Server::start(Ipv4Addr::LOCALHOST, echo);
     let script = Script::bash(&format!(

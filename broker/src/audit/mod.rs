@@ -22,6 +22,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Longest line that is read back at start, in bytes.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -63,6 +64,30 @@ pub struct Audit {
     sequence: u64,
     previous_hash: String,
     pending: Vec<u8>,
+    syncer: Option<Syncer>,
+}
+
+/// A thread that waits for the disk, so that the log and the database can be waited for at the same time.
+#[derive(Debug)]
+struct Syncer {
+    ask: SyncSender<()>,
+    done: Receiver<io::Result<()>>,
+    asked: bool,
+}
+
+impl Syncer {
+    fn start(file: File) -> io::Result<Syncer> {
+        let (ask, asked) = sync_channel(1);
+        let (answer, done) = sync_channel(1);
+        std::thread::Builder::new().name("audit-sync".to_owned()).stack_size(64 * 1024).spawn(move || {
+            while asked.recv().is_ok() {
+                if answer.send(file.sync_data()).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Syncer { ask, done, asked: false })
+    }
 }
 
 impl Audit {
@@ -94,7 +119,7 @@ impl Audit {
             }
         };
         let public_key = BASE64.encode(key.verifying_key().as_bytes());
-        Ok(Audit { path, file, key, public_key, sequence, previous_hash, pending: Vec::new() })
+        Ok(Audit { path, file, key, public_key, sequence, previous_hash, pending: Vec::new(), syncer: None })
     }
 
     /// What stands for a value that must not be in the log: the same value gives the same text, and only who has the
@@ -107,7 +132,7 @@ impl Audit {
         format!("keyed-sha256:{}", &hex(&hasher.finalize())[..32])
     }
 
-    /// Adds a record; [`Audit::flush`] makes it durable.
+    /// Adds a record; [`Audit::write`] and [`Audit::synced`] make it durable.
     pub fn append(&mut self, record: &Record) {
         self.sequence += 1;
         let mut line = record.fields(self.sequence, &now());
@@ -124,19 +149,40 @@ impl Audit {
         self.pending.push(b'\n');
     }
 
-    /// Writes what was added; durably when `sync`. Cheap when there is nothing.
+    /// Writes what was added, and begins to make it durable when `sync`. Cheap when there is nothing.
     ///
     /// # Errors
     /// [`AuditError::Io`]; then nothing that was to be recorded may be done.
-    pub fn flush(&mut self, sync: bool) -> Result<(), AuditError> {
-        if self.pending.is_empty() {
-            return Ok(());
+    pub fn write(&mut self, sync: bool) -> Result<(), AuditError> {
+        self.try_write(sync).map_err(|source| AuditError::Io { path: self.path.clone(), source })
+    }
+
+    fn try_write(&mut self, sync: bool) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            self.file.write_all(&self.pending)?;
+            self.pending.clear();
         }
-        let written =
-            self.file.write_all(&self.pending).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
-        written.map_err(|source| AuditError::Io { path: self.path.clone(), source })?;
-        self.pending.clear();
+        if sync {
+            // Started with the first use: the core confines itself before, while it has one thread.
+            let syncer = match self.syncer.take() {
+                Some(syncer) => syncer,
+                None => Syncer::start(self.file.try_clone()?)?,
+            };
+            syncer.ask.send(()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.syncer = Some(Syncer { asked: true, ..syncer });
+        }
         Ok(())
+    }
+
+    /// Waits until what [`Audit::write`] began is durable.
+    ///
+    /// # Errors
+    /// As [`Audit::write`].
+    pub fn synced(&mut self) -> Result<(), AuditError> {
+        let Some(syncer) = self.syncer.as_mut().filter(|syncer| syncer.asked) else { return Ok(()) };
+        syncer.asked = false;
+        let done = syncer.done.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
+        done.map_err(|source| AuditError::Io { path: self.path.clone(), source })
     }
 }
 
@@ -204,7 +250,8 @@ mod tests {
         let mut audit = Audit::open(folder.path()).expect("open");
         audit.append(&Record::Alert { what: "one \"quoted\"\nline".into() });
         audit.append(&Record::Alert { what: "two".into() });
-        audit.flush(true).expect("flush");
+        audit.write(true).expect("write");
+        audit.synced().expect("synced");
         drop(audit);
         let path = folder.path().join("audit.jsonl");
         let mut file = OpenOptions::new().append(true).open(&path).expect("open");
@@ -212,7 +259,8 @@ mod tests {
         drop(file);
         let mut audit = Audit::open(folder.path()).expect("open again");
         audit.append(&Record::Alert { what: "three".into() });
-        audit.flush(true).expect("flush");
+        audit.write(true).expect("write");
+        audit.synced().expect("synced");
         assert_eq!(verify(&std::fs::read_to_string(&path).expect("read")), 3);
     }
 

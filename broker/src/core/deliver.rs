@@ -4,10 +4,10 @@
 use super::timers::Timer;
 use super::{Core, CoreError};
 use crate::words;
-use bartizan_proto::connector::{Act, Attachment, Body, Delivered, Delivery, DeliveryId, ToConnector};
-use bartizan_proto::ids::{ChannelId, EmojiName, PostId};
+use bartizan_proto::connector::{Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, ToConnector};
+use bartizan_proto::ids::{ChannelId, EmojiName, JobId, PostId};
 use bartizan_proto::{Role, Text};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Deliveries that the connector works on at once.
@@ -22,12 +22,20 @@ const SETTLE: Duration = Duration::from_millis(250);
 pub struct Outbox {
     /// Handed to the connector, and not reported yet.
     handed: BTreeSet<DeliveryId>,
+    /// The last one that was written.
+    pub(crate) written: DeliveryId,
     /// The last one that was handed out.
     last: DeliveryId,
     /// Up to this one they may have been sent by an earlier connector.
     again: DeliveryId,
     /// Reported, and not written down yet.
     settled: Vec<DeliveryId>,
+    /// Jobs that run, not written down yet: a job that is `starting` is treated like them after a crash.
+    running: Vec<JobId>,
+    /// How far channels have been read, not written down yet.
+    cursors: HashMap<ChannelId, u64>,
+    /// Whether a timer is set to write those down.
+    due: bool,
     /// Whether there may be more in the store.
     more: bool,
 }
@@ -93,7 +101,8 @@ impl Core {
     }
 
     fn send(&mut self, act: &Act) -> Result<(), CoreError> {
-        self.store.send(act)?;
+        self.outbox.written = DeliveryId(self.outbox.written.0 + 1);
+        self.store.send(self.outbox.written, act)?;
         self.outbox.more = true;
         Ok(())
     }
@@ -106,11 +115,33 @@ impl Core {
         if let Delivered::Rejected { status, why } = outcome {
             tracing::warn!(delivery = delivery.0, status, %why, "the server does not take it");
         }
-        if self.outbox.settled.is_empty() {
+        self.outbox.settled.push(delivery);
+        self.settle_soon();
+        Ok(())
+    }
+
+    /// A job runs: written down with the next thing that is.
+    pub(crate) fn job_runs(&mut self, job: JobId) {
+        self.outbox.running.push(job);
+        self.settle_soon();
+    }
+
+    /// A job is over: that it ran need not be written down any more.
+    pub(crate) fn job_ran(&mut self, job: JobId) {
+        self.outbox.running.retain(|running| *running != job);
+    }
+
+    /// A channel has been read so far: written down now and then.
+    pub(crate) fn channel_seen(&mut self, cursor: Cursor) {
+        let seen = self.outbox.cursors.entry(cursor.channel).or_default();
+        *seen = cursor.seen_ms.max(*seen);
+        self.settle_soon();
+    }
+
+    fn settle_soon(&mut self) {
+        if !std::mem::replace(&mut self.outbox.due, true) {
             self.timers.after(SETTLE, Timer::Settle);
         }
-        self.outbox.settled.push(delivery);
-        Ok(())
     }
 
     /// Writes down which deliveries ended: when it is time, or when something is written anyway.
@@ -119,6 +150,16 @@ impl Core {
             for delivery in std::mem::take(&mut self.outbox.settled) {
                 self.store.delivered(delivery)?;
             }
+            for job in std::mem::take(&mut self.outbox.running) {
+                self.store.job_running(job)?;
+            }
+            // Cursors move with every post: they wait for their time also when something else is written.
+            if now {
+                for (channel, seen_ms) in std::mem::take(&mut self.outbox.cursors) {
+                    self.store.seen(Cursor { channel, seen_ms })?;
+                }
+            }
+            self.outbox.due = !self.outbox.cursors.is_empty();
         }
         Ok(())
     }

@@ -164,8 +164,9 @@ impl Core {
     /// Makes the turn durable, then acts on it.
     fn finish_turn(&mut self) -> Result<(), CoreError> {
         self.settle_deliveries(false)?;
-        self.audit.flush(std::mem::take(&mut self.audit_sync))?;
+        self.audit.write(std::mem::take(&mut self.audit_sync))?;
         self.store.commit()?;
+        self.audit.synced()?;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Launcher(which, frame) => self.supervisor.hand_launcher(which, frame)?,

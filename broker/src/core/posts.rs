@@ -14,7 +14,7 @@ use crate::store::inbox::MAX_UNDECIDED;
 use crate::store::jobs::Intent;
 use crate::words;
 use bartizan_proto::Text;
-use bartizan_proto::connector::Report;
+use bartizan_proto::connector::{Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{PostId, UserId};
 use std::collections::{HashMap, VecDeque};
@@ -70,8 +70,22 @@ impl Posts {
 impl Core {
     /// The connector saw a post that looks meant for the bot.
     pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
-        if self.stopping.is_some() || !self.store.receive(&report)? {
+        if self.stopping.is_some() {
             return Ok(());
+        }
+        let ping = self.is_ping(&report);
+        self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms });
+        if !self.store.receive(&report, ping)? {
+            return Ok(());
+        }
+        if ping {
+            return self.reply(
+                report.channel,
+                report.post,
+                report.root.unwrap_or(report.post),
+                "answer",
+                words::PONG.to_owned(),
+            );
         }
         if self.posts.undecided() >= MAX_UNDECIDED {
             return self.refuse(&report, Refusal::Busy, "the inbox is full", Vec::new());
@@ -84,13 +98,21 @@ impl Core {
             return self.refuse(&report, refusal, &cause.0, Vec::new());
         }
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
-        let Some(line) = line else { return Ok(self.store.decided(report.post)?) };
-        let here = report.direct || policy.is_ours(report.channel);
-        if line.trim() == Builtin::Ping.name() && !report.caught_up && here {
-            return self.answer(&report, words::PONG.to_owned());
+        if line.is_none() {
+            return Ok(self.store.decided(report.post)?);
         }
         self.posts.waiting.push_back(report);
         self.attest_waiting()
+    }
+
+    /// Whether a post is answered unattested: `ping`, of somebody who is not banned as far as the claim goes, where
+    /// commands are taken.
+    fn is_ping(&self, report: &Report) -> bool {
+        let Some(policy) = self.policy.as_ref().filter(|_| !report.caught_up) else { return false };
+        let here = report.direct || policy.is_ours(report.channel);
+        let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
+        here && line.is_some_and(|line| line.trim() == Builtin::Ping.name())
+            && ban::check(report.author, policy) == Verdict::Pass(())
     }
 
     /// Asks egress about the posts that wait, as many as may be asked about at once.

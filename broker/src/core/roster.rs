@@ -64,7 +64,7 @@ impl Core {
     pub(crate) fn egress_setup(&self) -> Result<Setup, String> {
         let server = &self.config.server;
         let token = self.opener.read_token(&self.config.bot.token_file)?;
-        let ca = match (&server.ca_file, !server.url.is_in_clear()) {
+        let ca = match (&server.ca_file, server.url.as_str().starts_with("https:")) {
             (_, false) => Vec::new(),
             (Some(path), true) => read_ca(path)?,
             (None, true) => {
@@ -93,6 +93,8 @@ impl Core {
         }
         // Egress was started again, perhaps: who is who stays as it was found, and the token may be another bot's.
         self.roster.ready = Some(ready);
+        // The connector connects while names are looked up; what it reports meanwhile waits for the policy.
+        self.introduce_connector()?;
         self.look_up()
     }
 

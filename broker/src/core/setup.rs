@@ -102,6 +102,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     // 6. What was left over, then the peers.
     core.record_first(&Record::Start { mode: mode_name(mode) });
     core.housekeeping()?;
+    core.outbox.written = core.store.last_delivery()?;
     core.recover()?;
     core.start_peer(Role::Egress)?;
     core.start_peer(Role::Connector)?;

@@ -83,6 +83,7 @@ impl Core {
         error: Option<&str>,
     ) -> Result<(), CoreError> {
         let ended = ending.map_or_else(|| error.unwrap_or("unknown").to_owned(), |ending| format!("{ending:?}"));
+        self.job_ran(job);
         self.store.job_done(job, &ended)?;
         self.record(&Record::JobEnd {
             job,

@@ -33,7 +33,8 @@ impl Core {
                 self.given.clone_from(&entry.given);
                 let record = Record::JobRunning { job, layers: self.layers.clone() };
                 self.record(&record);
-                Ok(self.store.job_running(job)?)
+                self.job_runs(job);
+                Ok(())
             }
             FromWorker::Output(bytes) => {
                 entry.output.push(&bytes);

@@ -16,7 +16,7 @@ use bartizan_proto::worker::FromWorker;
 use std::time::{Duration, Instant};
 
 /// Workers that wait for an order beyond those that the queue needs.
-const SPARE: usize = 1;
+const SPARE: usize = 2;
 
 /// A worker has this long to end after its channel was closed.
 const TO_END: Duration = Duration::from_secs(5);

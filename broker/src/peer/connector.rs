@@ -91,7 +91,10 @@ impl Core {
                 Ok(())
             }
             FromConnector::Post(report) => self.on_post(report),
-            FromConnector::Seen(cursor) => Ok(self.store.seen(cursor)?),
+            FromConnector::Seen(cursor) => {
+                self.channel_seen(cursor);
+                Ok(())
+            }
             FromConnector::Delivered { delivery, outcome } => self.on_delivered(delivery, &outcome),
         }
     }

@@ -13,29 +13,30 @@ const KEEP_MS: u64 = 7 * 24 * 3600 * 1000;
 pub const MAX_UNDECIDED: u64 = 1000;
 
 impl Store {
-    /// Takes a post in. `false` when it was seen before: then nothing is to be done.
+    /// Takes a post in. `false` when it was seen before: then nothing is to be done. One that is answered in the same turn
+    /// is `closed` at once.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn receive(&mut self, report: &Report) -> Result<bool, StoreError> {
+    pub fn receive(&mut self, report: &Report, closed: bool) -> Result<bool, StoreError> {
         let changed = self
             .write()?
             .prepare_cached(
                 "INSERT INTO inbox (post, channel, author, root, text, created_ms, direct, caught_up, received_ms, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'received') ON CONFLICT (post) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (post) DO NOTHING",
             )?
             .execute(params![
                 report.post.as_str(),
                 report.channel.as_str(),
                 report.author.as_str(),
                 report.root.as_ref().map(|root| root.as_str().to_owned()),
-                report.text.as_str(),
+                if closed { "" } else { report.text.as_str() },
                 signed(report.created_ms),
                 report.direct,
                 report.caught_up,
                 signed(now_ms()),
+                if closed { "done" } else { "received" },
             ])?;
-        self.seen(Cursor { channel: report.channel, seen_ms: report.created_ms })?;
         Ok(changed == 1)
     }
 
@@ -77,7 +78,7 @@ impl Store {
         Ok(reports)
     }
 
-    /// Moves a channel's cursor forward; never back.
+    /// Moves a channel's cursor forward; never back. One that is lost costs a second look at posts that are known already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -91,12 +92,15 @@ impl Store {
         Ok(())
     }
 
-    /// Every cursor.
+    /// Every cursor, never behind a post that was taken in.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn cursors<const MAX: usize>(&self) -> Result<List<Cursor, MAX>, StoreError> {
-        let mut statement = self.read().prepare_cached("SELECT channel, seen_ms FROM cursor ORDER BY seen_ms DESC")?;
+        let mut statement = self.read().prepare_cached(
+            "SELECT channel, max(seen_ms) AS seen FROM (SELECT channel, seen_ms FROM cursor
+             UNION ALL SELECT channel, created_ms FROM inbox) GROUP BY channel ORDER BY seen DESC",
+        )?;
         let mut rows = statement.query([])?;
         let mut cursors = Vec::new();
         while let Some(row) = rows.next()? {
@@ -142,16 +146,16 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("state.db");
         let mut store = Store::open(&path).expect("open");
-        assert!(store.receive(&report('a')).expect("receive"));
-        assert!(!store.receive(&report('a')).expect("receive"));
+        assert!(store.receive(&report('a'), false).expect("receive"));
+        assert!(!store.receive(&report('a'), false).expect("receive"));
         store.commit().expect("commit");
         drop(store);
         let mut store = Store::open(&path).expect("open");
-        assert!(!store.receive(&report('a')).expect("receive"));
+        assert!(!store.receive(&report('a'), false).expect("receive"));
         assert_eq!(store.undecided().expect("read").len(), 1);
         store.decided(report('a').post).expect("decide");
         assert!(store.undecided().expect("read").is_empty());
-        assert!(!store.receive(&report('a')).expect("receive"));
+        assert!(!store.receive(&report('a'), false).expect("receive"));
     }
 
     #[test]
@@ -169,7 +173,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("state.db");
         let mut store = Store::open(&path).expect("open");
-        assert!(store.receive(&report('a')).expect("receive"));
+        assert!(store.receive(&report('a'), false).expect("receive"));
         drop(store);
         assert!(Store::open(&path).expect("open").undecided().expect("read").is_empty());
     }

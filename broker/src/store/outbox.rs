@@ -10,7 +10,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn send(&mut self, act: &Act) -> Result<DeliveryId, StoreError> {
+    pub fn send(&mut self, delivery: DeliveryId, act: &Act) -> Result<(), StoreError> {
         let (mut markup, mut output, mut reply, mut attached) = (None, None, None, None);
         let mut take = |body: &Body| match body {
             Body::Markup(text) => markup = Some(text.to_string()),
@@ -33,13 +33,13 @@ impl Store {
             Act::React { post, emoji } => ("react", None, post, Some(emoji)),
             Act::Unreact { post, emoji } => ("unreact", None, post, Some(emoji)),
         };
-        let connection = self.write()?;
-        connection
+        self.write()?
             .prepare_cached(
-                "INSERT INTO outbox (kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment,
-                 queued_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO outbox (id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment,
+                 queued_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
+                signed(delivery.0),
                 kind,
                 channel.map(|channel| channel.to_string()),
                 post.as_str(),
@@ -51,7 +51,17 @@ impl Store {
                 attached.map(|file| file.content.to_vec()),
                 signed(now_ms()),
             ])?;
-        Ok(DeliveryId(unsigned(connection.last_insert_rowid())))
+        Ok(())
+    }
+
+    /// The last delivery that is there; the next one gets a higher number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn last_delivery(&self) -> Result<DeliveryId, StoreError> {
+        let last: Option<i64> =
+            self.read().prepare_cached("SELECT max(id) FROM outbox")?.query_row([], |row| row.get(0))?;
+        Ok(DeliveryId(last.map_or(0, unsigned)))
     }
 
     /// What is not delivered yet and comes after `after`, oldest first, at most `most`.
@@ -137,9 +147,10 @@ mod tests {
             Act::React { post, emoji: "x".parse().expect("emoji") },
             Act::Unreact { post, emoji: "x".parse().expect("emoji") },
         ];
-        for act in &acts {
-            store.send(act).expect("send");
+        for (number, act) in (1..).zip(&acts) {
+            store.send(DeliveryId(number), act).expect("send");
         }
+        assert_eq!(store.last_delivery().expect("read"), DeliveryId(4));
         let unsent = store.unsent(DeliveryId(0), 10).expect("read");
         assert_eq!(unsent.iter().map(|(_, act)| act.clone()).collect::<Vec<_>>(), acts);
         store.delivered(unsent[0].0).expect("delivered");
