@@ -174,6 +174,23 @@ pub enum Guarantee {
     Lifetime,
 }
 
+impl Guarantee {
+    /// Every guarantee, in the order of reports.
+    pub const ALL: [Guarantee; 11] = [
+        Guarantee::FilesRead,
+        Guarantee::FilesWrite,
+        Guarantee::Programs,
+        Guarantee::Privileges,
+        Guarantee::Signals,
+        Guarantee::Tracing,
+        Guarantee::Network,
+        Guarantee::UnixSockets,
+        Guarantee::KernelSurface,
+        Guarantee::Resources,
+        Guarantee::Lifetime,
+    ];
+}
+
 /// A layer as it was read back from the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {

@@ -10,21 +10,6 @@ use bartizan_proto::worker::Layer::{
 };
 use bartizan_proto::worker::{Given, Guarantee, InForce, Layer, LayerState};
 
-/// Every guarantee, in the order of reports.
-pub(crate) const ALL: [Guarantee; 11] = [
-    Guarantee::FilesRead,
-    Guarantee::FilesWrite,
-    Guarantee::Programs,
-    Guarantee::Privileges,
-    Guarantee::Signals,
-    Guarantee::Tracing,
-    Guarantee::Network,
-    Guarantee::UnixSockets,
-    Guarantee::KernelSurface,
-    Guarantee::Resources,
-    Guarantee::Lifetime,
-];
-
 /// The alternatives for one guarantee. `network` says whether the job was granted any.
 fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Layer]] {
     match guarantee {
@@ -57,7 +42,8 @@ fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Laye
 /// Each guarantee, and the layers in force that give it.
 pub(crate) fn given(layers: &[InForce], network: bool) -> Vec<Given> {
     let on = |layer: &Layer| layers.iter().any(|l| l.layer == *layer && l.state == LayerState::On);
-    ALL.iter()
+    Guarantee::ALL
+        .iter()
         .map(|guarantee| {
             let mut by: Vec<Layer> = Vec::new();
             for alternative in alternatives(*guarantee, network) {
@@ -134,7 +120,7 @@ mod tests {
             LandlockScope,
             Seccomp,
         ]);
-        assert_eq!(missing(&given(&layers, false), &ALL), None);
-        assert_eq!(missing(&given(&layers, true), &ALL), None);
+        assert_eq!(missing(&given(&layers, false), &Guarantee::ALL), None);
+        assert_eq!(missing(&given(&layers, true), &Guarantee::ALL), None);
     }
 }

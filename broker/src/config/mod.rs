@@ -154,7 +154,7 @@ impl Config {
         })?;
         let allowlist = read_allowlist(&list, &around)?;
 
-        let require = raw.sandbox.require.unwrap_or_else(|| settings::EVERY_GUARANTEE.to_vec());
+        let require = raw.sandbox.require.unwrap_or_else(|| Guarantee::ALL.to_vec());
         let scratch = raw.sandbox.scratch_directory.map(|path| absolute(&folder, &path));
         let mut config = Self {
             path,

@@ -6,25 +6,9 @@ use super::trust::Trust;
 use super::{Bot, Level, Limits, Server, absolute, raw};
 use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_TOKEN};
 use bartizan_proto::text::is_hidden;
-use bartizan_proto::worker::Guarantee;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-
-/// What the sandbox must give when the file does not say: everything it can.
-pub(super) const EVERY_GUARANTEE: [Guarantee; 11] = [
-    Guarantee::FilesRead,
-    Guarantee::FilesWrite,
-    Guarantee::Programs,
-    Guarantee::Privileges,
-    Guarantee::Signals,
-    Guarantee::Tracing,
-    Guarantee::Network,
-    Guarantee::UnixSockets,
-    Guarantee::KernelSurface,
-    Guarantee::Resources,
-    Guarantee::Lifetime,
-];
 
 pub(super) fn server(raw: &raw::Server, folder: &Path, trust: &Trust) -> Result<Server, Wrong> {
     let url = raw.url.parse().map_err(|error| {

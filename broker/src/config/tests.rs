@@ -139,7 +139,7 @@ fn a_small_configuration_loads_with_every_default() {
     assert_eq!(config.limits.stale_after, Duration::from_secs(300));
     assert_eq!(config.limits.shutdown_grace, Duration::from_secs(10));
     assert_eq!(config.people["bob"], Level::Operator);
-    assert_eq!(config.require.len(), settings::EVERY_GUARANTEE.len());
+    assert_eq!(config.require.len(), Guarantee::ALL.len());
 
     let script = config.allowlist.get(&"deploy".parse().unwrap()).unwrap();
     assert_eq!(script.path, place.path("scripts/deploy.sh"));
