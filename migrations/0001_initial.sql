@@ -56,5 +56,7 @@ CREATE TABLE outbox (
     output          TEXT,
     attachment_name TEXT,
     attachment      BLOB,
+    -- Whether it may be there already: then it is looked for first.
+    again           INTEGER NOT NULL,
     queued_ms       INTEGER NOT NULL
 ) STRICT;

@@ -4,7 +4,7 @@
 use super::timers::Timer;
 use super::{Core, CoreError};
 use crate::words;
-use bartizan_proto::connector::{Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, ToConnector};
+use bartizan_proto::connector::{Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, Report, ToConnector};
 use bartizan_proto::ids::{ChannelId, EmojiName, JobId, PostId};
 use bartizan_proto::{Role, Text};
 use std::collections::{BTreeSet, HashMap};
@@ -61,6 +61,14 @@ impl Outbox {
 }
 
 impl Core {
+    /// Answers a command in its thread. One that was found by catching up may have been answered before.
+    pub(crate) fn reply_to(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
+        let reply_id = Text::cut(format!("{}:answer", report.post));
+        let (channel, root) = (report.channel, report.root.unwrap_or(report.post));
+        let body = Body::Markup(Text::cut(markup));
+        self.send(&Act::Reply { channel, root, reply_id, body, attachment: None }, report.caught_up)
+    }
+
     /// Replies in the thread of a command. `kind` makes the reply's id unique among those to this post.
     pub(crate) fn reply(
         &mut self,
@@ -84,25 +92,25 @@ impl Core {
         attachment: Option<Attachment>,
     ) -> Result<(), CoreError> {
         let reply_id = Text::cut(format!("{post}:{kind}"));
-        self.send(&Act::Reply { channel, root, reply_id, body, attachment })
+        self.send(&Act::Reply { channel, root, reply_id, body, attachment }, false)
     }
 
     /// Reacts to a post.
     pub(crate) fn react(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
         let emoji = emoji_name(emoji)?;
-        self.send(&Act::React { post, emoji })
+        self.send(&Act::React { post, emoji }, false)
     }
 
     /// Replaces the reaction of a running command by that of a finished one.
     pub(crate) fn react_finally(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
         self.react(post, emoji)?;
         let emoji = emoji_name(words::RUNNING)?;
-        self.send(&Act::Unreact { post, emoji })
+        self.send(&Act::Unreact { post, emoji }, false)
     }
 
-    fn send(&mut self, act: &Act) -> Result<(), CoreError> {
+    fn send(&mut self, act: &Act, again: bool) -> Result<(), CoreError> {
         self.outbox.written = DeliveryId(self.outbox.written.0 + 1);
-        self.store.send(self.outbox.written, act)?;
+        self.store.send(self.outbox.written, act, again)?;
         self.outbox.more = true;
         Ok(())
     }
@@ -172,13 +180,13 @@ impl Core {
         }
         let unsent = self.store.unsent(self.outbox.last, room)?;
         self.outbox.more = unsent.len() == room;
-        for (delivery, act) in unsent {
+        for (delivery, act, again) in unsent {
             self.outbox.last = delivery;
             if self.outbox.settled.contains(&delivery) {
                 continue;
             }
             self.outbox.handed.insert(delivery);
-            let again = delivery <= self.outbox.again;
+            let again = again || delivery <= self.outbox.again;
             let order = ToConnector::Deliver(Box::new(Delivery { delivery, again, act }));
             self.supervisor.say(Role::Connector, &order, Vec::new())?;
         }

@@ -79,13 +79,7 @@ impl Core {
             return Ok(());
         }
         if ping {
-            return self.reply(
-                report.channel,
-                report.post,
-                report.root.unwrap_or(report.post),
-                "answer",
-                words::PONG.to_owned(),
-            );
+            return self.reply_to(&report, words::PONG.to_owned());
         }
         if self.posts.undecided() >= MAX_UNDECIDED {
             return self.refuse(&report, Refusal::Busy, "the inbox is full", Vec::new());
@@ -279,7 +273,7 @@ impl Core {
     /// Answers a command and closes it.
     fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
         self.store.decided(report.post)?;
-        self.reply(report.channel, report.post, report.root.unwrap_or(report.post), "answer", markup)
+        self.reply_to(report, markup)
     }
 
     /// Refuses a command and closes it: recorded with its cause, told with its words.
@@ -303,7 +297,7 @@ impl Core {
         if text.is_empty() {
             return Ok(());
         }
-        self.reply(report.channel, report.post, report.root.unwrap_or(report.post), "answer", text)
+        self.reply_to(report, text)
     }
 
     fn ban_notice_due(&mut self, user: UserId) -> bool {

@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn queue_job(&mut self, intent: &Intent) -> Result<Option<JobId>, StoreError> {
-        let connection = self.write()?;
+        let connection = self.write_to_last()?;
         let changed = connection
             .prepare_cached(
                 "INSERT INTO job (post, root, channel, channel_name, direct, user, user_name, restricted, script,
@@ -97,7 +97,7 @@ impl Store {
     /// # Errors
     /// As [`Store::job_starting`].
     pub fn job_done(&mut self, job: JobId, ending: &str) -> Result<(), StoreError> {
-        self.write()?
+        self.write_to_last()?
             .prepare_cached("UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1")?
             .execute(params![signed(job.0), signed(now_ms()), ending])?;
         Ok(())
@@ -114,7 +114,7 @@ impl Store {
     }
 
     fn step(&mut self, job: JobId, sql: &str) -> Result<(), StoreError> {
-        match self.write()?.prepare_cached(sql)?.execute(params![signed(job.0), signed(now_ms())])? {
+        match self.write_to_last()?.prepare_cached(sql)?.execute(params![signed(job.0), signed(now_ms())])? {
             1 => Ok(()),
             _ => Err(StoreError::Corrupt(format!("the order of states of job {job}"))),
         }

@@ -1,7 +1,9 @@
 //! The one SQLite file. Only the core opens it; only this folder writes SQL.
 //!
-//! Work is grouped into turns: the first write of a turn begins a transaction, [`Store::commit`] makes everything of the
-//! turn durable at once (WAL, `synchronous=FULL`), and what the turn decided is acted on only after that.
+//! Work is grouped into turns: the first write of a turn begins a transaction, [`Store::commit`] ends it, and what the turn
+//! decided is acted on only after that. A turn that a job depends on is on the disk by then. One that only answers survives
+//! the end of the process, but perhaps not that of the machine (`synchronous=NORMAL`): its post is then found again, and its
+//! answer is looked for in the thread before it is given a second time.
 
 pub mod inbox;
 pub mod jobs;
@@ -9,6 +11,7 @@ pub mod migrate;
 pub mod outbox;
 
 use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +25,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What it says.
         source: rusqlite::Error,
+    },
+    /// The write-ahead log does not reach the disk.
+    #[error("database log {path}: {source}")]
+    Sync {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// A newer program wrote this file.
     #[error("database {path} has schema {found}, and this program knows {known}: install the newer program again")]
@@ -49,6 +60,11 @@ impl From<rusqlite::Error> for StoreError {
 pub struct Store {
     connection: Connection,
     in_turn: bool,
+    /// Whether this turn must be on the disk before it is acted on.
+    must_last: bool,
+    /// The write-ahead log, to be synced; opened when it is first needed.
+    log: Option<File>,
+    log_path: PathBuf,
 }
 
 impl Store {
@@ -66,14 +82,16 @@ impl Store {
         connection
             .execute_batch(
                 // EXCLUSIVE keeps the WAL index in this process's memory: no shared-memory file, no second reader.
-                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
                  PRAGMA foreign_keys=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;
                  PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=4194304;",
             )
             .map_err(located)?;
         connection.set_prepared_statement_cache_capacity(32);
         migrate::run(&mut connection, path)?;
-        Ok(Store { connection, in_turn: false })
+        let mut log_path = path.as_os_str().to_owned();
+        log_path.push("-wal");
+        Ok(Store { connection, in_turn: false, must_last: false, log: None, log_path: log_path.into() })
     }
 
     /// The connection, inside this turn's transaction.
@@ -83,6 +101,12 @@ impl Store {
             self.in_turn = true;
         }
         Ok(&self.connection)
+    }
+
+    /// The connection, inside a transaction that will be on the disk before anything is done about it.
+    fn write_to_last(&mut self) -> Result<&Connection, StoreError> {
+        self.must_last = true;
+        self.write()
     }
 
     /// The connection, for reading.
@@ -95,6 +119,18 @@ impl Store {
         self.in_turn
     }
 
+    /// What `synchronous=FULL` does after each commit: the frames of the write-ahead log reach the disk. With the exclusive
+    /// locking mode it is the same file for as long as the database is open.
+    fn sync_log(&mut self) -> std::io::Result<()> {
+        let log = match self.log.take() {
+            Some(log) => log,
+            None => File::open(&self.log_path)?,
+        };
+        let synced = log.sync_data();
+        self.log = Some(log);
+        synced
+    }
+
     /// Makes the turn durable. Cheap when nothing was written.
     ///
     /// # Errors
@@ -103,6 +139,9 @@ impl Store {
         if self.in_turn {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.in_turn = false;
+            if std::mem::take(&mut self.must_last) {
+                self.sync_log().map_err(|source| StoreError::Sync { path: self.log_path.clone(), source })?;
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn send(&mut self, delivery: DeliveryId, act: &Act) -> Result<(), StoreError> {
+    pub fn send(&mut self, delivery: DeliveryId, act: &Act, again: bool) -> Result<(), StoreError> {
         let (mut markup, mut output, mut reply, mut attached) = (None, None, None, None);
         let mut take = |body: &Body| match body {
             Body::Markup(text) => markup = Some(text.to_string()),
@@ -36,7 +36,7 @@ impl Store {
         self.write()?
             .prepare_cached(
                 "INSERT INTO outbox (id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment,
-                 queued_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 queued_ms, again) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 signed(delivery.0),
@@ -50,6 +50,7 @@ impl Store {
                 attached.map(|file| file.name.to_string()),
                 attached.map(|file| file.content.to_vec()),
                 signed(now_ms()),
+                again,
             ])?;
         Ok(())
     }
@@ -68,16 +69,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn unsent(&self, after: DeliveryId, most: usize) -> Result<Vec<(DeliveryId, Act)>, StoreError> {
+    pub fn unsent(&self, after: DeliveryId, most: usize) -> Result<Vec<(DeliveryId, Act, bool)>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment FROM outbox
+            "SELECT id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment, again FROM outbox
              WHERE id > ?1 ORDER BY id LIMIT ?2",
         )?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![signed(after.0), most])?;
         let mut acts = Vec::new();
         while let Some(row) = rows.next()? {
-            acts.push((DeliveryId(unsigned(row.get(0)?)), act(row)?));
+            acts.push((DeliveryId(unsigned(row.get(0)?)), act(row)?, row.get(10)?));
         }
         Ok(acts)
     }
@@ -148,11 +149,11 @@ mod tests {
             Act::Unreact { post, emoji: "x".parse().expect("emoji") },
         ];
         for (number, act) in (1..).zip(&acts) {
-            store.send(DeliveryId(number), act).expect("send");
+            store.send(DeliveryId(number), act, false).expect("send");
         }
         assert_eq!(store.last_delivery().expect("read"), DeliveryId(4));
         let unsent = store.unsent(DeliveryId(0), 10).expect("read");
-        assert_eq!(unsent.iter().map(|(_, act)| act.clone()).collect::<Vec<_>>(), acts);
+        assert_eq!(unsent.iter().map(|(_, act, _)| act.clone()).collect::<Vec<_>>(), acts);
         store.delivered(unsent[0].0).expect("delivered");
         assert_eq!(store.unsent(DeliveryId(0), 10).expect("read").len(), 3);
         assert_eq!(store.unsent(unsent[2].0, 10).expect("read").len(), 1);
