@@ -3,6 +3,7 @@
 
 use super::timers::Timer;
 use super::{Core, CoreError};
+use crate::store::jobs::Intent;
 use crate::words;
 use bartizan_proto::connector::{Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, Report, ToConnector};
 use bartizan_proto::ids::{ChannelId, EmojiName, JobId, PostId};
@@ -67,6 +68,14 @@ impl Core {
         let (channel, root) = (report.channel, report.root.unwrap_or(report.post));
         let body = Body::Markup(Text::cut(markup));
         self.send(&Act::Reply { channel, root, reply_id, body, attachment: None }, report.caught_up)
+    }
+
+    /// Tells what became of a job of an earlier run, unless its result was told then.
+    pub(crate) fn reply_late(&mut self, intent: &Intent, markup: String) -> Result<(), CoreError> {
+        let reply_id = Text::cut(format!("{}:result", intent.post));
+        let body = Body::Markup(Text::cut(markup));
+        let act = Act::Reply { channel: intent.channel, root: intent.root, reply_id, body, attachment: None };
+        self.send(&act, true)
     }
 
     /// Replies in the thread of a command. `kind` makes the reply's id unique among those to this post.

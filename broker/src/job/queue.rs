@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How much later than its time and grace allow a job may be told to have ended.
 const TO_GIVE_UP: Duration = Duration::from_secs(4);
 
+/// Before a spare worker takes the place of one that was given an order.
+const LATER: Duration = Duration::from_millis(25);
+
 impl Core {
     /// Accepts a job: stored, shown as running, and started when there is a place.
     pub(crate) fn queue_job(&mut self, intent: Intent) -> Result<(), CoreError> {
@@ -58,16 +61,14 @@ impl Core {
         for (job, state, intent) in self.store.unfinished_jobs()? {
             match state {
                 Stored::Queued(age) if age > self.config.limits.stale_after => {
-                    let text = words::stale(age);
-                    self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+                    self.reply_late(&intent, words::stale(age))?;
                     self.react_finally(intent.post, words::REFUSED)?;
                     let why = "it waited through the end of the service for too long";
                     self.close_job(job, &intent, None, Usage::default(), Some(why))?;
                 }
                 Stored::Queued(_) => self.remember(job, intent),
                 Stored::Starting | Stored::Running => {
-                    let text = words::interrupted(intent.script.as_str());
-                    self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+                    self.reply_late(&intent, words::interrupted(intent.script.as_str()))?;
                     self.react_finally(intent.post, words::REFUSED)?;
                     self.close_job(job, &intent, None, Usage::default(), Some("interrupted: the service ended"))?;
                 }
@@ -87,9 +88,11 @@ impl Core {
             let Some(child) = self.waiting_worker() else { break };
             if let Some(job) = self.jobs.queue.pop_front() {
                 self.start_job(job, child)?;
+                // The next spare starts when this job has most likely ended: the two would be in each other's way.
+                self.timers.after(LATER, Timer::Spare);
             }
         }
-        self.keep_spare_workers()
+        self.order_workers(0)
     }
 
     fn waiting_worker(&self) -> Option<ChildId> {

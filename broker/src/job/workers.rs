@@ -42,15 +42,20 @@ pub struct Worker {
 }
 
 impl Core {
-    /// Orders as many workers as the queue can use, and one more.
+    /// Orders as many workers as the queue can use, and the spare ones.
     pub(crate) fn keep_spare_workers(&mut self) -> Result<(), CoreError> {
+        self.order_workers(SPARE)
+    }
+
+    /// Orders as many workers as the queue can use, and so many more.
+    pub(crate) fn order_workers(&mut self, spare: usize) -> Result<(), CoreError> {
         let held = self.jobs.no_worker_before.is_some_and(|at| Instant::now() < at);
         if self.stopping.is_some() || held {
             return Ok(());
         }
         let idle = self.jobs.workers.values().filter(|w| w.job.is_none() && w.link.is_some()).count();
         let room = self.config.limits.jobs.saturating_sub(self.jobs.running());
-        let wanted = self.jobs.queue.len().min(room) + SPARE;
+        let wanted = self.jobs.queue.len().min(room) + spare;
         for _ in idle..wanted {
             self.order_worker()?;
         }

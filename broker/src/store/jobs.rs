@@ -92,12 +92,13 @@ impl Store {
         self.step(job, "UPDATE job SET state = 'running' WHERE id = ?1 AND state = 'starting' AND ?2 > 0")
     }
 
-    /// It ended, in whatever way.
+    /// It ended, in whatever way. Should the machine stop before this is on the disk, the job is told about as interrupted,
+    /// under the same reply id as its result: what was told first stays.
     ///
     /// # Errors
     /// As [`Store::job_starting`].
     pub fn job_done(&mut self, job: JobId, ending: &str) -> Result<(), StoreError> {
-        self.write_to_last()?
+        self.write()?
             .prepare_cached("UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1")?
             .execute(params![signed(job.0), signed(now_ms()), ending])?;
         Ok(())
