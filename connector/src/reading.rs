@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Posts remembered, to leave out what comes twice.
-const REMEMBERED: usize = 8192;
+const REMEMBERED: usize = 2048;
 /// Live posts held back at most.
 const HELD: usize = 1024;
 /// Cursors are told at most this often.

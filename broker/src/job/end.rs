@@ -95,6 +95,7 @@ impl Core {
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.state = JobState::Done;
             entry.worker = None;
+            entry.output.forget_head();
             self.jobs.ended.push_back(job);
         }
         self.answer_inspection(job);

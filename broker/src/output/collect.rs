@@ -29,6 +29,12 @@ impl Collected {
         }
     }
 
+    /// Gives the beginning up: it has been shown. The end stays for those who look on.
+    pub fn forget_head(&mut self) {
+        self.head = Vec::new();
+        self.tail.shrink_to_fit();
+    }
+
     /// The beginning of the output.
     pub fn head(&self) -> &[u8] {
         &self.head
@@ -66,5 +72,7 @@ mod tests {
         assert!(collected.tail().ends_with(b"the end") && collected.tail().len() == TAIL);
         assert!(collected.head.capacity() + collected.tail.capacity() < 200_000);
         assert!(collected.is_cut(0));
+        collected.forget_head();
+        assert!(collected.head.capacity() == 0 && collected.tail().ends_with(b"the end"));
     }
 }

@@ -83,7 +83,7 @@ impl Store {
             .execute_batch(
                 // EXCLUSIVE keeps the WAL index in this process's memory: no shared-memory file, no second reader.
                 "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
-                 PRAGMA foreign_keys=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;
+                 PRAGMA foreign_keys=ON; PRAGMA cache_size=-192; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;
                  PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=4194304;",
             )
             .map_err(located)?;
