@@ -20,6 +20,8 @@ fn official_npm_client_works_unchanged() {
     let mut bot = Running::start(command.stdout(Stdio::piped()));
     let mut lines = BufReader::new(bot.0.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line == "ready"), "it never came online");
+    // It says so when its websocket is open; events come once the server knows who it is.
+    assert!(server.wait_for_socket("alice", Duration::from_secs(30)), "it never said who it is");
 
     let root = server.say("bob", "ops", "hello").expect("a post");
     assert!(lines.any(|line| line == "done"), "it did not see everything");
