@@ -1,5 +1,7 @@
 //! A hostile or broken program in the place of one of the processes: it is dropped and killed, what it said has no effect,
 //! the others go on, and the service has the real one back.
+//!
+//! Over 400 lines: one list of lies, told by one harness to one service.
 
 use bartizan_playground::server::{Aim, Fault, Options, Server};
 use bartizan_proto::carrier::{Attempt, FromCarrier, ToCarrier};

@@ -1,4 +1,6 @@
 //! A network grant: what it gives, and that it gives nothing else. The servers are this machine's own; nothing leaves it.
+//!
+//! Over 400 lines: what a grant gives and what it does not are one list, to be read side by side.
 #![cfg(target_arch = "x86_64")]
 
 mod common;

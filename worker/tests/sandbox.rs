@@ -1,5 +1,7 @@
 //! What a script finds inside, and what it tries in vain. The kernel is asked directly, by system call number where no
 //! program would make the call. Numbers are x86-64's.
+//!
+//! Over 400 lines: one list of attempts, each a few lines.
 #![cfg(target_arch = "x86_64")]
 
 mod common;

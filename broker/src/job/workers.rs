@@ -1,7 +1,7 @@
 //! Worker processes: ordered from the launcher, kept waiting for an order, used once.
 //!
-//! One worker always waits, so that a job does not wait for a process to start; it holds nothing and may do nothing
-//! until its order comes.
+//! A few workers always wait, so that a job does not wait for a process to start; they hold nothing and may do nothing
+//! until their order comes.
 
 use super::watch;
 use crate::audit::Record;
