@@ -1,31 +1,32 @@
 //! The audit log: JSON Lines, each signed (ed25519) and chained to the one before; the intent before the act, the outcome
 //! after.
 //!
-//! Called by the core only. A record that cannot be written is an error that ends the service: what cannot be recorded
-//! does not happen. The signing key is a file apart from everything else, made at the first start.
+//! Called by the core only. A line is first written into the database, in the transaction of the turn that it tells of:
+//! what cannot be recorded does not happen. After the commit it goes into the file, which reaches the disk a little later;
+//! at start the file gets what it misses ([`reconcile`]). The signing key is a file apart from everything else, made at the
+//! first start.
 //!
 //! One line is `{"sequence":…,"timestamp":…,"event":…, …,"previousHash":…,"publicKey":…,"signature":…}`. `previousHash` is the SHA-256 of the
 //! line before, without its line break; the signature covers the line's bytes up to, and without, `,"signature"`. The
 //! field names are the seed's (timestamp, executionId, scriptName, arguments, userId, channelId, success, exitCode,
 //! durationMs, error, signature, publicKey, previousHash).
 
+mod file;
 mod key;
+mod reconcile;
 mod record;
 
 pub use record::{Gate, Record};
+
+use file::LogFile;
+use reconcile::End;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-
-/// Longest line that is read back at start, in bytes.
-const MAX_LINE: u64 = 1024 * 1024;
 
 /// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,69 +58,42 @@ pub enum AuditError {
 /// The open log.
 #[derive(Debug)]
 pub struct Audit {
-    path: PathBuf,
-    file: File,
+    file: LogFile,
     key: SigningKey,
     public_key: String,
     sequence: u64,
     previous_hash: String,
-    pending: Vec<u8>,
-    syncer: Option<Syncer>,
-}
-
-/// A thread that waits for the disk, so that the log and the database can be waited for at the same time.
-#[derive(Debug)]
-struct Syncer {
-    ask: SyncSender<()>,
-    done: Receiver<io::Result<()>>,
-    asked: bool,
-}
-
-impl Syncer {
-    fn start(file: File) -> io::Result<Syncer> {
-        let (ask, asked) = sync_channel(1);
-        let (answer, done) = sync_channel(1);
-        std::thread::Builder::new().name("audit-sync".to_owned()).stack_size(64 * 1024).spawn(move || {
-            while asked.recv().is_ok() {
-                if answer.send(file.sync_data()).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Syncer { ask, done, asked: false })
-    }
+    /// Lines that no transaction has yet.
+    unrecorded: Vec<(u64, String)>,
 }
 
 impl Audit {
-    /// Opens or makes `audit.jsonl` and `audit.key` in `folder`, which is already private.
-    ///
-    /// A last line without a line break is what a crash left of a record that nothing was done after: it is cut off.
+    /// Opens or makes `audit.jsonl` and `audit.key` in `folder`, which is already private. `remembered` are the lines that
+    /// the database keeps: what the file misses of them is put back, and a file that tells another story is told about.
     ///
     /// # Errors
     /// [`AuditError`].
-    pub fn open(folder: &Path) -> Result<Audit, AuditError> {
-        let path = folder.join("audit.jsonl");
-        let failed = |source| AuditError::Io { path: path.clone(), source };
+    pub fn open(folder: &Path, remembered: &[(u64, String)]) -> Result<Audit, AuditError> {
         let key = key::load_or_make(&folder.join("audit.key"))?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
-            .open(&path)
-            .map_err(failed)?;
-        let (sequence, previous_hash) = match last_line(&mut file).map_err(failed)? {
-            None => (0, "0".repeat(64)),
-            Some(line) => {
-                let broken = || AuditError::Broken { path: path.clone() };
-                let value: serde_json::Value = serde_json::from_slice(&line).map_err(|_| broken())?;
-                let sequence = value.get("sequence").and_then(serde_json::Value::as_u64).ok_or_else(broken)?;
-                (sequence, hex(&Sha256::digest(&line)))
-            }
-        };
         let public_key = BASE64.encode(key.verifying_key().as_bytes());
-        Ok(Audit { path, file, key, public_key, sequence, previous_hash, pending: Vec::new(), syncer: None })
+        let (mut file, last) = LogFile::open(&folder.join("audit.jsonl"))?;
+        let found = reconcile::compare(last.as_ref().map(|last| (last.sequence, last.line.as_str())), remembered);
+        for (_, line) in found.missing {
+            file.append(line);
+        }
+        file.write()?;
+        let end = match (found.goes_on_after, &last) {
+            (End::Remembered, _) => remembered.last().map(|(sequence, line)| (*sequence, line.as_str())),
+            (End::File, last) => last.as_ref().map(|last| (last.sequence, last.line.as_str())),
+        };
+        let (sequence, previous_hash) =
+            end.map_or_else(|| (0, "0".repeat(64)), |(sequence, line)| (sequence, hex(&Sha256::digest(line))));
+        let mut audit = Audit { file, key, public_key, sequence, previous_hash, unrecorded: Vec::new() };
+        if let Some(what) = found.alarm {
+            tracing::error!("{what}");
+            audit.append(&Record::Alert { what });
+        }
+        Ok(audit)
     }
 
     /// What stands for a value that must not be in the log: the same value gives the same text, and only who has the
@@ -132,7 +106,7 @@ impl Audit {
         format!("keyed-sha256:{}", &hex(&hasher.finalize())[..32])
     }
 
-    /// Adds a record; [`Audit::write`] and [`Audit::synced`] make it durable.
+    /// Adds a record. It goes into this turn's transaction ([`Audit::unrecorded`]) and after the commit into the file.
     pub fn append(&mut self, record: &Record) {
         self.sequence += 1;
         let mut line = record.fields(self.sequence, &now());
@@ -145,63 +119,48 @@ impl Audit {
         line.push_str(&BASE64.encode(signature.to_bytes()));
         line.push_str("\"}");
         self.previous_hash = hex(&Sha256::digest(line.as_bytes()));
-        self.pending.extend_from_slice(line.as_bytes());
-        self.pending.push(b'\n');
+        self.unrecorded.push((self.sequence, line));
     }
 
-    /// Writes what was added, and begins to make it durable when `sync`. Cheap when there is nothing.
+    /// What this turn's transaction must hold, in order.
+    pub fn unrecorded(&self) -> &[(u64, String)] {
+        &self.unrecorded
+    }
+
+    /// Puts what the transaction has made durable into the file. It is not waited for: see [`Audit::sync`].
     ///
     /// # Errors
-    /// [`AuditError::Io`]; then nothing that was to be recorded may be done.
-    pub fn write(&mut self, sync: bool) -> Result<(), AuditError> {
-        self.try_write(sync).map_err(|source| AuditError::Io { path: self.path.clone(), source })
+    /// [`AuditError::Io`].
+    pub fn write(&mut self) -> Result<(), AuditError> {
+        for (_, line) in self.unrecorded.drain(..) {
+            self.file.append(&line);
+        }
+        self.file.write()
     }
 
-    fn try_write(&mut self, sync: bool) -> io::Result<()> {
-        if !self.pending.is_empty() {
-            self.file.write_all(&self.pending)?;
-            self.pending.clear();
-        }
-        if sync {
-            // Started with the first use: the core confines itself before, while it has one thread.
-            let syncer = match self.syncer.take() {
-                Some(syncer) => syncer,
-                None => Syncer::start(self.file.try_clone()?)?,
-            };
-            syncer.ask.send(()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            self.syncer = Some(Syncer { asked: true, ..syncer });
-        }
-        Ok(())
+    /// Whether [`Audit::sync`] is to be called in a while: the file has something that may not be on the disk, and no such
+    /// call was announced yet.
+    pub fn is_sync_due(&mut self) -> bool {
+        self.file.is_sync_due()
     }
 
-    /// Waits until what [`Audit::write`] began is durable.
+    /// Begins to bring the file to the disk, beside everything else, or looks whether that is done: then what it had when
+    /// it was begun, up to the line with this number, is there.
     ///
     /// # Errors
-    /// As [`Audit::write`].
-    pub fn synced(&mut self) -> Result<(), AuditError> {
-        let Some(syncer) = self.syncer.as_mut().filter(|syncer| syncer.asked) else { return Ok(()) };
-        syncer.asked = false;
-        let done = syncer.done.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-        done.map_err(|source| AuditError::Io { path: self.path.clone(), source })
+    /// [`AuditError::Io`]: the disk did not take it.
+    pub fn sync(&mut self) -> Result<Option<u64>, AuditError> {
+        let written = self.unrecorded.first().map_or(self.sequence, |(sequence, _)| sequence - 1);
+        self.file.sync(written)
     }
-}
 
-/// The last whole line; what follows it is cut off.
-fn last_line(file: &mut File) -> io::Result<Option<Vec<u8>>> {
-    let length = file.metadata()?.len();
-    let start = length.saturating_sub(MAX_LINE);
-    file.seek(SeekFrom::Start(start))?;
-    let mut tail = Vec::new();
-    file.take(MAX_LINE).read_to_end(&mut tail)?;
-    let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
-        if length > 0 {
-            file.set_len(0)?;
-        }
-        return Ok(None);
-    };
-    file.set_len(start + u64::try_from(end).unwrap_or(0) + 1)?;
-    let begin = tail[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Ok(Some(tail[begin..end].to_vec()))
+    /// The service ends: waits until all of the file is on the disk.
+    ///
+    /// # Errors
+    /// [`AuditError::Io`].
+    pub fn close(&mut self) -> Result<(), AuditError> {
+        self.file.close()
+    }
 }
 
 /// Now, as RFC 3339 with milliseconds in UTC.
@@ -222,6 +181,7 @@ pub fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
+    use std::io::Write as _;
 
     fn verify(text: &str) -> usize {
         let mut previous = "0".repeat(64);
@@ -247,27 +207,68 @@ mod tests {
     #[test]
     fn the_chain_and_the_signatures_hold_over_a_restart_and_a_half_written_line() {
         let folder = tempfile::tempdir().expect("temp dir");
-        let mut audit = Audit::open(folder.path()).expect("open");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
         audit.append(&Record::Alert { what: "one \"quoted\"\nline".into() });
         audit.append(&Record::Alert { what: "two".into() });
-        audit.write(true).expect("write");
-        audit.synced().expect("synced");
+        audit.write().expect("write");
         drop(audit);
         let path = folder.path().join("audit.jsonl");
-        let mut file = OpenOptions::new().append(true).open(&path).expect("open");
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("open");
         file.write_all(b"{\"sequence\":3,\"half").expect("write");
         drop(file);
-        let mut audit = Audit::open(folder.path()).expect("open again");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open again");
         audit.append(&Record::Alert { what: "three".into() });
-        audit.write(true).expect("write");
-        audit.synced().expect("synced");
+        audit.write().expect("write");
         assert_eq!(verify(&std::fs::read_to_string(&path).expect("read")), 3);
+    }
+
+    /// Every place where a crash can cut the way of three lines from the transaction to the file: each line is there once.
+    #[test]
+    fn a_crash_anywhere_between_the_transaction_and_the_file_leaves_neither_a_gap_nor_a_doubled_line() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("audit.jsonl");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
+        for what in ["one", "two", "three"] {
+            audit.append(&Record::Alert { what: what.into() });
+        }
+        let remembered = audit.unrecorded().to_vec();
+        audit.write().expect("write");
+        drop(audit);
+        let whole = std::fs::read(&path).expect("read");
+        for length in 0..=whole.len() {
+            std::fs::write(&path, &whole[..length]).expect("cut");
+            let mut audit = Audit::open(folder.path(), &remembered).expect("open");
+            assert_eq!(std::fs::read(&path).expect("read"), whole, "cut at {length}");
+            assert!(audit.unrecorded().is_empty(), "no alarm: this is what a crash leaves");
+            audit.append(&Record::Alert { what: "four".into() });
+            audit.write().expect("write");
+            assert_eq!(verify(&std::fs::read_to_string(&path).expect("read")), 4);
+        }
+    }
+
+    #[test]
+    fn a_file_that_lost_what_was_on_the_disk_is_told_about_and_the_chain_shows_the_gap() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("audit.jsonl");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
+        for what in ["one", "two", "three"] {
+            audit.append(&Record::Alert { what: what.into() });
+        }
+        let last = audit.unrecorded()[2..].to_vec();
+        let first = audit.unrecorded()[0].1.clone();
+        audit.write().expect("write");
+        drop(audit);
+        std::fs::write(&path, format!("{first}\n")).expect("cut");
+        let audit = Audit::open(folder.path(), &last).expect("open");
+        let (sequence, alarm) = &audit.unrecorded()[0];
+        assert_eq!(*sequence, 4, "numbers are not given again");
+        assert!(alarm.contains("line 1") && alarm.contains("line 3"), "{alarm}");
     }
 
     #[test]
     fn a_log_that_ends_in_something_else_is_refused() {
         let folder = tempfile::tempdir().expect("temp dir");
         std::fs::write(folder.path().join("audit.jsonl"), "hello\n").expect("write");
-        assert!(matches!(Audit::open(folder.path()), Err(AuditError::Broken { .. })));
+        assert!(matches!(Audit::open(folder.path(), &[]), Err(AuditError::Broken { .. })));
     }
 }

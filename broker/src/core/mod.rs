@@ -35,11 +35,14 @@ use bartizan_proto::launcher::{ChildId, FromLauncher};
 use bartizan_proto::worker::{FromWorker, Given, InForce};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Inputs that wait for the loop; a peer that has more to say is not read until there is room.
 const MAX_INPUTS: usize = 64;
+
+/// How long the audit log's file may be behind the disk. What it misses then is in the database.
+const AUDIT_SYNC: Duration = Duration::from_secs(1);
 
 /// What the loop takes in.
 #[derive(Debug)]
@@ -97,7 +100,6 @@ pub struct Core {
     pub(crate) roster: roster::Roster,
     pub(crate) store: Store,
     pub(crate) audit: Audit,
-    pub(crate) audit_sync: bool,
     pub(crate) opener: Opener,
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
@@ -164,9 +166,11 @@ impl Core {
     /// Makes the turn durable, then acts on it.
     fn finish_turn(&mut self) -> Result<(), CoreError> {
         self.settle_deliveries(false)?;
-        self.audit.write(std::mem::take(&mut self.audit_sync))?;
+        for (sequence, line) in self.audit.unrecorded() {
+            self.store.remember_line(*sequence, line)?;
+        }
         self.store.commit()?;
-        self.audit.synced()?;
+        self.write_audit()?;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Launcher(which, frame) => self.supervisor.hand_launcher(which, frame)?,
@@ -189,7 +193,24 @@ impl Core {
     /// Records something that must be durable before this turn is acted on.
     pub(crate) fn record_first(&mut self, record: &Record) {
         self.audit.append(record);
-        self.audit_sync = true;
+        self.store.must_last();
+    }
+
+    /// What the commit made durable goes into the log's file, which reaches the disk a little later.
+    fn write_audit(&mut self) -> Result<(), CoreError> {
+        self.audit.write()?;
+        if self.audit.is_sync_due() {
+            self.timers.after(AUDIT_SYNC, Timer::AuditSync);
+        }
+        Ok(())
+    }
+
+    /// The time has come to see to it that the log's file is on the disk.
+    pub(crate) fn sync_audit(&mut self) -> Result<(), CoreError> {
+        if let Some(through) = self.audit.sync()? {
+            self.store.forget_lines(through)?;
+        }
+        Ok(())
     }
 
     /// Orders something of a launcher, after the commit.

@@ -55,7 +55,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 
     // 2. Database and audit log.
     let store = Store::open(&config.state.join("state.db"))?;
-    let audit = Audit::open(&config.state)?;
+    let audit = Audit::open(&config.state, &store.remembered_lines()?)?;
 
     // 3. The control socket, in its private directory.
     let (listener, control_path) = control::bind(&config.control).map_err(|error| failed("control socket", &error))?;
@@ -81,7 +81,6 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         roster: super::roster::Roster::default(),
         store,
         audit,
-        audit_sync: false,
         opener: Opener::new(trust),
         supervisor,
         jobs: Jobs::default(),

@@ -46,6 +46,7 @@ impl Core {
         self.record_first(&Record::Stop);
         self.settle_deliveries(true)?;
         self.finish_turn()?;
+        self.audit.close()?;
         tracing::info!("ended");
         Ok(true)
     }

@@ -20,6 +20,8 @@ pub enum Timer {
     Inspected(JobId),
     /// Write down which deliveries ended.
     Settle,
+    /// Bring the audit log's file to the disk.
+    AuditSync,
     /// Forget what no replay can bring back.
     Housekeeping,
     /// Egress and the connector have not said who they are.
@@ -83,6 +85,7 @@ impl Core {
                 Timer::Attest(post) => self.attest_again(post)?,
                 Timer::Inspected(job) => self.answer_inspection(job),
                 Timer::Settle => self.settle_deliveries(true)?,
+                Timer::AuditSync => self.sync_audit()?,
                 Timer::Housekeeping => self.housekeeping()?,
                 Timer::Greeting(child) => self.greeting_overdue(child)?,
                 Timer::Names => self.ask_names_again()?,

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Every schema change that there ever was, in order.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../../migrations/0001_initial.sql"), include_str!("../../../migrations/0002_audit_pending.sql")];
 
 /// Brings the schema up to date.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

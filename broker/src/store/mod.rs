@@ -5,6 +5,7 @@
 //! the end of the process, but perhaps not that of the machine (`synchronous=NORMAL`): its post is then found again, and its
 //! answer is looked for in the thread before it is given a second time.
 
+pub mod audit;
 pub mod inbox;
 pub mod jobs;
 pub mod migrate;
@@ -105,8 +106,13 @@ impl Store {
 
     /// The connection, inside a transaction that will be on the disk before anything is done about it.
     fn write_to_last(&mut self) -> Result<&Connection, StoreError> {
-        self.must_last = true;
+        self.must_last();
         self.write()
+    }
+
+    /// This turn will be on the disk before anything is done about it.
+    pub fn must_last(&mut self) {
+        self.must_last = true;
     }
 
     /// The connection, for reading.
