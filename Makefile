@@ -7,6 +7,10 @@
 #   make bench                         figures, as ratios within one run
 #   make lint                          rustfmt, clippy, licences and sources
 #   make check                         lint and test: what a change must pass
+#   make release                       the programs as they are installed
+#   make install [PREFIX=/usr/local] [DESTDIR=]   as root: users, programs (one of them setuid), directories, configuration;
+#                                      the other variables stand at the top of deploy/install
+#   make uninstall [PURGE=1]           as root: the programs; with PURGE=1 configuration, keys and state, too
 
 CARGO ?= cargo
 TRANSCRIPT ?=
@@ -14,7 +18,7 @@ SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
 
-.PHONY: demo test bench lint check build
+.PHONY: demo test bench lint check build release install uninstall
 
 # What the demo needs: the programs and the playground, without what only the tests use.
 build:
@@ -37,3 +41,18 @@ lint:
 	else echo "lint: cargo-deny is not installed, so bans, licences and sources were not checked"; fi
 
 check: lint test
+
+PROGRAMS = -p bartizan-broker -p bartizan-egress -p bartizan-connector -p bartizan-worker -p bartizan-ctl
+# Passed on where they are given; deploy/layout and deploy/install say what they are otherwise.
+export PREFIX DESTDIR OWNER SERVICE_USER SERVICE_GROUP OPERATORS BUILT ACCOUNTS URL TEAM TOKEN_FILE PURGE
+
+release:
+	$(CARGO) build --release $(PROGRAMS)
+
+# With BUILT= the programs are there already; else they are built, where there is a cargo to do it (root may have none).
+install:
+	@if [ -z "$(BUILT)" ] && command -v $(CARGO) >/dev/null 2>&1; then $(MAKE) --no-print-directory release; fi
+	@deploy/install
+
+uninstall:
+	@deploy/uninstall

@@ -3,12 +3,14 @@
 //! Called by `main` alone, before anything else happens in the process. It trusts nothing that is inherited: not the
 //! descriptors, environment, limits, signals or directory, and of the arguments only what [`arguments`] takes. After it,
 //! three processes run: the core, the launcher of the service (the entry process itself, which stays the service's main
-//! process) and the launcher of egress.
+//! process) and the launcher of egress. Under setuid, which is read from the program's own file and the ids, the first and
+//! the last are the file's owner and everything else is the caller, each for good.
 
 mod arguments;
 mod directories;
 mod identity;
 mod inherited;
+mod installation;
 mod limits;
 mod names;
 mod processes;
@@ -18,12 +20,14 @@ pub use directories::Lock;
 use crate::config::trust::Trust;
 use crate::config::{Checked, Config, ConfigError, check_config};
 use arguments::{Arguments, Task};
-use bartizan_confine::{ConfineError, Confinement, confine};
-use bartizan_proto::Role;
+use bartizan_confine::{ConfineError, daemon::enter_domain};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::control::Mode;
+use processes::Users;
+use rustix::process::Uid;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What the core is started with. Everything in it was checked here.
@@ -33,6 +37,10 @@ pub struct CoreStart {
     pub config: Config,
     /// How the users are separated.
     pub mode: Mode,
+    /// The user that workers run as: nothing of theirs is believed, and they may not use the control socket.
+    pub workers: Uid,
+    /// The group of those who may use the control socket beside root.
+    pub operators: Option<u32>,
     /// Whose files are believed; for a reload, and for scripts.
     pub trust: Trust,
     /// Held as long as the core lives: no second core opens this state.
@@ -62,6 +70,18 @@ pub enum StartError {
     /// Not a user that the service may run as.
     #[error(transparent)]
     Identity(#[from] identity::IdentityError),
+    /// The installation cannot be believed.
+    #[error(transparent)]
+    Installation(#[from] installation::InstallationError),
+    /// A name that the configuration has and this machine has not.
+    #[error(transparent)]
+    Names(#[from] names::NameError),
+    /// A configuration for separate users.
+    #[error(
+        "{0}: says `production = true`, and this would run everything as one user; install it with `make install` and start the \
+         installed bartizan-broker, or take that line out for a trial"
+    )]
+    Production(PathBuf),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -87,6 +107,9 @@ impl StartError {
             Self::Inherited(_)
             | Self::Limits(_)
             | Self::Identity(_)
+            | Self::Installation(_)
+            | Self::Names(_)
+            | Self::Production(_)
             | Self::Directories(_)
             | Self::Confine(_)
             | Self::Processes(_)
@@ -127,36 +150,51 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     // 4. An ordinary user, without a capability, who can gain none.
     let identity = identity::settle()?;
 
-    // 5. How the users are separated.
-    let mode = identity.mode()?;
+    // 5. How the users are separated; a setuid program must be the one that root installed.
+    let own = installation::OwnFile::find()?;
+    let mode = identity.mode(&own)?;
+    let installed = match mode {
+        Mode::Setuid => Some(own.installation()?),
+        Mode::SingleUser | Mode::Systemd => None,
+    };
 
-    // 6. What the caller asks for.
+    // 6. What the caller asks for. Whose rights it has not, it does not choose the configuration of.
     let task = match Arguments::parse(arguments, mode)? {
-        Arguments::Help => return say(arguments::HELP),
+        Arguments::Help => return say(arguments::help(mode)),
         Arguments::Version => return say(concat!("bartizan-broker ", env!("CARGO_PKG_VERSION"), "\n")),
         Arguments::Task(task) => task,
     };
 
     // 7. The configuration, whole or not at all.
-    let path = task.config(callers_directory.as_deref())?;
+    let path = match installed {
+        Some(installed) => installed.config,
+        None => task.config(callers_directory.as_deref())?,
+    };
     let trust = identity.trust(mode);
     let mut config = match task {
         Task::Check(_) => return tell(check_config(&path, &trust)),
         Task::Serve(_) => Config::load(&path, &trust)?,
     };
-    names::resolve(&mut config);
+    config.warnings.extend(identity.kept_groups().filter(|_| mode != Mode::SingleUser));
+    match mode {
+        Mode::SingleUser if config.production => return Err(StartError::Production(path)),
+        Mode::SingleUser | Mode::Setuid | Mode::Systemd => {}
+    }
+    let operators = names::resolve(&mut config, mode, &identity)?;
 
     // 8. Private directories, and nobody else at work in them.
-    let lock = directories::prepare(&config)?;
+    let lock = directories::prepare(&config, mode, operators)?;
 
-    // 9. What no process of the service may ever do; each takes more from itself later. Before the fork, so that all are
-    //    in one Landlock domain: the launcher could not end a core that is outside of its own.
-    confine(&Confinement { role: Role::Launcher, read: &[], write: &[], connect_ports: &[] })?;
+    // 9. One Landlock domain around all processes of the service, so that they can be ended from inside it; each takes more
+    //    from itself later.
+    enter_domain()?;
 
-    // 10. Three processes and two channels; from here on each is on its own.
-    let become_core =
-        |launcher, egress_launcher| core(CoreStart { config, mode, trust, lock, launcher, egress_launcher });
-    processes::split(become_core).map_err(StartError::from)
+    // 10. Three processes and two channels, each one user for good; from here on each is on its own.
+    let users = Users { service: identity.service(), invoker: identity.invoker() };
+    let become_core = |launcher, egress_launcher| {
+        core(CoreStart { config, mode, workers: users.invoker, operators, trust, lock, launcher, egress_launcher })
+    };
+    processes::split(users, become_core).map_err(StartError::from)
 }
 
 /// Says what a check of the configuration came to.

@@ -36,7 +36,7 @@ impl Launched {
     }
 
     fn egress(egress: &str) -> Self {
-        Self::start(egress, &["-c", "exec \"$0\" egress"])
+        Self::start(egress, &["-c", "sleep 300 & exec \"$0\" egress $PPID $!"])
     }
 
     fn start(child: &str, shell: &[&str]) -> Self {

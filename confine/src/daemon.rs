@@ -58,24 +58,18 @@ pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineErr
     let status = StatusFile::own().map_err(ConfineError::ReadBack)?;
     let filters = filters(confinement.role)?;
 
-    // 2. One thread: Landlock restricts the caller and what it starts, not its siblings (until ABI 8).
-    let threads = status.read().map_err(ConfineError::ReadBack)?.threads;
-    if threads != 1 {
-        return Err(ConfineError::Threads(threads));
-    }
-
-    // 3. No new privileges, without which neither of the next two is granted.
-    rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::ReadBack(error.into()))?;
-
-    // 4. Landlock: files, ports, signals, abstract sockets.
+    // 2. to 4. One thread, no new privileges, Landlock: files, ports, signals, abstract sockets.
     let starts_others = confinement.role == Role::Launcher;
-    let landlock = files::restrict(Kept {
-        read: confinement.read,
-        write: confinement.write,
-        connect_ports: confinement.connect_ports,
-        files: !starts_others,
-        tcp: !starts_others,
-    })?;
+    let landlock = restrict(
+        &status,
+        Kept {
+            read: confinement.read,
+            write: confinement.write,
+            connect_ports: confinement.connect_ports,
+            files: !starts_others,
+            tcp: !starts_others,
+        },
+    )?;
 
     // 5. seccomp, the strictest last.
     for filter in &filters {
@@ -83,6 +77,49 @@ pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineErr
     }
 
     // 6. What the kernel says.
+    let seccomp = in_force_now(&status)?;
+    let mut layers = vec![in_force(Layer::NoNewPrivileges, LayerState::On, "NoNewPrivs: 1")];
+    layers.extend(landlock);
+    layers.push(in_force(Layer::Seccomp, LayerState::On, &seccomp));
+    Ok(layers)
+}
+
+/// The first half of the launcher's confinement, for a process that has still to change its user and to fork: Landlock's
+/// scopes, so that everything which comes of it is in one domain. [`filter_system_calls`] is the other half.
+///
+/// # Errors
+/// [`ConfineError`].
+pub fn enter_domain() -> Result<(), ConfineError> {
+    let status = StatusFile::own().map_err(ConfineError::ReadBack)?;
+    restrict(&status, Kept { read: &[], write: &[], connect_ports: &[], files: false, tcp: false })?;
+    Ok(())
+}
+
+/// The second half: the role's system calls, when the user is settled for good.
+///
+/// # Errors
+/// [`ConfineError`].
+pub fn filter_system_calls(role: Role) -> Result<(), ConfineError> {
+    let status = StatusFile::own().map_err(ConfineError::ReadBack)?;
+    for filter in &filters(role)? {
+        filter.load_for_all_threads()?;
+    }
+    in_force_now(&status).map(drop)
+}
+
+/// Landlock restricts the caller and what it starts, not its siblings (until ABI 8): so there must be none. Without
+/// `no_new_privs` the kernel grants neither it nor seccomp.
+fn restrict(status: &StatusFile, kept: Kept<'_>) -> Result<[InForce; 3], ConfineError> {
+    let threads = status.read().map_err(ConfineError::ReadBack)?.threads;
+    if threads != 1 {
+        return Err(ConfineError::Threads(threads));
+    }
+    rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::ReadBack(error.into()))?;
+    Ok(files::restrict(kept)?)
+}
+
+/// How seccomp shows itself, when that and `no_new_privs` are in force.
+fn in_force_now(status: &StatusFile) -> Result<String, ConfineError> {
     let now = status.read().map_err(ConfineError::ReadBack)?;
     if !now.no_new_privileges {
         return Err(ConfineError::NotInForce("no_new_privs"));
@@ -90,10 +127,7 @@ pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineErr
     if now.seccomp != 2 {
         return Err(ConfineError::NotInForce("seccomp"));
     }
-    let mut layers = vec![in_force(Layer::NoNewPrivileges, LayerState::On, "NoNewPrivs: 1")];
-    layers.extend(landlock);
-    layers.push(in_force(Layer::Seccomp, LayerState::On, &now.seccomp_shown()));
-    Ok(layers)
+    Ok(now.seccomp_shown())
 }
 
 fn filters(role: Role) -> Result<Vec<Program>, ConfineError> {

@@ -1,6 +1,7 @@
 //! What every process of Bartizan does first, before it reads anything. Cheap, and never optional.
 
 use crate::system;
+use caps::CapSet;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use std::io;
 
@@ -16,6 +17,12 @@ pub enum HardenError {
     /// `PR_SET_NO_NEW_PRIVS`.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivileges(#[source] io::Error),
+    /// A capability of the host's, which nothing in Bartizan holds.
+    #[error("holds capabilities ({0}); start the service as an ordinary user without any")]
+    Capabilities(String),
+    /// The kernel does not say which capabilities there are.
+    #[error("cannot read its capabilities: {0}")]
+    Unknown(String),
     /// `PR_SET_PDEATHSIG`.
     #[error("cannot ask to die with the parent: {0}")]
     ParentDeath(#[source] io::Error),
@@ -24,7 +31,7 @@ pub enum HardenError {
     Descriptors(#[source] io::Error),
 }
 
-/// For a process that the launcher started: not dumpable (hence not traceable by its own uid), no core file, no new
+/// For a process that the launcher started: no capability, not dumpable (hence not traceable by its own uid), no core file, no new
 /// privileges, files private by default, SIGKILL when its parent ends.
 ///
 /// # Errors
@@ -39,12 +46,29 @@ pub fn harden() -> Result<(), HardenError> {
 /// # Errors
 /// The step that failed.
 pub fn harden_entry() -> Result<(), HardenError> {
+    no_capabilities()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| HardenError::Dumpable(error.into()))?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
         .map_err(|error| HardenError::CoreLimit(error.into()))?;
     rustix::thread::set_no_new_privs(true).map_err(|error| HardenError::NoNewPrivileges(error.into()))?;
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    Ok(())
+}
+
+/// No capability in any set that counts now or at an exec. Before a process makes a user namespace of its own, those are
+/// the host's.
+///
+/// # Errors
+/// [`HardenError::Capabilities`].
+pub fn no_capabilities() -> Result<(), HardenError> {
+    for set in [CapSet::Permitted, CapSet::Effective, CapSet::Inheritable, CapSet::Ambient] {
+        let held = caps::read(None, set).map_err(|error| HardenError::Unknown(error.to_string()))?;
+        if !held.is_empty() {
+            let names: Vec<String> = held.iter().map(ToString::to_string).collect();
+            return Err(HardenError::Capabilities(names.join(", ")));
+        }
+    }
     Ok(())
 }
 

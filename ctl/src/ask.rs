@@ -5,7 +5,7 @@ use bartizan_proto::channel::Channel;
 use bartizan_proto::control::{Answer, Request};
 use bartizan_proto::frame::FrameError;
 use bartizan_proto::text::printable;
-use bartizan_proto::version::Role;
+use bartizan_proto::version::{Role, Version};
 use rustix::net::sockopt::socket_peercred;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -54,8 +54,16 @@ fn connect(path: &Path) -> Result<Channel, CtlError> {
     Ok(stream.into())
 }
 
+/// A core that refuses this user says so and closes without reading: what cannot be sent to it any more is no reason not to
+/// read its answer.
 fn converse(channel: &mut Channel, request: &Request) -> Result<Answer, FrameError> {
-    channel.greet(Role::Control, Role::Core)?;
-    channel.send(request)?;
+    let closed = |sent: Result<(), FrameError>| match sent {
+        Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    };
+    closed(channel.send(&Version::of(Role::Control)))?;
+    let version: Version = channel.receive()?.ok_or(FrameError::Truncated)?;
+    version.check(Role::Core).map_err(|error| FrameError::Malformed(error.to_string()))?;
+    closed(channel.send(request))?;
     channel.receive()?.ok_or(FrameError::Truncated)
 }

@@ -12,6 +12,8 @@
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
 //! | [`control`] | `bartizan` ↔ core: the control socket |
+//!
+//! [`installation`] has the paths that the core and `bartizan` must agree on.
 #![forbid(unsafe_code)]
 
 pub mod bounded;
@@ -22,6 +24,7 @@ pub mod control;
 pub mod egress;
 pub mod frame;
 pub mod ids;
+pub mod installation;
 pub mod launcher;
 pub mod limits;
 #[cfg(feature = "tokio")]

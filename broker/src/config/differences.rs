@@ -31,6 +31,7 @@ impl Config {
 fn flat(config: &Config) -> Flat {
     let mut out = Flat::new();
     let mut put = |key: &str, value: &dyn Display| out.insert(key.to_owned(), value.to_string());
+    put("service.production", &config.production);
     put("server.url", &config.server.url);
     put("server.team", &config.server.team);
     if let Some(path) = &config.server.ca_file {
@@ -41,6 +42,7 @@ fn flat(config: &Config) -> Flat {
     put("bot.prefix", &config.bot.prefix);
     put("state.directory", &config.state.display());
     put("control.directory", &config.control.display());
+    put("control.operators", &config.operators.as_deref().unwrap_or("root alone"));
     put("scripts.allowlist", &config.allowlist_path.display());
     put("limits.output", &config.limits.output);
     put("limits.attachment", &config.limits.attachment);

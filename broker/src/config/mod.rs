@@ -40,6 +40,8 @@ use std::time::Duration;
 pub struct Config {
     /// The file this was read from.
     pub path: PathBuf,
+    /// `[service] production`: refuse to run everything as one user.
+    pub production: bool,
     /// `[server]`.
     pub server: Server,
     /// `[bot]`.
@@ -48,6 +50,8 @@ pub struct Config {
     pub state: PathBuf,
     /// `[control] directory`: where `control.sock` is made. `STATE/run` unless the file says otherwise.
     pub control: PathBuf,
+    /// `[control] operators`: the group, by name or number, of those who may use that socket beside root.
+    pub operators: Option<String>,
     /// `[people]`: levels by user name, in lower case and without `@`. Who is not here is a [`Level::User`].
     pub people: BTreeMap<String, Level>,
     /// `[limits]`.
@@ -129,7 +133,10 @@ impl Config {
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
         let state = absolute(&folder, &raw.state.directory);
-        let control = raw.control.as_ref().map_or(state.join("run"), |control| absolute(&folder, &control.directory));
+        let named = raw.control.as_ref().and_then(|control| control.directory.as_deref());
+        let control = named.map_or(state.join("run"), |directory| absolute(&folder, directory));
+        let operators = raw.control.and_then(|control| control.operators);
+        settings::operators(operators.as_deref()).map_err(|wrong| place(wrong, "control"))?;
         let allowlist_path = absolute(&folder, raw.scripts.allowlist.as_deref().unwrap_or(Path::new("allowlist.toml")));
 
         // 3. Profiles, which may grant nothing of what was just named.
@@ -158,10 +165,12 @@ impl Config {
         let scratch = raw.sandbox.scratch_directory.map(|path| absolute(&folder, &path));
         let mut config = Self {
             path,
+            production: raw.service.production.unwrap_or(false),
             server,
             bot,
             state,
             control,
+            operators,
             people,
             limits,
             require,

@@ -14,10 +14,12 @@ use std::path::PathBuf;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
+    #[serde(default)]
+    pub(super) service: Service,
     pub(super) server: Server,
     pub(super) bot: Bot,
     pub(super) state: Directory,
-    pub(super) control: Option<Directory>,
+    pub(super) control: Option<Control>,
     #[serde(default)]
     pub(super) scripts: Scripts,
     #[serde(default)]
@@ -50,6 +52,19 @@ pub(super) struct Bot {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Directory {
     pub(super) directory: PathBuf,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Service {
+    pub(super) production: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Control {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) operators: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

@@ -50,6 +50,18 @@ pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, W
     Ok(Bot { token_file, prefix })
 }
 
+/// A group's name as Linux systems take them, or its number.
+pub(super) fn operators(group: Option<&str>) -> Result<(), Wrong> {
+    let Some(group) = group else { return Ok(()) };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if group.is_empty() || group.len() > 32 || !group.bytes().all(plain) || group == "0" || group == "root" {
+        let what = format!("\"{group}\" cannot be the operators' group");
+        let remedy = "name a group of people other than root's, or remove the key: root may always";
+        return Err(Wrong::new(what, remedy).within("operators"));
+    }
+    Ok(())
+}
+
 pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
     let attachment = match &raw.attachment {
         Some(amount) => amount.bytes().map_err(|wrong| wrong.within("attachment"))?,

@@ -6,15 +6,18 @@
 //!
 //! | what | must belong to | must not be |
 //! |---|---|---|
-//! | each directory above | root or the trusted user | writable for group or others, unless sticky |
-//! | a symbolic link on the way | root or the trusted user | the last part of the path |
-//! | the file | root or the trusted user | writable for group or others; anything but a regular file |
-//! | a secret | the same | open to group or others in any way |
-//! | a script | the same, and the user who runs it only where that is allowed | empty, without `#!` or ELF, not executable |
+//! | each directory above | root, or the trusted user where the file may be theirs | writable for group or others, unless sticky |
+//! | a symbolic link on the way | the same | the last part of the path |
+//! | a secret | root or the trusted user | open to group or others in any way |
+//! | any other file | root; in single-user mode the trusted user, too | writable for group or others; anything but a regular file |
+//! | a script | the same | empty, without `#!` or ELF, not executable |
+//!
+//! So where users are separated the service cannot write its own configuration, nor its scripts: egress, which speaks to
+//! the network, may have the same user.
 //!
 //! Access control lists are seen by this: with one, the group's bits of a file are the most that any entry gives.
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fstat, fstatvfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 use rustix::process::Uid;
 use std::collections::VecDeque;
@@ -34,8 +37,8 @@ const MAX_LINKS: usize = 40;
 pub struct Trust {
     /// The user whose files are believed beside root's: the one that the core runs as.
     pub owner: Uid,
-    /// Single-user mode: `owner` also runs the scripts, and its own scripts are accepted although a script could
-    /// change them. Otherwise scripts, and every directory above them, must be root's.
+    /// Single-user mode: `owner` also runs the scripts, and its own files are accepted although a script could
+    /// change them. Otherwise everything but secrets, and every directory above it, must be root's.
     pub allow_own: bool,
 }
 
@@ -129,6 +132,20 @@ impl Trust {
         Self { owner: rustix::process::geteuid(), allow_own: true }
     }
 
+    /// For what nobody but root may have put there.
+    pub fn root_alone() -> Self {
+        Self { owner: Uid::ROOT, allow_own: false }
+    }
+
+    /// Looks at something without opening it. Every directory above it is checked, it itself is not.
+    ///
+    /// # Errors
+    /// [`TrustError`]: what is wrong with which directory, or that nothing is there.
+    pub fn look(&self, path: &Path) -> Result<Stat, TrustError> {
+        let (directory, name) = self.walk(path, Use::Read)?;
+        statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed(path, e))
+    }
+
     /// Opens a file for reading, if it can be believed.
     ///
     /// # Errors
@@ -142,7 +159,7 @@ impl Trust {
     /// # Errors
     /// As [`Trust::open`], and [`TrustError::Exposed`].
     pub fn open_secret(&self, path: &Path) -> Result<(File, Metadata), TrustError> {
-        let (file, metadata) = self.open_for(path, Use::Read)?;
+        let (file, metadata) = self.open_for(path, Use::Keep)?;
         match metadata.mode() & 0o7777 {
             mode if mode & 0o177 != 0 => Err(TrustError::Exposed { path: path.to_owned(), mode }),
             _ => Ok((file, metadata)),
@@ -154,7 +171,7 @@ impl Trust {
     /// # Errors
     /// As [`Trust::open`], and what makes it something that cannot be run.
     pub fn open_script(&self, path: &Path) -> Result<(File, Metadata), TrustError> {
-        let (file, metadata) = self.open_for(path, Use::Run)?;
+        let (file, metadata) = self.open_for(path, Use::Read)?;
         // The one who runs it is its owner only in single-user mode; everybody else is one of the others.
         let own = self.allow_own && metadata.uid() == self.owner.as_raw();
         let mode = metadata.mode() & 0o7777;
@@ -268,7 +285,7 @@ impl Trust {
     }
 
     fn check_owner(&self, path: &Path, uid: u32, purpose: Use) -> Result<(), TrustError> {
-        let own = purpose == Use::Read || self.allow_own;
+        let own = purpose == Use::Keep || self.allow_own;
         if uid == 0 || (own && uid == self.owner.as_raw()) {
             return Ok(());
         }
@@ -280,8 +297,10 @@ impl Trust {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
+    /// What it says is obeyed: configuration, allowlist, certificates, scripts.
     Read,
-    Run,
+    /// What it says is kept to oneself: tokens, keys.
+    Keep,
 }
 
 /// Refuses what group or others can write, unless one of the bits `unless` is set.

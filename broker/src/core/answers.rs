@@ -164,7 +164,7 @@ impl Core {
             post: entry.intent.post,
             path: launched.map(|l| Text::cut(l.path.display().to_string())).unwrap_or_default(),
             sha256: launched.map(|l| Text::cut(l.sha256.clone())).unwrap_or_default(),
-            uid: rustix::process::getuid().as_raw(),
+            uid: self.workers,
             limits: launched.map(|l| l.limits).unwrap_or_default(),
             timeout_ms: launched.map_or(0, |l| u64::try_from(l.timeout.as_millis()).unwrap_or(u64::MAX)),
             layers: List::cut(entry.layers.clone()),
@@ -255,7 +255,11 @@ impl Core {
                 "the control socket cannot tell a worker's uid from the operator's; the sandbox keeps workers away from it",
                 "the core can be signalled by every process of this user outside the sandbox",
             ],
-            Mode::Setuid | Mode::Systemd => &[],
+            Mode::Setuid => &[
+                "egress runs as the core's user: Landlock keeps it from files, seccomp from signals and other processes' memory",
+                "scripts run as the user who starts the service: whatever that user can do outside, it can do to a script",
+            ],
+            Mode::Systemd => &[],
         };
         Doctor {
             mode: self.mode,

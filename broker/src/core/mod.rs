@@ -94,6 +94,8 @@ pub enum CoreError {
 #[derive(Debug)]
 pub struct Core {
     pub(crate) mode: Mode,
+    /// The user that jobs run as.
+    pub(crate) workers: u32,
     pub(crate) config: Config,
     /// `None` until egress and the server answered and every name is resolved.
     pub(crate) policy: Option<Policy>,

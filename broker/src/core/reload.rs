@@ -20,13 +20,16 @@ impl Core {
         };
         let differences = self.config.differences(&new);
         let old = &self.config;
-        if new.server != old.server || new.bot != old.bot || new.state != old.state || new.control != old.control {
+        if new.server != old.server || new.bot != old.bot || new.state != old.state
+            || (&new.control, &new.operators) != (&old.control, &old.operators)
+        {
             tracing::warn!("server, bot, state and control need a restart; the rest is taken over");
         }
         new.server = old.server.clone();
         new.bot = old.bot.clone();
         new.state.clone_from(&old.state);
         new.control.clone_from(&old.control);
+        new.operators.clone_from(&old.operators);
         new.addresses.clone_from(&old.addresses);
         tracing::info!(changes = differences.len(), "the configuration was read again");
         self.record(&Record::Reload { differences, error: None });

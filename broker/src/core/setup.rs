@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::gate::file::Opener;
 use crate::job::Jobs;
 use crate::peer::Link;
+use crate::peer::access::Access;
 use crate::peer::control;
 use crate::peer::launcher::Which;
 use crate::startup::CoreStart;
@@ -14,7 +15,7 @@ use crate::supervise::Supervisor;
 use bartizan_confine::daemon::{Confinement, confine};
 use bartizan_proto::Role;
 use bartizan_proto::control::Mode;
-use bartizan_proto::worker::LayerState;
+use bartizan_proto::worker::{Layer, LayerState};
 use std::path::PathBuf;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -43,9 +44,12 @@ pub(crate) fn runtime(start: CoreStart) -> Result<(), CoreError> {
 
 /// Opens everything, in order.
 fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError> {
-    let CoreStart { config, mode, launcher, egress_launcher, lock, trust } = start;
+    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust } = start;
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
+    if mode == Mode::SingleUser {
+        tracing::warn!("SINGLE-USER MODE, for development: one user runs everything; `bartizan doctor` says what that leaves off");
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -58,7 +62,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let audit = Audit::open(&config.state, &store.remembered_lines()?)?;
 
     // 3. The control socket, in its private directory.
-    let (listener, control_path) = control::bind(&config.control).map_err(|error| failed("control socket", &error))?;
+    let (listener, control_path) = control::bind(&config.control, operators.is_some()).map_err(|error| failed("control socket", &error))?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(|error| failed("control socket", &error))?;
     tracing::info!(path = %control_path.display(), "control socket");
 
@@ -71,12 +75,14 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let supervisor = Supervisor::new(link(launcher, Which::Service)?, link(egress_launcher, Which::Egress)?);
 
     // 5. From here on: no program is executed, no process made, no socket opened, no other file touched.
-    confine_core(&config)?;
-    let owner = rustix::process::geteuid().as_raw();
-    tokio::spawn(control::serve(listener, owner, inputs.clone()));
+    confine_core(&config, mode)?;
+    let service = rustix::process::geteuid().as_raw();
+    let access = Access { mode, service, workers: workers.as_raw(), operators };
+    tokio::spawn(control::serve(listener, access, inputs.clone()));
 
     let mut core = Core {
         mode,
+        workers: workers.as_raw(),
         policy: None,
         roster: super::roster::Roster::default(),
         store,
@@ -111,7 +117,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 }
 
 /// Landlock and seccomp around the core. Reads: the configuration, the scripts, the CA certificates.
-fn confine_core(config: &Config) -> Result<(), CoreError> {
+fn confine_core(config: &Config, mode: Mode) -> Result<(), CoreError> {
     let read = readable(config);
     let write = [config.state.clone(), config.control.clone()];
     let confinement = Confinement { role: Role::Core, read: &read, write: &write, connect_ports: &[] };
@@ -119,6 +125,13 @@ fn confine_core(config: &Config) -> Result<(), CoreError> {
     for layer in layers {
         match layer.state {
             LayerState::On => tracing::debug!(layer = ?layer.layer, detail = %layer.detail, "core: in force"),
+            // Under setuid egress has the core's user: without this layer it could read what the core keeps in files.
+            LayerState::Unavailable | LayerState::Off if mode == Mode::Setuid && layer.layer == Layer::LandlockFiles => {
+                return Err(CoreError::Start(format!(
+                    "Landlock is needed where egress and core share a user, and it is {}; start Linux 5.13 or newer with lsm=landlock",
+                    layer.detail
+                )));
+            }
             LayerState::Unavailable | LayerState::Off => {
                 tracing::warn!(layer = ?layer.layer, detail = %layer.detail, "core: not in force");
             }

@@ -12,6 +12,7 @@ mod orphans;
 mod post;
 mod service;
 mod table;
+mod watch;
 
 pub use post::Post;
 
@@ -90,7 +91,7 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
     //    started from; the other launcher ends with the main process.
     match post {
         Post::Service { .. } => harden_entry()?,
-        Post::Egress => harden()?,
+        Post::Egress { .. } => harden()?,
     }
 
     // 3. The core's channel, and no other descriptor but the standard ones.
@@ -105,6 +106,10 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
         .map_err(|error| LauncherError::Start { step: "becoming the subreaper", error: error.into() })?;
     orphans::own_children().map_err(LauncherError::Children)?;
     post.check_children()?;
+    let watch = match post {
+        Post::Service { .. } => None,
+        Post::Egress { main, core } => Some(watch::Watch::open(main, core)?),
+    };
 
     // 6. The programs that the roles name.
     let programs = own_directory().map_err(step("finding the programs"))?;
@@ -112,7 +117,7 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
     // 7. Who is there?
     channel.greet(Role::Launcher, Role::Core)?;
 
-    Ok(service::Launcher::new(post, channel, signals, programs))
+    Ok(service::Launcher::new(post, watch, channel, signals, programs))
 }
 
 /// The directory of the program that runs, where all of Bartizan's programs are.
@@ -128,7 +133,7 @@ pub fn own_directory() -> io::Result<PathBuf> {
 fn hold(post: &Post) -> nix::Result<SignalFd> {
     let held: SigSet = match post {
         Post::Service { .. } => service_signals(),
-        Post::Egress => [Signal::SIGCHLD].into_iter().collect(),
+        Post::Egress { .. } => [Signal::SIGCHLD].into_iter().collect(),
     };
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&held), None)?;
     SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)

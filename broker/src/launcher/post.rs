@@ -14,8 +14,13 @@ pub enum Post {
         /// The launcher of egress.
         egress_launcher: Pid,
     },
-    /// Starts egress.
-    Egress,
+    /// Starts egress, and sees to it that the core does not outlive the main process.
+    Egress {
+        /// The service's main process, its parent.
+        main: Pid,
+        /// The core.
+        core: Pid,
+    },
 }
 
 impl Post {
@@ -25,7 +30,7 @@ impl Post {
             Self::Service { core, egress_launcher } => {
                 vec!["service".to_owned(), core.to_string(), egress_launcher.to_string()]
             }
-            Self::Egress => vec!["egress".to_owned()],
+            Self::Egress { main, core } => vec!["egress".to_owned(), main.to_string(), core.to_string()],
         }
     }
 
@@ -35,7 +40,7 @@ impl Post {
         let pid = |word: &str| word.parse().ok().and_then(Pid::from_raw);
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["service", core, egress] => Some(Self::Service { core: pid(core)?, egress_launcher: pid(egress)? }),
-            ["egress"] => Some(Self::Egress),
+            ["egress", main, core] => Some(Self::Egress { main: pid(main)?, core: pid(core)? }),
             _ => None,
         }
     }
@@ -44,7 +49,7 @@ impl Post {
     pub fn forked(&self, pid: Pid) -> bool {
         match self {
             Self::Service { core, egress_launcher } => pid == *core || pid == *egress_launcher,
-            Self::Egress => false,
+            Self::Egress { .. } => false,
         }
     }
 
@@ -61,7 +66,7 @@ impl Post {
                 }
                 Ok(())
             }
-            Self::Egress => Ok(()),
+            Self::Egress { .. } => Ok(()),
         }
     }
 }
@@ -73,14 +78,14 @@ mod tests {
     #[test]
     fn a_post_is_read_as_it_was_written() {
         let pid = |raw| Pid::from_raw(raw).expect("not 0");
-        for post in [Post::Service { core: pid(7), egress_launcher: pid(8) }, Post::Egress] {
+        for post in [Post::Service { core: pid(7), egress_launcher: pid(8) }, Post::Egress { main: pid(7), core: pid(8) }] {
             assert_eq!(Post::parse(post.arguments().into_iter().map(OsString::from)), Some(post));
         }
     }
 
     #[test]
     fn anything_else_is_no_post() {
-        for words in [&[][..], &["service"], &["service", "0", "1"], &["egress", "1"], &["core"]] {
+        for words in [&[][..], &["service"], &["service", "0", "1"], &["egress", "1"], &["egress", "0", "1"], &["core"]] {
             assert_eq!(Post::parse(words.iter().map(OsString::from)), None, "{words:?}");
         }
     }

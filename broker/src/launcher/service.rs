@@ -4,6 +4,7 @@ use super::child::Child;
 use super::orphans::own_children;
 use super::post::Post;
 use super::table::{Permit, permits, program};
+use super::watch::Watch;
 use super::{LauncherError, say};
 use bartizan_proto::bounded::Text;
 use bartizan_proto::channel::Channel;
@@ -33,6 +34,8 @@ const INSISTENT: u32 = 3;
 /// The launcher at work.
 pub struct Launcher {
     post: Post,
+    /// The launcher of egress has one.
+    watch: Option<Watch>,
     channel: Channel,
     signals: SignalFd,
     programs: PathBuf,
@@ -50,13 +53,24 @@ enum End {
     CoreGone,
     /// Someone insisted.
     Insisted,
+    /// The main process is gone, which the launcher of egress sees.
+    MainGone,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy)]
+struct Ready {
+    order: bool,
+    signal: bool,
+    main_gone: bool,
 }
 
 impl Launcher {
     /// A launcher whose core has answered.
-    pub fn new(post: Post, channel: Channel, signals: SignalFd, programs: PathBuf) -> Self {
+    pub fn new(post: Post, watch: Option<Watch>, channel: Channel, signals: SignalFd, programs: PathBuf) -> Self {
         Self {
             post,
+            watch,
             channel,
             signals,
             programs,
@@ -74,9 +88,12 @@ impl Launcher {
     pub fn serve(mut self) -> Result<ExitCode, LauncherError> {
         let served = self.answer();
         self.end_everything(matches!(served, Ok(End::CoreGone)))?;
+        if let (Some(watch), Ok(End::MainGone)) = (&self.watch, &served) {
+            watch.end_core(GRACE)?;
+        }
         served?;
         Ok(match (self.post, self.core_ended) {
-            (Post::Egress, _) => ExitCode::SUCCESS,
+            (Post::Egress { .. }, _) => ExitCode::SUCCESS,
             (Post::Service { .. }, Some(ExitStatus::Code(0))) if self.asked_to_end > 0 => ExitCode::SUCCESS,
             (Post::Service { .. }, _) => ExitCode::FAILURE,
         })
@@ -85,7 +102,10 @@ impl Launcher {
     /// The loop itself.
     fn answer(&mut self) -> Result<End, LauncherError> {
         loop {
-            let (order, signal) = self.wait(None)?;
+            let Ready { order, signal, main_gone } = self.wait(None)?;
+            if main_gone {
+                return Ok(End::MainGone);
+            }
             if signal && let ControlFlow::Break(end) = self.answer_signals()? {
                 return Ok(end);
             }
@@ -95,20 +115,20 @@ impl Launcher {
         }
     }
 
-    /// Waits for the core's channel and for signals, or for signals alone while there is a time limit.
-    fn wait(&self, limit: Option<Duration>) -> Result<(bool, bool), LauncherError> {
-        let channel = if limit.is_none() { PollFlags::IN } else { PollFlags::empty() };
-        let mut ready = [
-            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.channel.as_fd(), channel),
-        ];
-        let waiting = if limit.is_none() { &mut ready[..] } else { &mut ready[..1] };
+    /// Waits for the core's channel, for the main process's end and for signals; for signals alone while there is a time limit.
+    fn wait(&self, limit: Option<Duration>) -> Result<Ready, LauncherError> {
+        let mut ready = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
+        if limit.is_none() {
+            ready.push(PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::IN));
+            ready.extend(self.watch.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.main(), PollFlags::IN)));
+        }
         let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
-        match poll(waiting, timeout.as_ref()) {
+        match poll(&mut ready, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(LauncherError::Kernel { what: "poll", error }),
         }
-        Ok((!ready[1].revents().is_empty(), !ready[0].revents().is_empty()))
+        let is = |place: usize| ready.get(place).is_some_and(|fd| !fd.revents().is_empty());
+        Ok(Ready { signal: is(0), order: is(1), main_gone: is(2) })
     }
 
     fn answer_signals(&mut self) -> Result<ControlFlow<End>, LauncherError> {
@@ -209,7 +229,7 @@ impl Launcher {
             }
             (Post::Service { core, .. }, None) if pid == core => self.core_ended = Some(status),
             // The launcher of egress (the core sees its channel close), or something that an ended child left behind.
-            (Post::Service { .. } | Post::Egress, None) => {}
+            (Post::Service { .. } | Post::Egress { .. }, None) => {}
         }
     }
 
@@ -238,6 +258,8 @@ impl Launcher {
 
     /// Ends every process below this one. The core is given time for its own end where it began that itself.
     fn end_everything(&mut self, core_ends_itself: bool) -> Result<(), LauncherError> {
+        // Under setuid our signals do not reach the core; that its channel closes does.
+        let _closed_already = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
         let begun = Instant::now();
         let grace = if core_ends_itself { GRACE } else { Duration::ZERO };
         loop {

@@ -18,9 +18,9 @@ pub enum Permit {
 pub fn permits(post: &Post, order: &ToLauncher, descriptors: usize) -> Permit {
     let fits = match (post, order) {
         (Post::Service { .. }, ToLauncher::Start { role: Role::Connector | Role::Worker, .. })
-        | (Post::Egress, ToLauncher::Start { role: Role::Egress, .. }) => descriptors == 1,
+        | (Post::Egress { .. }, ToLauncher::Start { role: Role::Egress, .. }) => descriptors == 1,
         (Post::Service { .. }, ToLauncher::Start { role: Role::Egress, .. })
-        | (Post::Egress, ToLauncher::Start { role: Role::Connector | Role::Worker, .. })
+        | (Post::Egress { .. }, ToLauncher::Start { role: Role::Connector | Role::Worker, .. })
         | (_, ToLauncher::Start { role: Role::Core | Role::Launcher | Role::Control, .. }) => false,
         (_, ToLauncher::Kill { .. }) => descriptors == 0,
     };
@@ -57,10 +57,15 @@ mod tests {
         Post::Service { core: pid, egress_launcher: pid }
     }
 
+    fn egress() -> Post {
+        let pid = Pid::from_raw(2).expect("not 0");
+        Post::Egress { main: pid, core: pid }
+    }
+
     #[test]
     fn each_launcher_starts_its_own_roles_only() {
         assert_eq!(started_by(&service()), [Role::Connector, Role::Worker]);
-        assert_eq!(started_by(&Post::Egress), [Role::Egress]);
+        assert_eq!(started_by(&egress()), [Role::Egress]);
     }
 
     #[test]

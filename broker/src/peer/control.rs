@@ -1,15 +1,19 @@
 //! Operators, over the control socket: one request, one answer.
 //!
-//! The socket stands in a directory that is private before the socket is made. Who connects is known by the kernel's
-//! word (SO_PEERCRED): root and the service's own user so far. In single-user mode workers run under that uid too; what
-//! keeps them out is the sandbox (no `socket()`, no way to this path), which `bartizan doctor` says.
+//! The socket stands in a directory that is private before the socket is made, and has its mode from its first moment. Who
+//! connects is known by the kernel's word, and [`access`](super::access) decides. In single-user mode workers run under the
+//! operator's uid too; what keeps them out is the sandbox (no `socket()`, no way to this path), which `bartizan doctor` says.
 
+use super::access::{Access, Peer};
 use crate::core::Input;
+use crate::system;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::control::{Answer, Refusal, Request};
 use bartizan_proto::stream::{self, Descriptors, Receiver, Sender};
 use bartizan_proto::{FrameError, Role, Text, Version};
+use rustix::fs::Mode as Bits;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,23 +35,28 @@ pub struct Asked {
     pub answer: oneshot::Sender<Answer>,
 }
 
-/// Makes `control.sock` in `folder`, which is already private; an older one of a service that died is replaced.
+/// Makes `control.sock` in `folder`, which is already private; an older one of a service that died is replaced. For a group
+/// of operators it can be written by the folder's group, which it takes over; else by its owner alone.
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn bind(folder: &Path) -> io::Result<(std::os::unix::net::UnixListener, PathBuf)> {
+pub fn bind(folder: &Path, operators: bool) -> io::Result<(std::os::unix::net::UnixListener, PathBuf)> {
     let path = folder.join("control.sock");
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let listener = std::os::unix::net::UnixListener::bind(&path)?;
+    // This process has one thread: nothing else is made meanwhile. Connecting to a socket needs the right to write it.
+    let usual = rustix::process::umask(Bits::from_raw_mode(if operators { 0o117 } else { 0o177 }));
+    let listener = std::os::unix::net::UnixListener::bind(&path);
+    rustix::process::umask(usual);
+    let listener = listener?;
     listener.set_nonblocking(true)?;
     Ok((listener, path))
 }
 
 /// Serves operators until the core ends.
-pub async fn serve(listener: UnixListener, owner: u32, inputs: mpsc::Sender<Input>) {
+pub async fn serve(listener: UnixListener, access: Access, inputs: mpsc::Sender<Input>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -61,7 +70,7 @@ pub async fn serve(listener: UnixListener, owner: u32, inputs: mpsc::Sender<Inpu
         };
         let inputs = inputs.clone();
         tokio::spawn(async move {
-            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, one(socket, owner, inputs)).await {
+            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, one(socket, access, inputs)).await {
                 tracing::debug!(%error, "control socket");
             }
             drop(place);
@@ -69,19 +78,20 @@ pub async fn serve(listener: UnixListener, owner: u32, inputs: mpsc::Sender<Inpu
     }
 }
 
-async fn one(socket: UnixStream, owner: u32, inputs: mpsc::Sender<Input>) -> Result<(), FrameError> {
-    let peer = socket.peer_cred()?;
+async fn one(socket: UnixStream, access: Access, inputs: mpsc::Sender<Input>) -> Result<(), FrameError> {
+    let credentials = socket.peer_cred()?;
+    let mut peer = Peer { uid: credentials.uid(), groups: system::peer::groups(socket.as_fd())? };
+    peer.groups.push(credentials.gid());
     let channel: Channel = socket.into_std()?.into();
     let (sender, mut receiver): (Sender, Receiver) = stream::open(channel, Descriptors::Refuse)?;
     sender.send(&Version::of(Role::Core)).await?;
-    if peer.uid() != 0 && peer.uid() != owner {
-        tracing::warn!(uid = peer.uid(), pid = peer.pid(), "control socket: refused");
-        let why = format!("uid {} may not use this socket", peer.uid());
+    if let Err(why) = access.judge(&peer) {
+        tracing::warn!(uid = peer.uid, pid = credentials.pid(), why, "control socket: refused");
         return sender.send(&Answer::Refused { refusal: Refusal::Forbidden, why: Text::cut(why) }).await;
     }
     receiver.greeting(Role::Control).await?;
     let request: Request = receiver.next().await?.ok_or(FrameError::Truncated)?;
-    tracing::debug!(uid = peer.uid(), ?request, "control socket");
+    tracing::debug!(uid = peer.uid, ?request, "control socket");
     let (answer, answered) = oneshot::channel();
     let unavailable = || Answer::Refused {
         refusal: Refusal::Unavailable,

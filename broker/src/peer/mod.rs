@@ -4,6 +4,7 @@
 //! A peer that says something else is dropped. A [`Link`] is the core's end of one socket: its two tasks only move frames;
 //! everything is decided in the core's one loop.
 
+pub mod access;
 pub mod connector;
 pub mod control;
 pub mod egress;

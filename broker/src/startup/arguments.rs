@@ -8,8 +8,8 @@ use bartizan_proto::text::printable;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// What `--help` prints.
-pub const HELP: &str = "\
+/// What `--help` prints where the caller may choose the configuration.
+const HELP: &str = "\
 Bartizan's service: runs approved scripts that people ask for in chat.
 
 Usage: bartizan-broker --config FILE [--check-config]
@@ -23,6 +23,30 @@ Options:
 It stays in the foreground and logs to standard error. SIGTERM ends it in order; SIGHUP reads the configuration again.
 Exit codes: 0 ended in order, 1 could not start or something failed, 2 the command line or the configuration is wrong.
 ";
+
+/// What it prints where root has chosen it.
+const HELP_INSTALLED: &str = "\
+Bartizan's service: runs approved scripts that people ask for in chat.
+
+Usage: bartizan-broker [--check-config]
+
+Options:
+  --check-config   read the configuration, say what is wrong with it, and exit
+  --version        print the version and exit
+  --help           print this and exit
+
+It is installed setuid, so that its configuration is the installation's (etc/bartizan/bartizan.toml) and no other.
+It stays in the foreground and logs to standard error. SIGTERM ends it in order; SIGHUP reads the configuration again.
+Exit codes: 0 ended in order, 1 could not start or something failed, 2 the command line or the configuration is wrong.
+";
+
+/// The help for a mode.
+pub fn help(mode: Mode) -> &'static str {
+    match mode {
+        Mode::SingleUser | Mode::Systemd => HELP,
+        Mode::Setuid => HELP_INSTALLED,
+    }
+}
 
 /// The command line is not one of ours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +88,9 @@ pub enum Task {
     Check(Named),
 }
 
-/// The configuration as the caller named it.
+/// The configuration as the caller named it; not at all where that is not the caller's to say.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Named(PathBuf);
+pub struct Named(Option<PathBuf>);
 
 impl Arguments {
     /// Reads the arguments after `argv[0]`.
@@ -95,7 +119,10 @@ impl Arguments {
                 Some(_) | None => return Err(UsageError::Unknown(shown(argument))),
             }
         }
-        let config = Named(config.ok_or(UsageError::NoConfig)?);
+        if caller_chooses && config.is_none() {
+            return Err(UsageError::NoConfig);
+        }
+        let config = Named(config);
         Ok(Self::Task(if check { Task::Check(config) } else { Task::Serve(config) }))
     }
 }
@@ -104,9 +131,10 @@ impl Task {
     /// The configuration's path, as seen from the directory that the caller was in.
     ///
     /// # Errors
-    /// [`UsageError::Relative`] when that directory is not known.
+    /// [`UsageError::Relative`] when that directory is not known; [`UsageError::NoConfig`] when none was named.
     pub fn config(&self, callers_directory: Option<&Path>) -> Result<PathBuf, UsageError> {
         let (Self::Serve(Named(path)) | Self::Check(Named(path))) = self;
+        let path = path.as_ref().ok_or(UsageError::NoConfig)?;
         match callers_directory {
             _ if path.is_absolute() => Ok(path.clone()),
             Some(directory) => Ok(directory.join(path)),
@@ -132,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_configuration_is_served_or_checked() {
-        let named = || Named("a.toml".into());
+        let named = || Named(Some("a.toml".into()));
         assert_eq!(parse(&["--config", "a.toml"]), Ok(Arguments::Task(Task::Serve(named()))));
         assert_eq!(parse(&["--check-config", "--config", "a.toml"]), Ok(Arguments::Task(Task::Check(named()))));
     }
@@ -151,14 +179,17 @@ mod tests {
         // CVE-2025-32463: a setuid program let its caller choose the root it read its configuration from.
         let words = [OsString::from("--config"), OsString::from("/tmp/mine.toml")];
         assert_eq!(Arguments::parse(&words, Mode::Setuid), Err(UsageError::Unknown("--config".into())));
+        assert_eq!(Arguments::parse(&[], Mode::Setuid), Ok(Arguments::Task(Task::Serve(Named(None)))));
+        assert!(!help(Mode::Setuid).contains("--config "));
     }
 
     #[test]
     fn a_relative_path_is_the_callers() {
-        let task = Task::Serve(Named("a.toml".into()));
+        let named = |path: &str| Task::Serve(Named(Some(path.into())));
+        let task = named("a.toml");
         assert_eq!(task.config(Some(Path::new("/srv"))), Ok(PathBuf::from("/srv/a.toml")));
         assert_eq!(task.config(None), Err(UsageError::Relative("a.toml".into())));
-        assert_eq!(Task::Serve(Named("/a.toml".into())).config(None), Ok(PathBuf::from("/a.toml")));
+        assert_eq!(named("/a.toml").config(None), Ok(PathBuf::from("/a.toml")));
     }
 
     proptest! {

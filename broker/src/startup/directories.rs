@@ -1,9 +1,11 @@
 //! The directories of the service: private from the moment they exist, and used by one core at a time.
 //!
-//! Nothing in them is ever made and then closed off: the directory is closed first.
+//! Nothing in them is ever made and then closed off: the directory is closed first. Where operators are a group, root made
+//! the control directory (only root can give it that group), and it is closed to everybody else.
 
-use crate::config::Config;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat};
+use crate::config::{Config, Trust, TrustError};
+use bartizan_proto::control::Mode;
+use rustix::fs::{CWD, FileType, FlockOperation, Mode as Bits, OFlags, flock, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,23 @@ pub enum DirectoryError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Not for the operators, or not for them alone.
+    #[error(
+        "{path}: has group {group} and mode {mode:04o}, and must be the operators' alone: chgrp {operators} {path} && chmod 2710 {path}"
+    )]
+    Operators {
+        /// Which.
+        path: PathBuf,
+        /// Its group.
+        group: u32,
+        /// Its permission bits.
+        mode: u32,
+        /// Whose it must be.
+        operators: u32,
+    },
+    /// Someone else could put another in its place.
+    #[error(transparent)]
+    Place(#[from] TrustError),
     /// The lock cannot be made.
     #[error("{path}: the lock file cannot be used: {error}")]
     Lock {
@@ -67,26 +86,58 @@ pub struct Lock {
     _file: OwnedFd,
 }
 
-/// Makes or checks the state and control directories, and takes the lock.
+/// Makes or checks the state and control directories, and takes the lock. `operators` is the group of those who may use
+/// the control socket.
 ///
 /// # Errors
 /// [`DirectoryError`].
-pub fn prepare(config: &Config) -> Result<Lock, DirectoryError> {
+pub fn prepare(config: &Config, mode: Mode, operators: Option<u32>) -> Result<Lock, DirectoryError> {
     let state = private(&config.state)?;
+    match mode {
+        Mode::SingleUser => {}
+        // Beside root and the service there are users now who could exchange it, if they could write above it.
+        Mode::Setuid | Mode::Systemd => drop(services_own().look(&config.state)?),
+    }
     let lock = lock(&state, config.state.join("lock"))?;
-    private(&config.control)?;
+    match operators {
+        None => drop(private(&config.control)?),
+        Some(group) => for_operators(&config.control, group)?,
+    }
     Ok(lock)
+}
+
+/// Every folder above must be root's or the service's.
+fn services_own() -> Trust {
+    Trust { owner: rustix::process::geteuid(), allow_own: true }
+}
+
+/// A directory of our own that beside us only the operators can enter, and that gives its group to what is made in it.
+fn for_operators(path: &Path, operators: u32) -> Result<(), DirectoryError> {
+    const MODE: u32 = 0o2710;
+    let own = rustix::process::geteuid();
+    let stat = services_own().look(path)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        return Err(DirectoryError::Open { path: path.to_owned(), error: Errno::NOTDIR });
+    }
+    if stat.st_uid != own.as_raw() {
+        return Err(DirectoryError::Foreign { path: path.to_owned(), owner: stat.st_uid, own: own.as_raw() });
+    }
+    let mode = stat.st_mode & 0o7777;
+    if stat.st_gid != operators || mode != MODE {
+        return Err(DirectoryError::Operators { path: path.to_owned(), group: stat.st_gid, mode, operators });
+    }
+    Ok(())
 }
 
 /// A directory of our own that nobody else can look into, made if it is not there. A symlink is not followed.
 fn private(path: &Path) -> Result<OwnedFd, DirectoryError> {
-    match mkdirat(CWD, path, Mode::RWXU) {
+    match mkdirat(CWD, path, Bits::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(DirectoryError::Make { path: path.to_owned(), error }),
     }
     let open = |error| DirectoryError::Open { path: path.to_owned(), error };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = openat(CWD, path, flags, Mode::empty()).map_err(open)?;
+    let directory = openat(CWD, path, flags, Bits::empty()).map_err(open)?;
     let stat = fstat(&directory).map_err(open)?;
     let own = rustix::process::geteuid().as_raw();
     if stat.st_uid != own {
@@ -100,7 +151,7 @@ fn private(path: &Path) -> Result<OwnedFd, DirectoryError> {
 
 fn lock(state: &OwnedFd, path: PathBuf) -> Result<Lock, DirectoryError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match openat(state, "lock", flags, Mode::RUSR | Mode::WUSR) {
+    let file = match openat(state, "lock", flags, Bits::RUSR | Bits::WUSR) {
         Ok(file) => file,
         Err(error) => return Err(DirectoryError::Lock { path, error }),
     };

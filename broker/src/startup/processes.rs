@@ -1,11 +1,16 @@
 //! One process becomes three: the core, the launcher of egress, and the launcher of everything else, which the entry
 //! process itself turns into, so that it stays the service's main process.
+//!
+//! Each of them is one user from here on and for good: the first two the service's, the third the one who started it, with
+//! everything that it starts. In single-user mode the two are the same.
 
 use crate::launcher::{self, Post};
-use crate::system::process::{Fork, fork};
+use crate::system::process::{Fork, become_user, cannot_become_user, fork};
+use bartizan_confine::{ConfineError, daemon::filter_system_calls};
+use bartizan_proto::Role;
 use bartizan_proto::channel::Channel;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Pid, Signal, Uid, getpid, getppid, set_parent_process_death_signal, setsid};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -24,6 +29,17 @@ pub enum ProcessError {
     /// A child could not cut itself off from its caller's terminal, or tie itself to its parent.
     #[error("cannot set a new process up: {0}")]
     Settle(io::Error),
+    /// Another user's rights stay.
+    #[error("cannot become user {user} for good: {error}")]
+    User {
+        /// Who it was to be.
+        user: u32,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The kernel has it, and it did not come into force.
+    #[error("cannot confine a new process: {0}")]
+    Confine(#[from] ConfineError),
     /// Our own place is not known.
     #[error("cannot tell where this program is: {0}; /proc must be mounted")]
     Place(io::Error),
@@ -37,12 +53,30 @@ pub enum ProcessError {
     },
 }
 
+/// Who the processes become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Users {
+    /// The core and egress.
+    pub service: Uid,
+    /// The launcher, the connector and the workers.
+    pub invoker: Uid,
+}
+
+impl Users {
+    /// Becomes one of the two, and has no way back to the other.
+    fn become_for_good(&self, user: Uid) -> Result<(), ProcessError> {
+        let other = if user == self.service { self.invoker } else { self.service };
+        let settled = become_user(user).and_then(|()| if other == user { Ok(()) } else { cannot_become_user(other) });
+        settled.map_err(|error| ProcessError::User { user: user.as_raw(), error })
+    }
+}
+
 /// Splits the process. In the core's, `core` gets the channels of the launcher and of the launcher of egress, and its exit
 /// code is returned; elsewhere this returns only with an error.
 ///
 /// # Errors
 /// [`ProcessError`], in any of the three processes.
-pub fn split(core: impl FnOnce(Channel, Channel) -> ExitCode) -> Result<ExitCode, ProcessError> {
+pub fn split(users: Users, core: impl FnOnce(Channel, Channel) -> ExitCode) -> Result<ExitCode, ProcessError> {
     let programs = launcher::own_directory().map_err(ProcessError::Place)?;
     let (launcher, service_end) = Channel::pair().map_err(ProcessError::Channel)?;
     let (egress_launcher, egress_end) = Channel::pair().map_err(ProcessError::Channel)?;
@@ -52,7 +86,7 @@ pub fn split(core: impl FnOnce(Channel, Channel) -> ExitCode) -> Result<ExitCode
         Fork::Parent { child } => child,
         Fork::Child => {
             drop((service_end, egress_end));
-            settle_child(entry)?;
+            settle_child(users, entry)?;
             return Ok(core(launcher, egress_launcher));
         }
     };
@@ -63,18 +97,24 @@ pub fn split(core: impl FnOnce(Channel, Channel) -> ExitCode) -> Result<ExitCode
         Fork::Parent { child } => child,
         Fork::Child => {
             drop(service_end);
-            settle_child(entry)?;
-            return Err(become_launcher(&programs, &Post::Egress, egress_end));
+            settle_child(users, entry)?;
+            return Err(become_launcher(&programs, &Post::Egress { main: entry, core: core_pid }, egress_end));
         }
     };
     drop(egress_end);
+    users.become_for_good(users.invoker)?;
+    filter_system_calls(Role::Launcher)?;
     Err(become_launcher(&programs, &Post::Service { core: core_pid, egress_launcher: egress_pid }, service_end))
 }
 
-/// A session of its own, so that Ctrl-C reaches the main process alone; no held signals; and its parent's death is its own.
-fn settle_child(parent: Pid) -> Result<(), ProcessError> {
+/// A session of its own, so that Ctrl-C reaches the main process alone; the service's user; no held signals; and its
+/// parent's death is its own. (The kernel lets a parent of another user not do that: under setuid the launcher of egress
+/// watches the main process, see `launcher/watch.rs`.)
+fn settle_child(users: Users, parent: Pid) -> Result<(), ProcessError> {
     let settle = |error: rustix::io::Errno| ProcessError::Settle(error.into());
     setsid().map_err(settle)?;
+    users.become_for_good(users.service)?;
+    filter_system_calls(Role::Launcher)?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(settle)?;
     if getppid() != Some(parent) {
         return Err(ProcessError::Settle(io::Error::other("the main process is gone")));

@@ -2,5 +2,6 @@
 #![allow(unsafe_code, reason = "the one place for it (STYLE.md 8); every use says why it is sound")]
 
 pub mod environment;
+pub mod peer;
 pub mod process;
 pub mod signals;

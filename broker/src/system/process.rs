@@ -1,6 +1,6 @@
 //! Forking, and what the kernel says of this process's rights.
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Uid};
 use std::io;
 
 /// In which of the two processes we are.
@@ -43,5 +43,35 @@ pub(super) fn require_single_thread() -> io::Result<()> {
     match std::fs::read_dir("/proc/self/task")?.count() {
         1 => Ok(()),
         threads => Err(io::Error::other(format!("{threads} threads run where one is allowed"))),
+    }
+}
+
+/// Becomes a user that this process may be, in all three ids and for good, and is not dumpable afterwards.
+///
+/// # Errors
+/// When there is more than one thread, when the kernel refuses, or when it said yes and did not do it.
+pub fn become_user(user: Uid) -> io::Result<()> {
+    require_single_thread()?;
+    let raw = nix::unistd::Uid::from_raw(user.as_raw());
+    nix::unistd::setresuid(raw, raw, raw)?;
+    let now = nix::unistd::getresuid()?;
+    if [now.real, now.effective, now.saved] != [raw; 3] {
+        return Err(io::Error::other(format!("the kernel said that this is user {user:?} now, and it is not")));
+    }
+    // A change of user decides anew whether the process can be looked into.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Whether this process can get another user's rights back; it tries.
+///
+/// # Errors
+/// When it could.
+pub fn cannot_become_user(other: Uid) -> io::Result<()> {
+    let raw = nix::unistd::Uid::from_raw(other.as_raw());
+    match nix::unistd::seteuid(raw) {
+        Err(nix::Error::EPERM) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Err(io::Error::other(format!("user {other:?} was given up, and yet could be taken back"))),
     }
 }
