@@ -130,7 +130,7 @@ fn exists(pid: &str) -> bool {
 fn a_child_gets_three_descriptors_no_environment_no_argument_and_no_blocked_signal() {
     // `ls` opens the directory as its own lowest free descriptor: 3, unless something else is open.
     let tells = "out=$(readlink /proc/$$/fd/1)\n{ echo fds $(ls /proc/self/fd); echo env $(tr '\\0' ' ' </proc/$$/environ); echo args $#; \
-                 echo out $out; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } >&0";
+                 echo out $out; grep -E '^Sig(Blk|Ign)' /proc/self/status; } >&0";
     let mut launched = Launched::service(tells, "sleep 300");
     let (mut end, _pid) = launched.worker(1);
     let told: Vec<String> = (0..6).map(|_| line(&mut end)).collect();

@@ -1,11 +1,11 @@
 //! The program `bartizan-broker` under hostile callers, up to the moment before it becomes a service.
 
-use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
+use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
@@ -236,32 +236,21 @@ fn a_second_service_with_the_same_state_is_refused() {
 }
 
 #[test]
+fn a_production_configuration_is_refused_where_one_user_runs_everything() {
+    let installed = Installed::new();
+    let text = fs::read_to_string(installed.path("bartizan.toml")).expect("there");
+    installed.write("production.toml", &format!("[service]\nproduction = true\n{text}"));
+    let line = refusal(&installed.run(&["--config", "production.toml"]), 1);
+    assert!(line.contains("production = true") && line.contains("make install"), "{line}");
+    assert_accepted(&installed.run(&["--check-config", "--config", "production.toml"]));
+    assert!(!installed.path("state").exists(), "nothing was made");
+}
+
+#[test]
 fn root_is_refused() {
     if !is_root() {
         return skipped("root_is_refused", "only root can try");
     }
     let output = Command::new(env!("CARGO_BIN_EXE_bartizan-broker")).arg("--help").output().expect("ran");
     assert!(refusal(&output, 1).contains("as root"));
-}
-
-#[test]
-fn row_10_a_setuid_copy_refuses_before_it_reads_an_argument() {
-    let test = "row_10_a_setuid_copy_refuses_before_it_reads_an_argument";
-    let installed = Installed::new();
-    if !is_root() {
-        return skipped(test, "only root can make one of another user");
-    }
-    if mounted_nosuid(installed.place.path()) {
-        return skipped(test, "the temporary directory ignores setuid bits");
-    }
-    installed.give("bartizan-broker", 0o4755);
-    fs::set_permissions(installed.place.path(), Permissions::from_mode(0o755)).expect("chmod");
-    let _alone = STARTING_OR_WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut command = Command::new(installed.path("bartizan-broker"));
-    let output = command.args(["--config", "/etc/passwd"]).uid(NOBODY - 1).gid(NOBODY - 1).output().expect("ran");
-    assert!(refusal(&output, 1).contains("setuid"));
-}
-
-fn mounted_nosuid(path: &Path) -> bool {
-    statvfs(path).expect("statvfs").f_flag.contains(StatVfsMountFlags::NOSUID)
 }

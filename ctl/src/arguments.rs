@@ -1,22 +1,23 @@
 //! The command line.
 
+use crate::installation;
 use bartizan_proto::ids::JobId;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Where the service listens unless something else is said.
-pub const DEFAULT_SOCKET: &str = "/run/bartizan/control.sock";
+/// Where the service listens unless something else is said, for a program that `make install` did not put where it is.
+const DEFAULT_SOCKET: &str = "/run/bartizan/control.sock";
 
-/// The configuration of an installed service.
+/// The configuration of such a service.
 pub const DEFAULT_CONFIG: &str = "/etc/bartizan/bartizan.toml";
 
 /// Looks after a Bartizan service: its health, its jobs, its configuration.
 #[derive(Debug, Parser)]
 #[command(name = "bartizan", version, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The service's control socket
-    #[arg(long, global = true, value_name = "PATH", env = "BARTIZAN_SOCKET", default_value = DEFAULT_SOCKET)]
-    pub socket: PathBuf,
+    /// The service's control socket [default: the installation's, else /run/bartizan/control.sock]
+    #[arg(long, global = true, value_name = "PATH", env = "BARTIZAN_SOCKET")]
+    socket: Option<PathBuf>,
 
     /// Print the answer as JSON
     #[arg(long, global = true)]
@@ -25,6 +26,14 @@ pub struct Arguments {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// The socket that was named, or that of the installation which this program is of.
+    pub fn socket(&self) -> PathBuf {
+        let installed = || installation::own().map(|found| found.control.join("control.sock"));
+        self.socket.clone().or_else(installed).unwrap_or_else(|| DEFAULT_SOCKET.into())
+    }
 }
 
 const EXIT_CODES: &str = "\

@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, Command, DEFAULT_CONFIG};
 use crate::ask::{ask, nobody_listens};
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::siblings;
+use crate::{installation, siblings};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use serde::Serialize;
@@ -17,7 +17,8 @@ use std::path::Path;
 /// [`CtlError`]: there is no answer.
 pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
     let out = Out { json: arguments.json, look: Look::of_stdout() };
-    let ask = |request| ask(&arguments.socket, &request);
+    let socket = arguments.socket();
+    let ask = |request| ask(&socket, &request);
     match &arguments.command {
         Command::Status => {
             let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
@@ -39,14 +40,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let Answer::Killing { job } = ask(Request::Kill { job: *job })? else { return Err(CtlError::WrongAnswer) };
             out.give(&serde_json::json!({ "job": job, "state": "stopping" }), |_| format!("Stopping job {job}.\n"))
         }
-        Command::CheckConfig { path: Some(path) } => check_file(path, &out),
+        Command::CheckConfig { path: Some(path) } => check_file(Some(path), &out),
         Command::CheckConfig { path: None } => match ask(Request::CheckConfig) {
             Ok(Answer::Config(report)) => judge(&report, &out),
             Ok(_) => Err(CtlError::WrongAnswer),
-            Err(error) if nobody_listens(&error) => check_file(Path::new(DEFAULT_CONFIG), &out),
+            Err(error) if nobody_listens(&error) => check_file(None, &out),
             Err(error) => Err(error),
         },
-        Command::Doctor => doctor(&arguments.socket, &out),
+        Command::Doctor => doctor(&socket, &out),
     }
 }
 
@@ -69,9 +70,18 @@ impl Out {
     }
 }
 
-fn check_file(path: &Path, out: &Out) -> Result<Exit, CtlError> {
-    let path = std::path::absolute(path)?;
-    let output = siblings::check_config(&path)?;
+/// A file, or the installation's own configuration.
+fn check_file(path: Option<&Path>, out: &Out) -> Result<Exit, CtlError> {
+    let installed = installation::own().map(|found| found.config);
+    let (path, output) = match (path, installed) {
+        // A setuid broker reads this one and takes no other.
+        (None, Some(own)) => (own, siblings::check_own_config()?),
+        (named, None | Some(_)) => {
+            let path = std::path::absolute(named.unwrap_or(Path::new(DEFAULT_CONFIG)))?;
+            let output = siblings::check_config(&path)?;
+            (path, output)
+        }
+    };
     let lines = |bytes: &[u8]| -> Vec<String> { String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect() };
     let report = ConfigReport {
         path: Text::cut(path.to_string_lossy()),
@@ -89,7 +99,7 @@ fn judge(report: &ConfigReport, out: &Out) -> Result<Exit, CtlError> {
     Ok(if report.error.is_some() { Exit::Usage } else { Exit::Ok })
 }
 
-/// This kernel by the worker's own probe, and the service by its word, each as far as it can be had.
+/// The installation by a look at it, this kernel by the worker's own probe, and the service by its word, each as far as it can be had.
 fn doctor(socket: &Path, out: &Out) -> Result<Exit, CtlError> {
     let (probe, probe_error) = match siblings::probe() {
         Ok(probe) => (Some(probe), None),
@@ -100,7 +110,8 @@ fn doctor(socket: &Path, out: &Out) -> Result<Exit, CtlError> {
         Ok(_) => return Err(CtlError::WrongAnswer),
         Err(error) => (None, Some(error.to_string())),
     };
-    let report = show::Report { kernel: kernel(), probe, probe_error, service, service_error };
+    let installation = installation::own().map(|found| installation::check(&found));
+    let report = show::Report { kernel: kernel(), installation, probe, probe_error, service, service_error };
     out.give(&report, |look| show::doctor(&report, look))?;
     Ok(if report.is_good() { Exit::Ok } else { Exit::Bad })
 }

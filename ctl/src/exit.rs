@@ -47,7 +47,9 @@ pub enum CtlError {
         error: io::Error,
     },
     /// The file system says no.
-    #[error("{socket}: this user may not use the control socket; run it as root or as a member of the operators' group (in single-user mode: as the service's user)")]
+    #[error(
+        "{socket}: this user may not use the control socket; run it as root or as a member of the operators' group (in single-user mode: as the service's user)"
+    )]
     Closed {
         /// The socket.
         socket: PathBuf,

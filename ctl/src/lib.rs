@@ -8,6 +8,7 @@ pub mod arguments;
 mod ask;
 mod commands;
 mod exit;
+mod installation;
 pub mod show;
 mod siblings;
 

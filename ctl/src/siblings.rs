@@ -40,6 +40,14 @@ pub fn check_config(config: &Path) -> Result<Output, CtlError> {
     run("bartizan-broker", words).map(|(_, output)| output)
 }
 
+/// The same on the configuration of the installation that both programs are of. Only those who may start the service can.
+///
+/// # Errors
+/// As [`check_config`].
+pub fn check_own_config() -> Result<Output, CtlError> {
+    run("bartizan-broker", ["--check-config".as_ref()]).map(|(_, output)| output)
+}
+
 fn run<const N: usize>(name: &str, arguments: [&OsStr; N]) -> Result<(PathBuf, Output), CtlError> {
     let program = beside(name).map_err(|error| CtlError::Sibling { program: name.into(), error })?;
     match Command::new(&program).args(arguments).env_clear().stdin(Stdio::null()).output() {

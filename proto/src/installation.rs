@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_program_in_any_other_folder_belongs_to_no_installation() {
-        for program in ["/home/a/target/debug/bartizan", "/bartizan", "libexec/bartizan/bartizan", "/usr/bin/bartizan", "/"] {
+        for program in
+            ["/home/a/target/debug/bartizan", "/bartizan", "libexec/bartizan/bartizan", "/usr/bin/bartizan", "/"]
+        {
             assert_eq!(config_of(program), None, "{program}");
         }
     }

@@ -17,7 +17,9 @@
 //!
 //! Access control lists are seen by this: with one, the group's bits of a file are the most that any entry gives.
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fstat, fstatvfs, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fstat, fstatvfs, openat, readlinkat, statat,
+};
 use rustix::io::Errno;
 use rustix::process::Uid;
 use std::collections::VecDeque;

@@ -20,7 +20,9 @@ impl Core {
         };
         let differences = self.config.differences(&new);
         let old = &self.config;
-        if new.server != old.server || new.bot != old.bot || new.state != old.state
+        if new.server != old.server
+            || new.bot != old.bot
+            || new.state != old.state
             || (&new.control, &new.operators) != (&old.control, &old.operators)
         {
             tracing::warn!("server, bot, state and control need a restart; the rest is taken over");

@@ -48,7 +48,9 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
     if mode == Mode::SingleUser {
-        tracing::warn!("SINGLE-USER MODE, for development: one user runs everything; `bartizan doctor` says what that leaves off");
+        tracing::warn!(
+            "SINGLE-USER MODE, for development: one user runs everything; `bartizan doctor` says what that leaves off"
+        );
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -62,7 +64,8 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let audit = Audit::open(&config.state, &store.remembered_lines()?)?;
 
     // 3. The control socket, in its private directory.
-    let (listener, control_path) = control::bind(&config.control, operators.is_some()).map_err(|error| failed("control socket", &error))?;
+    let (listener, control_path) =
+        control::bind(&config.control, operators.is_some()).map_err(|error| failed("control socket", &error))?;
     let listener = tokio::net::UnixListener::from_std(listener).map_err(|error| failed("control socket", &error))?;
     tracing::info!(path = %control_path.display(), "control socket");
 
@@ -126,7 +129,9 @@ fn confine_core(config: &Config, mode: Mode) -> Result<(), CoreError> {
         match layer.state {
             LayerState::On => tracing::debug!(layer = ?layer.layer, detail = %layer.detail, "core: in force"),
             // Under setuid egress has the core's user: without this layer it could read what the core keeps in files.
-            LayerState::Unavailable | LayerState::Off if mode == Mode::Setuid && layer.layer == Layer::LandlockFiles => {
+            LayerState::Unavailable | LayerState::Off
+                if mode == Mode::Setuid && layer.layer == Layer::LandlockFiles =>
+            {
                 return Err(CoreError::Start(format!(
                     "Landlock is needed where egress and core share a user, and it is {}; start Linux 5.13 or newer with lsm=landlock",
                     layer.detail

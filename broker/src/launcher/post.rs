@@ -78,14 +78,17 @@ mod tests {
     #[test]
     fn a_post_is_read_as_it_was_written() {
         let pid = |raw| Pid::from_raw(raw).expect("not 0");
-        for post in [Post::Service { core: pid(7), egress_launcher: pid(8) }, Post::Egress { main: pid(7), core: pid(8) }] {
+        for post in
+            [Post::Service { core: pid(7), egress_launcher: pid(8) }, Post::Egress { main: pid(7), core: pid(8) }]
+        {
             assert_eq!(Post::parse(post.arguments().into_iter().map(OsString::from)), Some(post));
         }
     }
 
     #[test]
     fn anything_else_is_no_post() {
-        for words in [&[][..], &["service"], &["service", "0", "1"], &["egress", "1"], &["egress", "0", "1"], &["core"]] {
+        for words in [&[][..], &["service"], &["service", "0", "1"], &["egress", "1"], &["egress", "0", "1"], &["core"]]
+        {
             assert_eq!(Post::parse(words.iter().map(OsString::from)), None, "{words:?}");
         }
     }

@@ -33,7 +33,9 @@ pub enum IdentityError {
         why: &'static str,
     },
     /// Started by the very user whose rights it was to give.
-    #[error("{0}: started by the user that it belongs to, and scripts would run as that user; start it as the service's unprivileged user")]
+    #[error(
+        "{0}: started by the user that it belongs to, and scripts would run as that user; start it as the service's unprivileged user"
+    )]
     ByItsOwner(PathBuf),
     /// The kernel does not say, or does not do it.
     #[error("cannot settle the user and its privileges: {0}")]

@@ -57,7 +57,9 @@ pub enum InstallationError {
         uid: u32,
     },
     /// A program beside it that others can change, or cannot run.
-    #[error("{path}: has mode {mode:04o}, and must be a plain file that only root can write and all can run: chmod 0711 {path}")]
+    #[error(
+        "{path}: has mode {mode:04o}, and must be a plain file that only root can write and all can run: chmod 0711 {path}"
+    )]
     Program {
         /// The program.
         path: PathBuf,

@@ -19,7 +19,9 @@ const MAX_ADDRESSES: usize = 16;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// No such group.
-    #[error("[control] operators: there is no group \"{0}\" on this machine; make it with `groupadd --system {0}`, or name another")]
+    #[error(
+        "[control] operators: there is no group \"{0}\" on this machine; make it with `groupadd --system {0}`, or name another"
+    )]
     NoGroup(String),
     /// It cannot be looked up.
     #[error("[control] operators: the group \"{name}\" cannot be looked up: {error}")]

@@ -2,7 +2,7 @@
 
 use super::{Look, word};
 use crate::siblings::Probe;
-use bartizan_proto::control::{CheckVerdict, Doctor};
+use bartizan_proto::control::{Check, CheckVerdict, Doctor};
 use bartizan_proto::text::printable;
 use bartizan_proto::worker::{Given, InForce, Layer, LayerState};
 use serde::Serialize;
@@ -13,6 +13,8 @@ use serde::Serialize;
 pub struct Report {
     /// The running kernel.
     pub kernel: String,
+    /// Every file of the installation; absent for a program that is not installed.
+    pub installation: Option<Vec<Check>>,
     /// The sandbox tried out on it.
     pub probe: Option<Probe>,
     /// Why it could not be tried out.
@@ -27,10 +29,10 @@ impl Report {
     /// Whether every guarantee is given and no check failed. That no service runs is no fault of the machine.
     pub fn is_good(&self) -> bool {
         let given = |given: &[Given]| given.iter().all(|given| !given.by.is_empty());
-        self.probe.as_ref().is_some_and(|probe| given(&probe.given))
-            && self.service.as_ref().is_none_or(|service| {
-                given(&service.given) && service.checks.iter().all(|check| check.verdict != CheckVerdict::Fail)
-            })
+        let sound = |checks: &[Check]| checks.iter().all(|check| check.verdict != CheckVerdict::Fail);
+        self.installation.as_deref().is_none_or(sound)
+            && self.probe.as_ref().is_some_and(|probe| given(&probe.given))
+            && self.service.as_ref().is_none_or(|service| given(&service.given) && sound(&service.checks))
     }
 }
 
@@ -42,6 +44,10 @@ pub fn doctor(report: &Report, look: &Look) -> String {
     ]);
     if let Some(error) = &report.service_error {
         out.push_str(&format!("{} {}\n", look.doubtful("!"), printable(error)));
+    }
+    if let Some(checks) = &report.installation {
+        out.push_str(&format!("\n{}\n", look.heading("The installation")));
+        out.push_str(&lines(checks, look));
     }
     match (&report.probe, &report.probe_error) {
         (Some(probe), _) => {
@@ -61,14 +67,7 @@ pub fn doctor(report: &Report, look: &Look) -> String {
 
 fn of_service(service: &Doctor, look: &Look) -> String {
     let mut out = format!("\n{}\n", look.heading("The running service"));
-    for check in &service.checks {
-        let mark = match check.verdict {
-            CheckVerdict::Ok => look.good("✔"),
-            CheckVerdict::Warn => look.doubtful("!"),
-            CheckVerdict::Fail => look.bad("✘"),
-        };
-        out.push_str(&format!("{mark} {}: {}\n", printable(&check.what), printable(&check.detail)));
-    }
+    out.push_str(&lines(&service.checks, look));
     for limit in &service.limits {
         out.push_str(&format!("{} {}\n", look.doubtful("!"), printable(limit)));
     }
@@ -77,6 +76,19 @@ fn of_service(service: &Doctor, look: &Look) -> String {
         out.push_str(&guarantees(&service.given, look));
     }
     out
+}
+
+/// One line a check.
+fn lines(checks: &[Check], look: &Look) -> String {
+    let line = |check: &Check| {
+        let mark = match check.verdict {
+            CheckVerdict::Ok => look.good("✔"),
+            CheckVerdict::Warn => look.doubtful("!"),
+            CheckVerdict::Fail => look.bad("✘"),
+        };
+        format!("{mark} {}: {}\n", printable(&check.what), printable(&check.detail))
+    };
+    checks.iter().map(line).collect()
 }
 
 /// Guarantee × layer: `✔` where the layer gives it. Only layers that give something have a column.
