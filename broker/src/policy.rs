@@ -61,6 +61,14 @@ impl Policy {
         self.people.get(&user) == Some(&Level::Banned)
     }
 
+    /// Every admin.
+    pub fn admins(&self) -> impl Iterator<Item = UserId> {
+        let mut admins: Vec<UserId> =
+            self.people.iter().filter(|(_, level)| **level == Level::Admin).map(|(user, _)| *user).collect();
+        admins.sort_unstable();
+        admins.into_iter()
+    }
+
     /// Whether a channel is the one of that name, or has that id.
     pub fn is_channel(&self, name_or_id: &str, channel: ChannelId) -> bool {
         name_or_id == channel.as_str() || self.channels.get(name_or_id) == Some(&channel)
@@ -75,7 +83,7 @@ impl Policy {
 
     /// Every channel name in the configuration that is to be resolved.
     pub fn channel_names(config: &Config) -> Vec<String> {
-        let listed = config.server.channels.iter().flatten();
+        let listed = config.server.channels.iter().flatten().chain(&config.alerts);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
         let mut names: Vec<String> =
             listed.chain(allowed).filter(|name| name.parse::<ChannelId>().is_err()).cloned().collect();

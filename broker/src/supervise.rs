@@ -4,7 +4,7 @@
 //! verbs and carrier follow on that channel, to both sides, whenever one of the two is new.
 
 use crate::audit::Record;
-use crate::core::{Core, CoreError, Input, Timer};
+use crate::core::{Core, CoreError, Input, Timer, Topic};
 use crate::peer::launcher::Which;
 use crate::peer::{Link, Outgoing};
 use bartizan_proto::channel::Channel;
@@ -76,6 +76,8 @@ pub struct Supervisor {
     pub(crate) connector: Slot,
     children: u64,
     questions: u64,
+    /// How often this egress was given a connector.
+    pub(crate) attached: u32,
     pub(crate) connected: bool,
 }
 
@@ -102,6 +104,7 @@ impl Supervisor {
             connector: Slot::new(),
             children: 0,
             questions: 0,
+            attached: 0,
             connected: false,
         }
     }
@@ -227,10 +230,11 @@ impl Core {
         self.drop_peer(Role::Connector, why)
     }
 
-    /// Drops egress or the connector, for what it said or did not do. People are told by the audit log.
+    /// Drops egress or the connector, for what it said or did not do. Admins are told.
     pub(crate) fn drop_peer(&mut self, role: Role, why: &str) -> Result<(), CoreError> {
         tracing::error!(%role, why, "dropped");
-        self.record(&Record::Alert { what: format!("{role} dropped: {why}") });
+        let topic = if role == Role::Egress { Topic::Egress } else { Topic::Connector };
+        self.alert(topic, &format!("{role} dropped: {why}"))?;
         self.end_peer(role, why)
     }
 
@@ -256,7 +260,12 @@ impl Core {
             self.record(&Record::ChildLost { role, why: why.to_owned() });
         }
         match role {
-            Role::Egress => self.posts.egress_lost(),
+            Role::Egress => {
+                let unnamed = self.naming.egress_lost();
+                self.posts.egress_lost(unnamed);
+                self.protected.egress_lost();
+                self.supervisor.attached = 0;
+            }
             _connector => self.supervisor.connected = false,
         }
         let Some(slot) = self.supervisor.slot_mut(role) else { return Ok(()) };
@@ -302,6 +311,7 @@ impl Core {
 
     /// New socket pairs between the connector and egress.
     pub(crate) fn attach(&mut self) -> Result<(), CoreError> {
+        self.supervisor.attached += 1;
         let (verbs, their_verbs) = pair()?;
         let (carrier, their_carrier) = pair()?;
         self.supervisor.say(Role::Egress, &ToEgress::Attach, vec![their_verbs.into(), their_carrier.into()])?;

@@ -68,6 +68,16 @@ pub fn unreadable(error: &str) -> String {
     format!("I cannot read this command: {}", escape(error))
 }
 
+/// To the admins.
+pub fn alert(what: &str, unsaid: u32) -> String {
+    let more = match unsaid {
+        0 => String::new(),
+        1 => " (And one more like it since the last alert.)".to_owned(),
+        more => format!(" (And {more} more like it since the last alert.)"),
+    };
+    format!(":warning: **Alert**: {}.{more} The audit log has the details.", escape(what))
+}
+
 /// Above a script's output.
 pub fn result(name: &str, ending: Ending, usage: Usage) -> String {
     let time = exact(Duration::from_micros(usage.elapsed_us));

@@ -21,12 +21,15 @@ impl Intake {
         Self { bot: start.bot, name: start.bot_name.to_lowercase(), prefix: start.prefix.as_str().to_owned() }
     }
 
-    /// The report of a post that a person meant for the bot; `None` for any other.
+    /// The report of a post that a person meant for the bot, or of one that speaks for a person and is none; `None` for
+    /// any other.
     pub fn report(&self, post: &Post, direct: bool, caught_up: bool) -> Option<Report> {
         let own = post.user_id == self.bot;
         let by_a_person = post.kind.is_empty() && !post.props.from_elsewhere;
+        // Never a command, and admins are to hear of it: a webhook's with attachments has a type of its own.
+        let impostor = post.props.webhook && matches!(post.kind.as_str(), "" | "slack_attachment");
         let untouched = post.edit_at == 0 && post.delete_at == 0;
-        if own || !by_a_person || !untouched || !self.addressed(&post.message, direct) {
+        if own || !(by_a_person || impostor) || !untouched || !self.addressed(&post.message, direct) {
             return None;
         }
         let Ok(text) = Text::new(post.message.as_str()) else {
@@ -42,6 +45,7 @@ impl Intake {
             created_ms: post.create_at,
             direct,
             caught_up,
+            webhook: post.props.webhook,
         })
     }
 
@@ -134,6 +138,20 @@ mod tests {
         let mut post = post("!ping");
         post.props.from_elsewhere = true;
         assert_eq!(intake().report(&post, true, false), None);
+    }
+
+    #[test]
+    fn what_speaks_for_a_person_and_is_none_is_reported_as_such() {
+        let mut post = post("!ping");
+        post.props = Props { from_elsewhere: true, webhook: true, reply_id: None };
+        assert!(intake().report(&post, false, false).is_some_and(|report| report.webhook));
+        post.kind = "slack_attachment".to_owned();
+        assert!(intake().report(&post, false, false).is_some_and(|report| report.webhook));
+        post.props.webhook = false;
+        assert_eq!(intake().report(&post, false, false), None);
+        post.message = "talk".to_owned();
+        post.props.webhook = true;
+        assert_eq!(intake().report(&post, false, false), None, "not addressed");
     }
 
     #[test]

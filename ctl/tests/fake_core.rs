@@ -2,7 +2,7 @@
 
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::channel::Channel;
-use bartizan_proto::control::{
+use bartizan_proto::control::{AlertRow, 
     Answer, Check, CheckVerdict, ConfigReport, Doctor, Health, Inspection, JobRow, JobState, Mode, ProcessRow, Refusal,
     Request, Status,
 };
@@ -99,6 +99,7 @@ fn status(health: Health) -> Answer {
         started: 12,
         refused: 3,
         scripts: 4,
+        alerts: List::cut([AlertRow { age_s: 60, what: Text::cut("connector dropped: it lied") }]),
     }))
 }
 

@@ -5,10 +5,11 @@
 
 use bartizan_proto::Text;
 use bartizan_proto::egress::{AttestedChannel, AttestedUser, ChannelKind, Origin};
-use bartizan_proto::ids::{ChannelId, PostId, TeamId, UserId};
+use bartizan_proto::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The answer is not what was asked for. Says where, never what: the text is the server's.
@@ -181,6 +182,101 @@ struct Channel {
 pub fn channel(body: &[u8]) -> Result<AttestedChannel, AnswerError> {
     let Channel { id, kind, name, team, delete_at } = parse("a channel", body)?;
     Ok(AttestedChannel { id, kind, name, team, archived: delete_at != 0 })
+}
+
+/// A reaction, without its user.
+#[derive(Debug, Deserialize)]
+pub struct Reaction {
+    /// Whose.
+    #[serde(rename = "user_id")]
+    pub user: UserId,
+    /// To what.
+    #[serde(rename = "post_id")]
+    pub post: PostId,
+    /// With what.
+    #[serde(rename = "emoji_name")]
+    pub emoji: EmojiName,
+    /// ms since 1970.
+    #[serde(rename = "create_at")]
+    pub created_ms: u64,
+    #[serde(default, rename = "delete_at")]
+    deleted_ms: u64,
+    #[serde(default)]
+    remote_id: Option<String>,
+}
+
+impl Reaction {
+    /// Whether it came from another server (shared channels).
+    pub fn is_remote(&self) -> bool {
+        self.remote_id.as_deref().is_some_and(|id| !id.is_empty())
+    }
+}
+
+/// Reads the reactions to a post: those that are there, in the order of their times. `null` is none.
+///
+/// # Errors
+/// [`AnswerError::Shape`].
+pub fn reactions(body: &[u8]) -> Result<Vec<Reaction>, AnswerError> {
+    let mut reactions: Vec<Reaction> = parse::<Option<Vec<Reaction>>>("a list of reactions", body)?.unwrap_or_default();
+    reactions.retain(|reaction| reaction.deleted_ms == 0);
+    reactions.sort_by_key(|reaction| reaction.created_ms);
+    Ok(reactions)
+}
+
+/// A post that may be one of the core's own.
+#[derive(Debug, Deserialize)]
+pub struct OwnPost {
+    /// Its id.
+    pub id: PostId,
+    #[serde(rename = "user_id")]
+    author: UserId,
+    #[serde(default, rename = "edit_at")]
+    edited_ms: u64,
+    #[serde(default, rename = "delete_at")]
+    deleted_ms: u64,
+    #[serde(default)]
+    props: Option<OwnProps>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct OwnProps {
+    #[serde(default)]
+    bartizan_protected: Option<serde_json::Value>,
+}
+
+impl OwnPost {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`AnswerError::Shape`].
+    pub fn parse(body: &[u8]) -> Result<Self, AnswerError> {
+        parse("a post", body)
+    }
+
+    /// Whether the bot wrote it under this key.
+    pub fn is(&self, bot: UserId, key: &str) -> bool {
+        let own = self.props.as_ref().and_then(|props| props.bartizan_protected.as_ref());
+        self.author == bot && own.and_then(serde_json::Value::as_str) == Some(key)
+    }
+
+    /// Whether it is as it was written.
+    pub fn is_untouched(&self) -> bool {
+        self.edited_ms == 0 && self.deleted_ms == 0
+    }
+}
+
+/// Reads a list of posts, as far as it takes to find one of the core's own.
+///
+/// # Errors
+/// [`AnswerError::Shape`].
+pub fn own_posts(body: &[u8]) -> Result<Vec<OwnPost>, AnswerError> {
+    #[derive(Deserialize)]
+    struct Listing {
+        #[serde(default)]
+        posts: Option<BTreeMap<String, OwnPost>>,
+    }
+    let listing: Listing = parse("a list of posts", body)?;
+    Ok(listing.posts.unwrap_or_default().into_values().collect())
 }
 
 /// A team.

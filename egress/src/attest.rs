@@ -1,4 +1,4 @@
-//! What the server itself says about a post, a user or a channel. The core believes this and nothing else.
+//! What the server itself says about a post, its reactions, a user or a channel. The core believes this and nothing else.
 //!
 //! Nothing is decided here. Every answer is checked to be about what was asked, and an answer that is not whole is
 //! no answer: the core hears that nothing is known.
@@ -7,9 +7,13 @@ use crate::answers::{self, AnswerError, Post};
 use crate::cache::Cache;
 use crate::http::{Answer, Http, HttpError, Request, StatusCode};
 use crate::verify::Identity;
-use bartizan_proto::Text;
-use bartizan_proto::egress::{AttestedChannel, AttestedPost, AttestedUser, FromEgress, Outcome, QuestionId, Subject};
-use bartizan_proto::ids::{ChannelId, PostId, UserId};
+use bartizan_proto::egress::{
+    AttestedChannel, AttestedPost, AttestedReaction, AttestedReactions, AttestedUser, FromEgress, Outcome, QuestionId,
+    Subject,
+};
+use bartizan_proto::ids::{ChannelId, EmojiName, PostId, UserId};
+use bartizan_proto::limits::MAX_REACTIONS;
+use bartizan_proto::{List, Text};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -92,6 +96,9 @@ impl Attestor {
             Subject::UserNamed(name) => self.user_named(&name).await.map(Outcome::User),
             Subject::Channel(id) => self.channel(id).await.map(Outcome::Channel),
             Subject::ChannelNamed(name) => self.channel_named(&name).await.map(Outcome::Channel),
+            Subject::Reactions { post, emoji } => {
+                self.reactions(post, &emoji).await.map(|reactions| Outcome::Reactions(Box::new(reactions)))
+            }
         };
         result.unwrap_or_else(|error| match error {
             AttestError::NotFound => Outcome::NotFound,
@@ -134,6 +141,25 @@ impl Attestor {
             }
         }
         self.get(&["posts", id.as_str()]).await
+    }
+
+    /// Only what was asked for is counted and looked into: others cannot be crowded out by other emoji.
+    async fn reactions(&self, post: PostId, emoji: &[EmojiName]) -> Result<AttestedReactions, AttestError> {
+        let answer = self.get(&["posts", post.as_str(), "reactions"]).await?;
+        let mut found = answers::reactions(&answer.body)?;
+        let server_ms = answer.server_ms.ok_or(AnswerError::NoDate)?;
+        if found.iter().any(|reaction| reaction.post != post) {
+            return Err(AnswerError::OtherSubject.into());
+        }
+        found.retain(|reaction| emoji.is_empty() || emoji.contains(&reaction.emoji));
+        let more = found.len() > MAX_REACTIONS;
+        let mut reactions = Vec::with_capacity(found.len().min(MAX_REACTIONS));
+        for reaction in found.into_iter().take(MAX_REACTIONS) {
+            let user = self.known_user(reaction.user).await?;
+            let user = AttestedUser { remote: user.remote || reaction.is_remote(), ..user };
+            reactions.push(AttestedReaction { user, emoji: reaction.emoji, created_ms: reaction.created_ms });
+        }
+        Ok(AttestedReactions { post, reactions: List::cut(reactions), more, server_ms })
     }
 
     async fn known_user(&self, id: UserId) -> Result<AttestedUser, AttestError> {

@@ -1,7 +1,8 @@
 //! The one process of Bartizan that speaks to the Mattermost server, and the only one that holds the bot's token.
 //!
 //! It decides nothing about people. It makes typed calls for the connector ([`verbs`]), carries the websocket's bytes
-//! to it ([`carrier`]), and tells the core what the server itself says about a post, a user or a channel ([`attest`]).
+//! to it ([`carrier`]), tells the core what the server itself says about a post, a user or a channel ([`attest`]), and
+//! writes the core's own posts, which the connector cannot change ([`protected`]).
 //! It trusts the core, and the server as far as its certificate goes; the connector it does not trust at all.
 //!
 //! | what | file |
@@ -22,6 +23,7 @@ pub mod carrier;
 pub mod http;
 pub mod link;
 pub mod permits;
+pub mod protected;
 pub mod scrub;
 pub mod server;
 pub mod session;

@@ -4,6 +4,7 @@ use crate::attest::Attestor;
 use crate::http::Http;
 use crate::permits::Permit;
 use crate::permits::core::{Kind, Phase, kind, permits};
+use crate::protected::{Register, Writer};
 use crate::session::{self, Ends};
 use crate::verify::keep_verified;
 use bartizan_proto::channel::Channel;
@@ -47,10 +48,13 @@ pub async fn serve(channel: Channel, http: Http, team: Text<MAX_NAME>) -> Result
     let (core, outbox) = mpsc::channel(QUEUE);
     let (known, identity) = watch::channel(None);
     let attestor = Attestor::new(http.clone(), identity.clone());
+    let register = Register::default();
+    let writer = Writer::new(http.clone(), identity.clone(), register.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_verified(http.clone(), team, known, core.clone()));
+    let ends = Ends { http, identity, register };
     let ended = tokio::select! {
-        ended = take_orders(receiver, &attestor, Ends { http, identity }, &core) => ended,
+        ended = take_orders(receiver, &attestor, &writer, ends, &core) => ended,
         ended = write(sender, outbox) => ended,
     };
     match ended {
@@ -67,11 +71,13 @@ fn is_closed(error: &io::Error) -> bool {
 async fn take_orders(
     mut receiver: Receiver,
     attestor: &Attestor,
+    writer: &Writer,
     ends: Ends,
     core: &mpsc::Sender<FromEgress>,
 ) -> Result<(), LinkError> {
     const PHASE: Phase = Phase::Serving;
     let mut connector = JoinSet::new();
+    let mut session = 0;
     while let Some(message) = next(&mut receiver, &mut connector).await? {
         let kind = kind(&message);
         match (permits(PHASE, kind), message) {
@@ -80,8 +86,17 @@ async fn take_orders(
                 let [verbs, carrier] = two(receiver.take_descriptors())?;
                 // No older connector may still be served when a newer one is.
                 connector.shutdown().await;
-                connector.spawn(session::serve(verbs.into(), carrier.into(), ends.clone()));
+                session += 1;
+                let (ends, core) = (ends.clone(), core.clone());
+                connector.spawn(async move {
+                    let lie = session::serve(verbs.into(), carrier.into(), ends).await;
+                    if let Some(why) = lie {
+                        let _core_gone = core.send(FromEgress::Dropped { session, why: Text::cut(why) }).await;
+                    }
+                });
             }
+            (Permit::Allow, ToEgress::Protected { write, act, again }) => writer.take(write, *act, again, core),
+            (Permit::Allow, ToEgress::Protect(posts)) => ends.register.protect(posts),
             (Permit::Allow | Permit::Once | Permit::Deny, _) => return Err(LinkError::Phase { kind, phase: PHASE }),
         }
     }

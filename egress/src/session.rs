@@ -2,6 +2,7 @@
 //! websocket with them.
 
 use crate::http::Http;
+use crate::protected::Register;
 use crate::verify::Identity;
 use crate::{carrier, verbs};
 use bartizan_proto::channel::Channel;
@@ -20,6 +21,8 @@ pub struct Ends {
     pub http: Http,
     /// Who the bot is.
     pub identity: watch::Receiver<Option<Identity>>,
+    /// The posts that a connector must leave alone.
+    pub register: Register,
 }
 
 /// Why a connector was dropped.
@@ -42,16 +45,37 @@ pub enum SessionError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Serves one connector. Dropping this drops its sockets, its calls and its websocket.
-pub async fn serve(verbs: Channel, carrier: Channel, ends: Ends) {
+impl SessionError {
+    /// Whether it said what no connector of ours says. One that only ended did not.
+    fn is_a_lie(&self) -> bool {
+        match self {
+            Self::Frame(FrameError::Io(_) | FrameError::Truncated) | Self::Silent | Self::Task(_) => false,
+            Self::Frame(
+                FrameError::TooLarge(_) | FrameError::Malformed(_) | FrameError::Trailing(_) | FrameError::Descriptors,
+            )
+            | Self::Phase(_)
+            | Self::Call(_) => true,
+        }
+    }
+}
+
+/// Serves one connector; says what it was dropped for, if it was. Dropping this drops its sockets, its calls and its
+/// websocket.
+pub async fn serve(verbs: Channel, carrier: Channel, ends: Ends) -> Option<String> {
     tracing::info!("a connector is attached");
     let (socket, ended) = tokio::select! {
         ended = verbs::serve(verbs, ends.clone()) => ("verbs", ended),
         ended = carrier::serve(carrier, ends.http) => ("carrier", ended),
     };
     match ended {
-        Ok(()) => tracing::info!("the connector closed its {socket}"),
-        Err(error) => tracing::warn!("the connector is dropped, {socket}: {error}"),
+        Ok(()) => {
+            tracing::info!("the connector closed its {socket}");
+            None
+        }
+        Err(error) => {
+            tracing::warn!("the connector is dropped, {socket}: {error}");
+            error.is_a_lie().then(|| format!("to egress, over its {socket}: {error}"))
+        }
     }
 }
 

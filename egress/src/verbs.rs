@@ -56,6 +56,11 @@ async fn answer(
 ) -> Result<(), SessionError> {
     let identity = *ends.identity.borrow();
     let failed = |failure, why: &dyn std::fmt::Display| FromVerbs::Failed { request, failure, why: reason(why) };
+    if let Some(post) = request::changed(&verb)
+        && ends.register.is_protected(post).await
+    {
+        return Err(SessionError::Call("a change of a post that the core itself wrote"));
+    }
     let message = match make(&ends.http, *verb, identity).await {
         Ok(Answer { status, retry_after_ms, body, server_ms: _ }) => match Bytes::new(body) {
             Ok(body) => FromVerbs::Answer { request, status: status.as_u16(), retry_after_ms, body },

@@ -51,6 +51,8 @@ pub struct Report {
     pub direct: bool,
     /// Whether it was found by catching up instead of arriving live.
     pub caught_up: bool,
+    /// Whether it says itself that it comes from a webhook, or under another name: for the core to warn of it.
+    pub webhook: bool,
 }
 
 /// What the connector says.

@@ -109,6 +109,18 @@ pub struct Status {
     pub refused: u64,
     /// Scripts on the allowlist.
     pub scripts: u64,
+    /// What admins were warned of in the last day, the newest first.
+    pub alerts: List<AlertRow, MAX_ROWS>,
+}
+
+/// Something that a person should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AlertRow {
+    /// How long ago, in seconds.
+    pub age_s: u64,
+    /// What.
+    pub what: Text<MAX_REASON>,
 }
 
 /// How the service runs.

@@ -2,9 +2,11 @@
 //!
 //! [`ToEgress::Attach`] carries two descriptors: egress's ends of [`crate::verbs`] and [`crate::carrier`].
 
-use crate::bounded::{Bytes, Text};
-use crate::ids::{ChannelId, PostId, TeamId, UserId};
-use crate::limits::{MAX_CA_BUNDLE, MAX_MESSAGE, MAX_NAME, MAX_REASON, MAX_TOKEN};
+use crate::bounded::{Bytes, List, Text};
+use crate::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
+use crate::limits::{
+    MAX_CA_BUNDLE, MAX_EMOJI_ASKED, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED, MAX_REACTIONS, MAX_REASON, MAX_TOKEN,
+};
 use serde::{Deserialize, Serialize};
 
 /// Where the server is, and what to say there. Sent once.
@@ -40,6 +42,68 @@ pub enum ToEgress {
         /// What to look up.
         subject: Subject,
     },
+    /// The core's own words in chat: the connector can never change them.
+    Protected {
+        /// The number to answer under.
+        write: WriteId,
+        /// What to do.
+        act: Box<ProtectedAct>,
+        /// Whether it may have been done before: then it is looked for first.
+        again: bool,
+    },
+    /// These posts are the core's own. Egress knows none when it starts.
+    Protect(List<PostId, MAX_PROTECTED>),
+}
+
+/// One protected write, numbered by the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct WriteId(pub u64);
+
+/// What the core itself does in chat. From the moment of the order on the connector can neither edit nor react to the
+/// post, nor take a reaction on it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProtectedAct {
+    /// A post.
+    Create {
+        /// Where.
+        target: Target,
+        /// The thread, if it is a reply.
+        root: Option<PostId>,
+        /// Markdown.
+        message: Text<MAX_MESSAGE>,
+        /// Unique among all protected posts; goes into `props.bartizan_protected`, which the connector cannot set.
+        key: Text<64>,
+    },
+    /// A protected post says something else from now on.
+    Edit {
+        /// Which.
+        post: PostId,
+        /// The new markdown.
+        message: Text<MAX_MESSAGE>,
+    },
+    /// A reaction of the bot's to a protected post.
+    React {
+        /// Which.
+        post: PostId,
+        /// The emoji.
+        emoji: EmojiName,
+    },
+    /// Takes one back.
+    Unreact {
+        /// Which.
+        post: PostId,
+        /// The emoji.
+        emoji: EmojiName,
+    },
+}
+
+/// Where a protected post goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// Into a channel.
+    Channel(ChannelId),
+    /// Into the direct channel of the bot and this user.
+    Direct(UserId),
 }
 
 /// One question, numbered by the core.
@@ -59,6 +123,13 @@ pub enum Subject {
     Channel(ChannelId),
     /// The channel of the configured team that has this name now.
     ChannelNamed(Text<MAX_NAME>),
+    /// Who has reacted to a post, as far as the reactions are there now.
+    Reactions {
+        /// To which.
+        post: PostId,
+        /// Only with these emoji; empty for all.
+        emoji: List<EmojiName, MAX_EMOJI_ASKED>,
+    },
 }
 
 /// What egress says.
@@ -79,6 +150,46 @@ pub enum FromEgress {
         question: QuestionId,
         /// What the server says.
         outcome: Outcome,
+    },
+    /// What became of a protected write.
+    Protected {
+        /// Which.
+        write: WriteId,
+        /// What.
+        outcome: ProtectedOutcome,
+    },
+    /// The connector asked for something that no connector of ours asks for, and was dropped.
+    Dropped {
+        /// Which: the how many-th [`ToEgress::Attach`] of this egress brought it.
+        session: u32,
+        /// What, without anything secret.
+        why: Text<MAX_REASON>,
+    },
+}
+
+/// What became of a protected write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProtectedOutcome {
+    /// The server has the post.
+    Posted {
+        /// Its id.
+        post: PostId,
+        /// Where it is.
+        channel: ChannelId,
+    },
+    /// The edit or reaction is done.
+    Done,
+    /// The server will never take it.
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// What it says, without anything secret.
+        why: Text<MAX_REASON>,
+    },
+    /// It may or may not have been done; to be ordered again.
+    Unavailable {
+        /// Why, without anything secret.
+        why: Text<MAX_REASON>,
     },
 }
 
@@ -106,6 +217,8 @@ pub enum Outcome {
     User(AttestedUser),
     /// A channel.
     Channel(AttestedChannel),
+    /// The reactions to a post.
+    Reactions(Box<AttestedReactions>),
     /// There is no such thing, or the bot may not see it.
     NotFound,
     /// The server gave no usable answer; nothing is known.
@@ -140,6 +253,30 @@ pub struct AttestedPost {
     pub deleted_ms: u64,
     /// The server's clock when it answered, ms since 1970, from its `Date` (whole seconds).
     pub server_ms: u64,
+}
+
+/// The reactions to a post as the server has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedReactions {
+    /// To which post.
+    pub post: PostId,
+    /// Those that were asked for, oldest first.
+    pub reactions: List<AttestedReaction, MAX_REACTIONS>,
+    /// Whether younger ones were left out, because there are more than fit.
+    pub more: bool,
+    /// The server's clock when it answered, ms since 1970, from its `Date` (whole seconds).
+    pub server_ms: u64,
+}
+
+/// One reaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedReaction {
+    /// Whose.
+    pub user: AttestedUser,
+    /// With what.
+    pub emoji: EmojiName,
+    /// When, ms since 1970 by the server's clock.
+    pub created_ms: u64,
 }
 
 /// What a post's props say about where it comes from. Anyone may have set them: they may deny, never grant.

@@ -53,3 +53,12 @@ pub const MAX_CA_BUNDLE: usize = 768 * 1024;
 
 /// Largest bot token in bytes (Mattermost's are 26).
 pub const MAX_TOKEN: usize = 256;
+
+/// Most reactions to one post that are attested. (A post may have 50 emoji, each of any number of people.)
+pub const MAX_REACTIONS: usize = 256;
+
+/// Most emoji that one question about reactions names.
+pub const MAX_EMOJI_ASKED: usize = 16;
+
+/// Most protected posts named in one frame, and most that egress keeps: the newest.
+pub const MAX_PROTECTED: usize = 8192;

@@ -168,6 +168,7 @@ fn report_of(server: &Server, id: &str) -> Report {
         created_ms: post["create_at"].as_u64().unwrap_or(0),
         direct: false,
         caught_up: false,
+        webhook: false,
     }
 }
 
@@ -392,6 +393,7 @@ async fn row_80_an_egress_that_lies_to_the_connector_ends_a_session_and_disturbs
                     ToEgress::Attest { question, .. } => {
                         core.send(&FromEgress::Attested { question, outcome: Outcome::NotFound }).expect("sent");
                     }
+                    ToEgress::Protected { .. } | ToEgress::Protect(_) => {}
                     ToEgress::Attach => {
                         let [mut verbs, mut carrier] = <[OwnedFd; 2]>::try_from(fds).expect("two").map(Channel::from);
                         lie(&mut verbs, &mut carrier);

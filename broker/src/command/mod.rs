@@ -62,10 +62,30 @@ impl Builtin {
         }
     }
 
+    /// The people whom a command of this name mentions, as [`user_name`] writes them: they are looked up on the server
+    /// before the command is obeyed.
+    pub fn people(self, _command: &parse::Command) -> Vec<String> {
+        match self {
+            Builtin::Ping
+            | Builtin::Help
+            | Builtin::Whoami
+            | Builtin::Run
+            | Builtin::Explain
+            | Builtin::About => Vec::new(),
+        }
+    }
+
     /// The command of that name.
     pub fn named(name: &str) -> Option<Builtin> {
         Builtin::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
+}
+
+/// A user name as people write it, `@` or not, as the server has it; `None` for what cannot be one.
+pub fn user_name(word: &str) -> Option<String> {
+    let name = word.strip_prefix('@').unwrap_or(word).to_ascii_lowercase();
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+    (!name.is_empty() && name.len() <= 64 && name.bytes().all(plain)).then_some(name)
 }
 
 /// The command that the words after the name make: of `run deploy x`, `deploy x`.

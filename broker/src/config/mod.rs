@@ -54,6 +54,8 @@ pub struct Config {
     pub operators: Option<String>,
     /// `[people]`: levels by user name, in lower case and without `@`. Who is not here is a [`Level::User`].
     pub people: BTreeMap<String, Level>,
+    /// `[alerts] channel`: where admins are warned; each by a direct message when absent.
+    pub alerts: Option<String>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[sandbox] require`: guarantees without which nothing runs. All of them unless the file says otherwise.
@@ -131,6 +133,7 @@ impl Config {
         let server = settings::server(&raw.server, &folder, trust).map_err(|wrong| place(wrong, "server"))?;
         let bot = settings::bot(&raw.bot, &folder, trust).map_err(|wrong| place(wrong, "bot"))?;
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
+        let alerts = settings::alerts(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
         let state = absolute(&folder, &raw.state.directory);
         let named = raw.control.as_ref().and_then(|control| control.directory.as_deref());
@@ -172,6 +175,7 @@ impl Config {
             control,
             operators,
             people,
+            alerts,
             limits,
             require,
             scratch,

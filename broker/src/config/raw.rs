@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) scripts: Scripts,
     #[serde(default)]
+    pub(super) alerts: Alerts,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) people: BTreeMap<String, String>,
@@ -72,6 +74,12 @@ pub(super) struct Control {
 pub(super) struct Scripts {
     pub(super) allowlist: Option<PathBuf>,
     pub(super) directories: Option<Vec<PathBuf>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Alerts {
+    pub(super) channel: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

@@ -77,6 +77,14 @@ pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
     })
 }
 
+/// Where admins are warned.
+pub(super) fn alerts(raw: &raw::Alerts) -> Result<Option<String>, Wrong> {
+    if let Some(name) = &raw.channel {
+        channels(std::slice::from_ref(name)).map_err(|wrong| wrong.within("channel"))?;
+    }
+    Ok(raw.channel.clone())
+}
+
 pub(super) fn people(raw: &BTreeMap<String, String>) -> Result<BTreeMap<String, Level>, Wrong> {
     let mut people = BTreeMap::new();
     for (name, level) in raw {

@@ -87,6 +87,7 @@ impl Core {
             started: self.jobs.started,
             refused: self.refused,
             scripts: u64::try_from(self.config.allowlist.len()).unwrap_or(u64::MAX),
+            alerts: self.alerts.rows(),
         }
     }
 

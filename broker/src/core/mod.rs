@@ -5,15 +5,20 @@
 //! once; everything else goes out after the commit. The core has no network and starts no process: both are orders to
 //! others.
 
+mod alert;
 mod answers;
 mod deliver;
+mod names;
 mod posts;
+mod protected;
 mod reload;
 mod roster;
 mod setup;
 mod shutdown;
 mod timers;
 
+pub use alert::Topic;
+pub use names::Named;
 pub use timers::Timer;
 
 use crate::audit::{Audit, AuditError, Record};
@@ -106,7 +111,10 @@ pub struct Core {
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
     pub(crate) posts: posts::Posts,
+    pub(crate) naming: names::Naming,
     pub(crate) outbox: deliver::Outbox,
+    pub(crate) protected: protected::Protected,
+    pub(crate) alerts: alert::Alerts,
     pub(crate) timers: timers::Timers,
     pub(crate) effects: Vec<Effect>,
     pub(crate) inputs: mpsc::Sender<Input>,
@@ -184,6 +192,7 @@ impl Core {
                 }
             }
         }
+        self.pump_protected()?;
         self.pump_outbox()
     }
 

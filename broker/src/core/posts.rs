@@ -4,7 +4,7 @@
 //! a command → answered, refused or queued as a job. Only `!ping` is answered unattested.
 
 use super::timers::Timer;
-use super::{Core, CoreError};
+use super::{Core, CoreError, Named, Topic};
 use crate::audit::Record;
 use crate::command::parse::{self, Command};
 use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
@@ -58,8 +58,8 @@ impl Posts {
     }
 
     /// Egress is gone: what it was asked is to be asked again.
-    pub(crate) fn egress_lost(&mut self) {
-        let mut open: Vec<Report> = self.asked.drain().map(|(_, open)| open.report).collect();
+    pub(crate) fn egress_lost(&mut self, unnamed: impl Iterator<Item = Report>) {
+        let mut open: Vec<Report> = self.asked.drain().map(|(_, open)| open.report).chain(unnamed).collect();
         open.sort_by_key(|report| report.created_ms);
         for report in open.into_iter().rev() {
             self.waiting.push_front(report);
@@ -102,7 +102,8 @@ impl Core {
     /// Whether a post is answered unattested: `ping`, of somebody who is not banned as far as the claim goes, where
     /// commands are taken.
     fn is_ping(&self, report: &Report) -> bool {
-        let Some(policy) = self.policy.as_ref().filter(|_| !report.caught_up) else { return false };
+        let known = self.policy.as_ref().filter(|_| !report.caught_up && !report.webhook);
+        let Some(policy) = known else { return false };
         let here = report.direct || policy.is_ours(report.channel);
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         here && line.is_some_and(|line| line.trim() == Builtin::Ping.name())
@@ -140,7 +141,7 @@ impl Core {
     pub(crate) fn on_attested(&mut self, question: QuestionId, outcome: Outcome) -> Result<bool, CoreError> {
         let Some(Open { report, attempts }) = self.posts.asked.remove(&question) else { return Ok(false) };
         match outcome {
-            Outcome::Post(post) => self.judge(&report, &post)?,
+            Outcome::Post(post) => self.judge(&report, &post, &Named::new())?,
             Outcome::NotFound => {
                 self.refuse(&report, Refusal::Silence, "the server knows no such post", Vec::new())?;
             }
@@ -150,7 +151,7 @@ impl Core {
                 self.posts.paused.insert(report.post, Open { report, attempts: attempts + 1 });
             }
             Outcome::Unavailable { why } => self.refuse(&report, Refusal::Unattested, &why, Vec::new())?,
-            Outcome::User(_) | Outcome::Channel(_) => {
+            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) => {
                 return Err(CoreError::Start("egress answered a question about a post with something else".to_owned()));
             }
         }
@@ -158,8 +159,9 @@ impl Core {
         Ok(true)
     }
 
-    /// The post as the server has it: does the claim agree, does it count, what does it ask for?
-    fn judge(&mut self, report: &Report, post: &AttestedPost) -> Result<(), CoreError> {
+    /// The post as the server has it: does the claim agree, does it count, what does it ask for? `named` are the people
+    /// whom it mentions, as far as they were looked up.
+    pub(crate) fn judge(&mut self, report: &Report, post: &AttestedPost, named: &Named) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         if post.edited_ms == 0 && is_lie(report, post) {
             let what = format!(
@@ -167,9 +169,16 @@ impl Core {
                 post.id
             );
             self.refuse(report, Refusal::Silence, &what, Vec::new())?;
-            self.record(&Record::Alert { what: what.clone() });
             return self.drop_connector(&what);
         }
+        if let Some(impostor) = attest::impostor(post, policy)
+            && let Some(line) = parse::addressed(&post.text, &policy.config.bot.prefix, &policy.bot_name, false)
+            && self.is_near(line)
+        {
+            let what = format!("{impostor}: {}", self.without_secrets(line));
+            self.alert(Topic::Impostor, &what)?;
+        }
+        let Some(policy) = &self.policy else { return Ok(()) };
         let (requester, place) = match attest::check(post, policy) {
             Verdict::Pass(attested) => attested,
             Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, Vec::new()),
@@ -187,7 +196,16 @@ impl Core {
             return Ok(self.store.decided(report.post)?);
         }
         match parse::command(line) {
-            Ok(Some(command)) => self.obey(report, line, command, requester, place),
+            Ok(Some(command)) => {
+                let mut names = Builtin::named(&command.name).map_or(Vec::new(), |builtin| builtin.people(&command));
+                names.retain(|name| !named.contains_key(name));
+                names.sort();
+                names.dedup();
+                if !names.is_empty() && named.is_empty() {
+                    return self.look_up_people(report, post, names);
+                }
+                self.obey(report, line, command, requester, place)
+            }
             // Our name alone, or nothing at all in a direct message: what can be said here?
             Ok(None) => self.answer(report, help::all(&requester, &place, policy)),
             Err(error) => {
@@ -277,7 +295,7 @@ impl Core {
     }
 
     /// Refuses a command and closes it: recorded with its cause, told with its words.
-    fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         report: &Report,
         refusal: Refusal,

@@ -5,8 +5,7 @@
 //! a user, a channel, or that there is none; anything else is asked again, because whoever is banned would not be.
 
 use super::timers::Timer;
-use super::{Core, CoreError};
-use crate::audit::Record;
+use super::{Core, CoreError, Topic};
 use crate::policy::Policy;
 use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
@@ -85,8 +84,7 @@ impl Core {
         tracing::info!(bot = %ready.bot.name, server = %ready.server_version, "the server knows the bot");
         if ready.bot.system_admin {
             let what = "the bot account is a system administrator of the server; an ordinary bot account is enough";
-            tracing::warn!("{what}");
-            self.record(&Record::Alert { what: what.to_owned() });
+            self.alert(Topic::BotAccount, what)?;
         }
         if self.roster.ready.as_ref().is_some_and(|before| before.team != ready.team) {
             self.roster = Roster::default();
@@ -182,13 +180,14 @@ impl Core {
             people,
             channels: self.roster.channels.clone(),
         });
+        self.tell_alerts()?;
         self.introduce_connector()?;
         self.attest_waiting()
     }
 
-    /// Egress answered a question: about a post, or about a name.
+    /// Egress answered a question: about a name of the configuration, a name in a command, or a post.
     pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
-        if self.on_resolved(question, &outcome)? || self.on_attested(question, outcome)? {
+        if self.on_resolved(question, &outcome)? || self.on_named(question, &outcome)? || self.on_attested(question, outcome)? {
             return Ok(());
         }
         // A question that an earlier egress was asked, or nobody asked: nothing waits for it.

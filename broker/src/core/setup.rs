@@ -94,7 +94,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         supervisor,
         jobs: Jobs::default(),
         posts: super::posts::Posts::default(),
+        naming: super::names::Naming::default(),
         outbox: super::deliver::Outbox::default(),
+        protected: super::protected::Protected::default(),
+        alerts: super::alert::Alerts::default(),
         timers: super::timers::Timers::default(),
         effects: Vec::new(),
         inputs,
@@ -111,6 +114,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.record_first(&Record::Start { mode: mode_name(mode) });
     core.housekeeping()?;
     core.outbox.written = core.store.last_delivery()?;
+    core.protected = super::protected::Protected::restored(core.store.last_protected()?);
     core.recover()?;
     core.start_peer(Role::Egress)?;
     core.start_peer(Role::Connector)?;

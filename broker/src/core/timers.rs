@@ -28,6 +28,8 @@ pub enum Timer {
     Greeting(ChildId),
     /// Look names up that could not be looked up.
     Names,
+    /// Order a post of the core's own again.
+    Protected,
     /// Order waiting workers again.
     Spare,
     /// The time for ending in order is over.
@@ -89,6 +91,7 @@ impl Core {
                 Timer::Housekeeping => self.housekeeping()?,
                 Timer::Greeting(child) => self.greeting_overdue(child)?,
                 Timer::Names => self.ask_names_again()?,
+                Timer::Protected => self.protected_again(),
                 Timer::Spare => self.keep_spare_workers()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }
@@ -100,6 +103,7 @@ impl Core {
     pub(crate) fn housekeeping(&mut self) -> Result<(), CoreError> {
         self.store.forget_old_posts()?;
         self.store.forget_old_jobs()?;
+        self.store.forget_old_protected()?;
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);
         Ok(())
     }

@@ -6,7 +6,8 @@
 use super::{Cause, Refusal, Verdict};
 use crate::policy::{Place, Policy, Requester};
 use bartizan_proto::Text;
-use bartizan_proto::egress::{AttestedChannel, AttestedPost, ChannelKind};
+use bartizan_proto::egress::{AttestedChannel, AttestedPost, AttestedReactions, AttestedUser, ChannelKind};
+use bartizan_proto::ids::{EmojiName, PostId, UserId};
 use std::time::Duration;
 
 /// Who asks and where, of a post that counts.
@@ -44,6 +45,58 @@ pub fn check(post: &AttestedPost, policy: &Policy) -> Verdict<(Requester, Place)
     }
     let requester = Requester { user: author.id, name: author.name.clone(), restricted: author.guest || author.remote };
     Verdict::Pass((requester, place))
+}
+
+/// A post that answers a question in its thread: everything that [`check`] asks, and it stands in that thread and is that
+/// person's. A prompt's answer is nothing else.
+pub fn answer(post: &AttestedPost, root: PostId, asked: UserId, policy: &Policy) -> Verdict<(Requester, Place)> {
+    let silent = |cause: &str| Verdict::Refuse(Refusal::Silence, Cause(format!("post {}: {cause}", post.id)));
+    if post.root != Some(root) {
+        return silent("is not in the thread of the question");
+    }
+    if post.author.id != asked {
+        return silent("is not by the person who was asked");
+    }
+    check(post, policy)
+}
+
+/// A user whom a command names: who they are, if rights may be given to them at all.
+pub fn person(user: &AttestedUser, policy: &Policy) -> Verdict<Requester> {
+    let silent = |cause: &str| Verdict::Refuse(Refusal::Silence, Cause(format!("user {}: {cause}", user.id)));
+    if user.bot || user.id == policy.bot {
+        return silent("is a bot");
+    }
+    if user.deactivated {
+        return silent("is deactivated");
+    }
+    Verdict::Pass(Requester { user: user.id, name: user.name.clone(), restricted: user.guest || user.remote })
+}
+
+/// Who has reacted with this emoji, the first first, each person once: bots and deactivated accounts never count, and the
+/// bot's own reactions least of all. `None` when the server's answer was not whole: then nothing is known.
+pub fn reactors(reactions: &AttestedReactions, emoji: &EmojiName, policy: &Policy) -> Option<Vec<Requester>> {
+    let mut people: Vec<Requester> = Vec::new();
+    for reaction in reactions.reactions.iter().filter(|reaction| reaction.emoji == *emoji) {
+        if let Verdict::Pass(requester) = person(&reaction.user, policy)
+            && people.iter().all(|known| known.user != requester.user)
+        {
+            people.push(requester);
+        }
+    }
+    (!reactions.more).then_some(people)
+}
+
+/// A post that says it comes from a webhook, a slash command or under another name, where commands are taken: who and
+/// where, for the admins. It grants nothing; [`check`] refuses it.
+pub fn impostor(post: &AttestedPost, policy: &Policy) -> Option<String> {
+    let speaks_for_others = post.origin.webhook || post.origin.disguised;
+    let here = place(&post.channel, post.author.id.as_str(), policy).is_ok();
+    (speaks_for_others && here && post.author.id != policy.bot && post.edited_ms == 0 && post.deleted_ms == 0).then(
+        || {
+            let how = if post.origin.webhook { "a webhook or slash command" } else { "a post under another name" };
+            format!("{how} of {} wrote a command in {} (post {}); it was refused", post.author.name, post.channel.name, post.id)
+        },
+    )
 }
 
 fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Place, &'static str> {

@@ -4,8 +4,7 @@
 //! until their order comes.
 
 use super::watch;
-use crate::audit::Record;
-use crate::core::{Core, CoreError, Input, Timer};
+use crate::core::{Core, CoreError, Input, Timer, Topic};
 use crate::peer::launcher::Which;
 use crate::peer::{Event, Link, Permit, worker};
 use bartizan_proto::Role;
@@ -100,14 +99,14 @@ impl Core {
             }
             Event::Broke(how) => {
                 tracing::error!(child = child.0, how, "a worker broke the rules of its socket");
-                let what = format!("worker dropped: {how}");
-                self.record(&Record::Alert { what });
+                self.alert(Topic::Worker, &format!("worker dropped: {how}"))?;
                 return self.drop_worker(child);
             }
             Event::Said(message) => message,
         };
         if worker::permits(worker.phase, worker::kind(&message)) == Permit::Deny {
             tracing::error!(child = child.0, kind = ?worker::kind(&message), "a worker said what it may not say now");
+            self.alert(Topic::Worker, "worker dropped: it said what it may not say now")?;
             return self.drop_worker(child);
         }
         let Some(job) = worker.job else { return self.drop_worker(child) };

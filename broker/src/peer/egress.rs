@@ -28,6 +28,10 @@ pub enum Kind {
     Unready,
     /// The answer to a question.
     Attested,
+    /// What became of a protected write.
+    Protected,
+    /// The connector was dropped.
+    Dropped,
 }
 
 /// The kind of a message.
@@ -36,6 +40,8 @@ pub fn kind(message: &FromEgress) -> Kind {
         FromEgress::Ready(_) => Kind::Ready,
         FromEgress::Unready { .. } => Kind::Unready,
         FromEgress::Attested { .. } => Kind::Attested,
+        FromEgress::Protected { .. } => Kind::Protected,
+        FromEgress::Dropped { .. } => Kind::Dropped,
     }
 }
 
@@ -44,11 +50,13 @@ pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
         (Phase::Starting, Kind::Ready) => Permit::Once,
         (Phase::Starting, Kind::Unready) => Permit::Allow,
-        (Phase::Starting, Kind::Attested) => Permit::Deny,
+        (Phase::Starting, Kind::Attested | Kind::Protected) => Permit::Deny,
+        // A connector that ran already is attached before the server has answered this egress.
+        (Phase::Starting, Kind::Dropped) => Permit::Allow,
         (Phase::Ready, Kind::Ready) => Permit::Deny,
-        (Phase::Ready, Kind::Unready | Kind::Attested) => Permit::Allow,
+        (Phase::Ready, Kind::Unready | Kind::Attested | Kind::Protected | Kind::Dropped) => Permit::Allow,
         (Phase::Unready, Kind::Ready) => Permit::Once,
-        (Phase::Unready, Kind::Unready | Kind::Attested) => Permit::Allow,
+        (Phase::Unready, Kind::Unready | Kind::Attested | Kind::Protected | Kind::Dropped) => Permit::Allow,
     }
 }
 
@@ -87,6 +95,11 @@ impl Core {
                 Ok(())
             }
             FromEgress::Attested { question, outcome } => self.on_answer(question, outcome),
+            FromEgress::Protected { write, outcome } => self.on_protected(write, outcome),
+            FromEgress::Dropped { session, why } => {
+                // An older connector is gone already.
+                if session == self.supervisor.attached { self.drop_connector(&why) } else { Ok(()) }
+            }
         }
     }
 
@@ -98,6 +111,8 @@ impl Core {
             Ok(setup) => self.supervisor.say(Role::Egress, &ToEgress::Setup(Box::new(setup)), Vec::new())?,
             Err(why) => return self.drop_peer(Role::Egress, &why),
         }
+        // Before any connector is attached: what it must leave alone.
+        self.protect_again()?;
         // A connector that runs already gets new ends to it; one that does not gets them when it begins.
         if self.supervisor.connector_running() { self.attach() } else { Ok(()) }
     }

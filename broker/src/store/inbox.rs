@@ -73,6 +73,7 @@ impl Store {
                 created_ms: unsigned(row.get(5)?),
                 direct: row.get(6)?,
                 caught_up: true,
+                webhook: false,
             });
         }
         Ok(reports)
@@ -138,6 +139,7 @@ pub(crate) mod tests {
             created_ms: 1000,
             direct: false,
             caught_up: false,
+            webhook: false,
         }
     }
 

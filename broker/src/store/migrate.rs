@@ -5,8 +5,11 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Every schema change that there ever was, in order.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../../migrations/0001_initial.sql"), include_str!("../../../migrations/0002_audit_pending.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_initial.sql"),
+    include_str!("../../../migrations/0002_audit_pending.sql"),
+    include_str!("../../../migrations/0003_protected.sql"),
+];
 
 /// Brings the schema up to date.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod migrate;
 pub mod outbox;
+pub mod protected;
 
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;

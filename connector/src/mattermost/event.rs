@@ -80,6 +80,8 @@ pub struct Post {
 pub struct Props {
     /// Some `from_*` prop is there (`from_bot`, `from_webhook`, `from_plugin` …). Anyone may set one: it may deny only.
     pub from_elsewhere: bool,
+    /// `from_webhook`, `override_username` or `webhook_display_name` is there: it speaks for somebody else.
+    pub webhook: bool,
     /// `bartizan_reply`, the id under which the core ordered a reply.
     pub reply_id: Option<String>,
 }
@@ -179,6 +181,7 @@ impl<'de> Deserialize<'de> for Props {
                 let mut props = Props::default();
                 while let Some(key) = map.next_key::<String>()? {
                     props.from_elsewhere |= key.starts_with("from_");
+                    props.webhook |= matches!(key.as_str(), "from_webhook" | "override_username" | "webhook_display_name");
                     if key == "bartizan_reply" {
                         props.reply_id = map.next_value::<serde_json::Value>()?.as_str().map(str::to_owned);
                     } else {

@@ -27,6 +27,10 @@ pub fn status(status: &Status, look: &Look) -> String {
     for problem in &status.problems {
         out.push_str(&format!("{} {}\n", look.bad("✘"), printable(problem)));
     }
+    for alert in &status.alerts {
+        let age = duration(alert.age_s.saturating_mul(1000));
+        out.push_str(&format!("{} alert {age} ago: {}\n", look.doubtful("!"), printable(&alert.what)));
+    }
     out.push('\n');
     let mut rows = vec![["PROCESS", "PID", "UP", "RESTARTS", "NOTE"].map(str::to_owned).to_vec()];
     rows.extend(status.processes.iter().map(|process| {

@@ -21,6 +21,10 @@ pub enum Kind {
     Attach,
     /// [`ToEgress::Attest`].
     Attest,
+    /// [`ToEgress::Protected`].
+    Protected,
+    /// [`ToEgress::Protect`].
+    Protect,
 }
 
 /// The kind of a message.
@@ -29,6 +33,8 @@ pub fn kind(message: &ToEgress) -> Kind {
         ToEgress::Setup(_) => Kind::Setup,
         ToEgress::Attach => Kind::Attach,
         ToEgress::Attest { .. } => Kind::Attest,
+        ToEgress::Protected { .. } => Kind::Protected,
+        ToEgress::Protect(_) => Kind::Protect,
     }
 }
 
@@ -36,9 +42,9 @@ pub fn kind(message: &ToEgress) -> Kind {
 pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
         (Phase::Setup, Kind::Setup) => Permit::Once,
-        (Phase::Setup, Kind::Attach | Kind::Attest) => Permit::Deny,
+        (Phase::Setup, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect) => Permit::Deny,
         (Phase::Serving, Kind::Setup) => Permit::Deny,
-        (Phase::Serving, Kind::Attach | Kind::Attest) => Permit::Allow,
+        (Phase::Serving, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect) => Permit::Allow,
     }
 }
 
@@ -50,7 +56,7 @@ mod tests {
     fn setup_comes_first_and_once() {
         assert_eq!(permits(Phase::Setup, Kind::Setup), Permit::Once);
         assert_eq!(permits(Phase::Serving, Kind::Setup), Permit::Deny);
-        for kind in [Kind::Attach, Kind::Attest] {
+        for kind in [Kind::Attach, Kind::Attest, Kind::Protected, Kind::Protect] {
             assert_eq!(permits(Phase::Setup, kind), Permit::Deny);
             assert_eq!(permits(Phase::Serving, kind), Permit::Allow);
         }

@@ -2,6 +2,7 @@
 //! is an id, a number within bounds, or text inside a JSON string or a query value.
 
 use crate::http::{Answer, Body, Http, HttpError, Method, Request};
+use crate::protected::PENDING;
 use crate::verify::Identity;
 use bartizan_proto::ids::{ChannelId, FileId, PostId, UserId};
 use bartizan_proto::verbs::Verb;
@@ -54,6 +55,20 @@ struct Reaction<'a> {
     emoji_name: &'a str,
 }
 
+/// The post that a verb changes: its text or a reaction of the bot's to it.
+pub fn changed(verb: &Verb) -> Option<PostId> {
+    match verb {
+        Verb::PatchPost { post, .. } | Verb::AddReaction { post, .. } | Verb::RemoveReaction { post, .. } => Some(*post),
+        Verb::CreatePost { .. }
+        | Verb::UploadFile { .. }
+        | Verb::PostsSince { .. }
+        | Verb::PostsAfter { .. }
+        | Verb::PostsNewest { .. }
+        | Verb::Thread { .. }
+        | Verb::Channels => None,
+    }
+}
+
 /// Makes the call.
 ///
 /// # Errors
@@ -63,6 +78,9 @@ pub async fn make(http: &Http, verb: Verb, identity: Option<Identity>) -> Result
     let team = || identity.map(|identity| identity.team).ok_or(NotMade::NotReady);
     let answer = match verb {
         Verb::CreatePost { channel, root, message, pending, reply_id, files } => {
+            if pending.starts_with(PENDING) {
+                return Err(NotMade::Refused("the pending id of a protected post"));
+            }
             let body = json(&NewPost {
                 channel_id: channel,
                 root_id: root,

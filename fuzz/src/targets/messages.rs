@@ -6,7 +6,9 @@ use bartizan_proto::connector::{
     Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, FromConnector, Report, Start, ToConnector,
 };
 use bartizan_proto::control::{Answer, Request};
-use bartizan_proto::egress::{FromEgress, Outcome, QuestionId, Setup, Subject, ToEgress};
+use bartizan_proto::egress::{
+    FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject, Target, ToEgress, WriteId,
+};
 use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
@@ -136,6 +138,7 @@ pub(super) fn from_connector() -> Vec<FromConnector> {
         created_ms: 1_700_000_000_000,
         direct: false,
         caught_up: true,
+        webhook: false,
     };
     let rejected = Delivered::Rejected { status: 403, why: Text::cut("no permission") };
     vec![
@@ -157,7 +160,17 @@ fn to_egress() -> Vec<ToEgress> {
     let question = QuestionId(3);
     let attest = |subject| ToEgress::Attest { question, subject };
     let (post, named) = (attest(Subject::Post(id('p'))), attest(Subject::UserNamed(Text::cut("alice"))));
-    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named]
+    let emoji = List::cut(["+1".parse().expect("an emoji's name")]);
+    let reactions = attest(Subject::Reactions { post: id('p'), emoji });
+    let create = ProtectedAct::Create {
+        target: Target::Direct(id('u')),
+        root: None,
+        message: Text::cut("look"),
+        key: Text::cut("alert-1"),
+    };
+    let protected = ToEgress::Protected { write: WriteId(4), act: Box::new(create), again: true };
+    let protect = ToEgress::Protect(List::cut([id('p')]));
+    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, protected, protect]
 }
 
 fn from_egress() -> Vec<FromEgress> {
@@ -165,7 +178,10 @@ fn from_egress() -> Vec<FromEgress> {
     let unavailable = Outcome::Unavailable { why: Text::cut("429") };
     let attested = |outcome| FromEgress::Attested { question, outcome };
     let unready = FromEgress::Unready { why: Text::cut("refused"), retry_ms: 100 };
-    vec![unready, attested(Outcome::NotFound), attested(unavailable)]
+    let posted = ProtectedOutcome::Posted { post: id('p'), channel: id('c') };
+    let protected = FromEgress::Protected { write: WriteId(4), outcome: posted };
+    let dropped = FromEgress::Dropped { session: 1, why: Text::cut("a call with a page size out of bounds") };
+    vec![unready, attested(Outcome::NotFound), attested(unavailable), protected, dropped]
 }
 
 fn verbs() -> [Verb; 4] {
