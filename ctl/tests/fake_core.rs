@@ -2,9 +2,9 @@
 
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::channel::Channel;
-use bartizan_proto::control::{AlertRow, 
-    Answer, Check, CheckVerdict, ConfigReport, Doctor, Health, Inspection, JobRow, JobState, Mode, ProcessRow, Refusal,
-    Request, Status,
+use bartizan_proto::control::{
+    AlertRow, Answer, Check, CheckVerdict, ConfigReport, Doctor, Health, Inspection, JobRow, JobState, Mode,
+    ProcessRow, Refusal, Request, Status,
 };
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ExitStatus;

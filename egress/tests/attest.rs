@@ -248,3 +248,56 @@ fn a_post_whose_author_cannot_be_had_is_not_attested() {
     let server = server_with(&format!("users/{ALICE}"), |_| Answer::Json(503, "{}".to_owned()));
     assert!(unavailable(Egress::ready(&server).attest(Subject::Post(post()))).contains("503"));
 }
+
+fn reaction(user: &str, emoji: &str, created: u64, more: &str) -> String {
+    format!(r#"{{"user_id":"{user}","post_id":"{POST}","emoji_name":"{emoji}","create_at":{created}{more}}}"#)
+}
+
+fn reacted(list: &str, emoji: &[&str]) -> Outcome {
+    let list = list.to_owned();
+    let server = server_with(&format!("posts/{POST}/reactions"), move |_| Answer::Json(200, list.clone()));
+    let emoji = bartizan_proto::List::cut(emoji.iter().map(|emoji| id(emoji)));
+    Egress::ready(&server).attest(Subject::Reactions { post: post(), emoji })
+}
+
+#[test]
+fn reactions_come_with_their_people_and_times_oldest_first_and_without_those_taken_back() {
+    let list = format!(
+        "[{},{},{},{}]",
+        reaction(ALICE, "+1", 9, ""),
+        reaction(ALICE, "eyes", 3, ""),
+        reaction(ALICE, "+1", 4, r#","delete_at":5"#),
+        reaction(ALICE, "+1", 7, r#","remote_id":"r1""#)
+    );
+    let Outcome::Reactions(found) = reacted(&list, &["+1"]) else { panic!("no reactions") };
+    let seen: Vec<_> =
+        found.reactions.iter().map(|r| (r.user.id, r.emoji.as_str(), r.created_ms, r.user.remote)).collect();
+    assert_eq!(seen, [(alice(), "+1", 7, true), (alice(), "+1", 9, false)]);
+    assert!(!found.more && found.post == post() && found.server_ms == DATE_MS);
+    let Outcome::Reactions(all) = reacted(&list, &[]) else { panic!("no reactions") };
+    assert_eq!(all.reactions.len(), 3);
+    for none in ["null", "[]"] {
+        assert!(matches!(reacted(none, &[]), Outcome::Reactions(found) if found.reactions.is_empty()), "{none}");
+    }
+}
+
+#[test]
+fn an_answer_about_another_posts_reactions_or_an_unknown_person_is_no_answer() {
+    let other = reaction(ALICE, "+1", 1, "").replace(POST, OTHER);
+    unavailable(reacted(&format!("[{other}]"), &[]));
+    // A user whom the server does not know cannot have reacted.
+    assert_eq!(reacted(&format!("[{}]", reaction(OTHER, "+1", 1, "")), &[]), Outcome::NotFound);
+    unavailable(reacted(&format!("[{}]", reaction(ALICE, "../x", 1, "")), &[]));
+    unavailable(reacted("{}", &[]));
+}
+
+#[test]
+fn more_reactions_than_fit_are_said_to_be_more_and_other_emoji_crowd_nobody_out() {
+    let many =
+        |emoji: &str, count: u64| (0..count).map(|n| reaction(ALICE, emoji, n, "")).collect::<Vec<_>>().join(",");
+    let Outcome::Reactions(found) = reacted(&format!("[{}]", many("+1", 300)), &["+1"]) else { panic!("none") };
+    assert!(found.more && found.reactions.len() == 256);
+    let noise = format!("[{},{}]", many("eyes", 300), reaction(ALICE, "+1", 999, ""));
+    let Outcome::Reactions(found) = reacted(&noise, &["+1"]) else { panic!("none") };
+    assert!(!found.more && found.reactions.len() == 1);
+}

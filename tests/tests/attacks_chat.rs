@@ -96,6 +96,15 @@ async fn row_56_and_57_a_webhook_of_an_admin_commands_nothing_under_whatever_nam
     }
     let posts: Vec<Value> = house.server.posts("ops").into_iter().filter(|post| post["message"] != "").collect();
     assert_eq!(posts.len(), 5);
+    for post in &posts {
+        assert!(house.cause(post["id"].as_str().expect("an id")).await.contains("does not come from a person"));
+    }
+    // Denied, and alert: each in the audit log, and the admins are told once for all of them.
+    let told = house.warned("webhook or slash command of alice").await;
+    assert!(told["message"].as_str().is_some_and(|text| text.contains("in ops") && text.contains("deploy")), "{told}");
+    assert_eq!(house.told("alice").len(), 1, "one post for all of them");
+    let alerts = house.audit().into_iter().filter(|r| r["event"] == "alert");
+    assert_eq!(alerts.filter(|r| r["error"].as_str().is_some_and(|e| e.contains("webhook"))).count(), 5);
     house.works().await;
     for post in posts {
         house.ignored(post["id"].as_str().expect("an id"));

@@ -9,6 +9,7 @@ use bartizan_proto::channel::Channel;
 use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Report, ToConnector};
 use bartizan_proto::control::Request;
 use bartizan_proto::egress::{AttestedUser, FromEgress, Outcome, QuestionId, Ready, ToEgress};
+use bartizan_proto::ids::PostId;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::limits::MAX_FRAME;
 use bartizan_proto::verbs::{FromVerbs, RequestId, ToVerbs, Verb};
@@ -192,6 +193,10 @@ async fn row_78_a_connector_that_forges_author_channel_text_or_thread_is_refused
         assert!(house.cause(post).await.contains("another author, channel or text"));
     }
     assert_eq!(alerts(&house, "connector dropped"), 4);
+    house.warned("connector dropped: the connector reported post").await;
+    assert_eq!(house.told("alice").len(), 1, "said once for all of them; the audit log has each");
+    let status = house.operator(&["status"]).await.output;
+    assert!(status.contains("ago: connector dropped: the connector reported post"), "{status}");
     house.service.connected().await.expect("the real one is back");
     house.works().await;
     posts.iter().for_each(|post| house.ignored(post));
@@ -278,6 +283,63 @@ async fn row_63_a_report_that_is_replayed_by_this_and_the_next_connector_runs_on
     assert_eq!(house.said(&post).len(), 1);
     assert_eq!(house.jobs(), 2);
     assert_eq!(alerts(&house, "which it was not given"), 3);
+}
+
+/// Calls egress over its verbs and gives what it answers; `None` when it hangs up.
+fn call(verbs: &mut Channel, verb: Verb) -> Option<FromVerbs> {
+    verbs.send(&ToVerbs::Call { request: RequestId(9), verb: Box::new(verb) }).ok()?;
+    verbs.receive().ok()?
+}
+
+/// What the core wrote is what people see: the connector once could have edited any post of the bot's.
+#[tokio::test(flavor = "current_thread")]
+async fn row_81_a_post_of_the_cores_cannot_be_changed_by_a_connector_also_after_egress_was_started_again() {
+    programs();
+    let server = Server::start(Options::default()).expect("the server starts");
+    let direct = server.direct_channel("alice", "bartizan").expect("a channel");
+    let channel = direct.parse().expect("an id");
+    // The first lies, which makes an alert. The others look for it and change it, each in its own way.
+    let lie = connector(|channel, _| {
+        channel.send(&FromConnector::Delivered { delivery: DeliveryId(9999), outcome: Delivered::Done }).expect("sent");
+    });
+    let tamper = |change: fn(PostId) -> Verb| {
+        connector(move |core, [verbs, _]| {
+            let alert = loop {
+                let newest = Verb::PostsNewest { channel, per_page: 10 };
+                let Some(FromVerbs::Answer { body, .. }) = call(verbs, newest) else { return };
+                let list: Value = serde_json::from_slice(&body).expect("JSON");
+                if let Some(id) = list["order"][0].as_str() {
+                    break id.parse().expect("an id");
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            };
+            assert_eq!(call(verbs, change(alert)), None, "egress hangs up");
+            until_dropped(core);
+        })
+    };
+    let edit = |post| Verb::PatchPost { post, message: Text::cut("never mind") };
+    let react = |post| Verb::AddReaction { post, emoji: "white_check_mark".parse().expect("an emoji") };
+    let parts = vec![lie, tamper(edit), tamper(react)];
+    let after: Vec<Part> = vec![tamper(edit)];
+    let puppets = Puppets::instead_of(Role::Connector, parts.into_iter().chain(after).collect());
+    let house = House::at(server, Plan::default().programs(puppets.programs())).await;
+    let alert = house.warned("which it was not given").await;
+    house.wait("two who tamper", || (puppets.played() >= 3).then_some(())).await;
+    // A new egress knows it as well.
+    let egress = house.pids("egress").await;
+    if let Some(pid) = egress.first() {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid")),
+            nix::sys::signal::SIGKILL,
+        )
+        .expect("killed");
+    }
+    house.wait("the last who tampers", || (puppets.played() == 4).then_some(())).await;
+    house.works().await;
+    let now = house.warned("which it was not given").await;
+    assert_eq!((&now["id"], &now["message"], &now["edit_at"]), (&alert["id"], &alert["message"], &Value::from(0)));
+    assert_eq!(house.server.reactions(alert["id"].as_str().expect("an id")), []);
+    assert_eq!(alerts(&house, "a change of a post that the core itself wrote"), 3);
 }
 
 #[tokio::test(flavor = "current_thread")]

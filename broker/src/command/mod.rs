@@ -66,12 +66,9 @@ impl Builtin {
     /// before the command is obeyed.
     pub fn people(self, _command: &parse::Command) -> Vec<String> {
         match self {
-            Builtin::Ping
-            | Builtin::Help
-            | Builtin::Whoami
-            | Builtin::Run
-            | Builtin::Explain
-            | Builtin::About => Vec::new(),
+            Builtin::Ping | Builtin::Help | Builtin::Whoami | Builtin::Run | Builtin::Explain | Builtin::About => {
+                Vec::new()
+            }
         }
     }
 

@@ -33,8 +33,8 @@ struct Waiting {
 
 impl Naming {
     /// How many commands wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.waiting.len()).unwrap_or(u64::MAX)
     }
 
     /// Egress is gone: the commands begin again.
@@ -79,7 +79,9 @@ impl Core {
                 }
                 return Ok(true);
             }
-            Outcome::NotFound | Outcome::User(_) | Outcome::Post(_) | Outcome::Channel(_) | Outcome::Reactions(_) => None,
+            Outcome::NotFound | Outcome::User(_) | Outcome::Post(_) | Outcome::Channel(_) | Outcome::Reactions(_) => {
+                None
+            }
         };
         waiting.named.insert(name, user);
         waiting.open -= 1;

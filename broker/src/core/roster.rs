@@ -187,7 +187,10 @@ impl Core {
 
     /// Egress answered a question: about a name of the configuration, a name in a command, or a post.
     pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
-        if self.on_resolved(question, &outcome)? || self.on_named(question, &outcome)? || self.on_attested(question, outcome)? {
+        if self.on_resolved(question, &outcome)?
+            || self.on_named(question, &outcome)?
+            || self.on_attested(question, outcome)?
+        {
             return Ok(());
         }
         // A question that an earlier egress was asked, or nobody asked: nothing waits for it.

@@ -94,7 +94,10 @@ pub fn impostor(post: &AttestedPost, policy: &Policy) -> Option<String> {
     (speaks_for_others && here && post.author.id != policy.bot && post.edited_ms == 0 && post.deleted_ms == 0).then(
         || {
             let how = if post.origin.webhook { "a webhook or slash command" } else { "a post under another name" };
-            format!("{how} of {} wrote a command in {} (post {}); it was refused", post.author.name, post.channel.name, post.id)
+            format!(
+                "{how} of {} wrote a command in {} (post {}); it was refused",
+                post.author.name, post.channel.name, post.id
+            )
         },
     )
 }

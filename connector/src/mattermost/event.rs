@@ -181,7 +181,8 @@ impl<'de> Deserialize<'de> for Props {
                 let mut props = Props::default();
                 while let Some(key) = map.next_key::<String>()? {
                     props.from_elsewhere |= key.starts_with("from_");
-                    props.webhook |= matches!(key.as_str(), "from_webhook" | "override_username" | "webhook_display_name");
+                    props.webhook |=
+                        matches!(key.as_str(), "from_webhook" | "override_username" | "webhook_display_name");
                     if key == "bartizan_reply" {
                         props.reply_id = map.next_value::<serde_json::Value>()?.as_str().map(str::to_owned);
                     } else {

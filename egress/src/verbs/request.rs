@@ -58,7 +58,9 @@ struct Reaction<'a> {
 /// The post that a verb changes: its text or a reaction of the bot's to it.
 pub fn changed(verb: &Verb) -> Option<PostId> {
     match verb {
-        Verb::PatchPost { post, .. } | Verb::AddReaction { post, .. } | Verb::RemoveReaction { post, .. } => Some(*post),
+        Verb::PatchPost { post, .. } | Verb::AddReaction { post, .. } | Verb::RemoveReaction { post, .. } => {
+            Some(*post)
+        }
         Verb::CreatePost { .. }
         | Verb::UploadFile { .. }
         | Verb::PostsSince { .. }

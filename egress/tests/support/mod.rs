@@ -189,9 +189,13 @@ impl Egress {
 
     pub fn attest(&mut self, subject: Subject) -> Outcome {
         self.core.send(&ToEgress::Attest { question: QuestionId(7), subject });
-        match self.next() {
-            FromEgress::Attested { question: QuestionId(7), outcome } => outcome,
-            other => panic!("not attested: {other:?}"),
+        loop {
+            match self.next() {
+                FromEgress::Attested { question: QuestionId(7), outcome } => return outcome,
+                // What was said of a connector before.
+                FromEgress::Dropped { .. } => {}
+                other => panic!("not attested: {other:?}"),
+            }
         }
     }
 

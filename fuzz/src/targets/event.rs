@@ -11,7 +11,11 @@ pub fn target(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(Frame::Event { event: Event::Posted { post, direct }, .. }) = parse(text) else { return };
     let Some(report) = intake().report(&post, direct, false) else { return };
-    assert!((post.props.webhook || post.kind.is_empty() && !post.props.from_elsewhere) && post.edit_at == 0 && post.delete_at == 0);
+    assert!(
+        (post.props.webhook || post.kind.is_empty() && !post.props.from_elsewhere)
+            && post.edit_at == 0
+            && post.delete_at == 0
+    );
     assert_eq!((report.post, report.author, report.channel), (post.id, post.user_id, post.channel_id));
     assert_eq!(*report.text, *post.message);
     assert_ne!(report.author.as_str(), "b".repeat(26));

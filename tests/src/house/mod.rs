@@ -132,6 +132,19 @@ impl House {
         self.audit().iter().filter(|record| record["event"] == "job-start").count()
     }
 
+    /// What the bot said to somebody in their direct channel so far: each post.
+    pub fn told(&self, who: &str) -> Vec<Value> {
+        let bot = self.server.file().bot;
+        let channel = self.server.direct_channel(who, &bot.name).expect("such a person");
+        self.server.posts(&channel).into_iter().filter(|post| post["user_id"] == *bot.id).collect()
+    }
+
+    /// The first direct message to an admin that has these words in it, as soon as there is one.
+    pub async fn warned(&self, words: &str) -> Value {
+        let has = |post: &Value| post["message"].as_str().is_some_and(|message| message.contains(words));
+        self.wait(&format!("a warning of {words}"), || self.told("alice").into_iter().find(has)).await
+    }
+
     /// Runs `bartizan`.
     pub async fn operator(&self, arguments: &[&str]) -> Finished {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
