@@ -2,10 +2,19 @@
 
 use super::*;
 use crate::command::parse::split;
+use crate::config::Allow;
 use proptest::prelude::*;
 
 fn argument(name: &str, kind: Kind, required: bool) -> Argument {
-    Argument { name: name.to_owned(), kind, required, default: None, description: None, sensitive: false }
+    Argument {
+        name: name.to_owned(),
+        kind,
+        required,
+        default: None,
+        description: None,
+        sensitive: false,
+        allow: Allow::default(),
+    }
 }
 
 fn text(regex: Option<&str>) -> Kind {
@@ -190,6 +199,13 @@ fn usage_shows_what_each_argument_may_be() {
         level: crate::config::Level::Operator,
         required_flags: Vec::new(),
         channels: Vec::new(),
+        private_only: false,
+        direct_only: false,
+        users: Vec::new(),
+        groups: Vec::new(),
+        authorizer: None,
+        authorizer_group: String::new(),
+        rate: None,
         timeout: std::time::Duration::from_secs(1),
         is_async: false,
         arguments: deploy(),

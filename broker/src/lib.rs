@@ -13,6 +13,7 @@ pub mod job;
 pub mod launcher;
 pub mod output;
 pub mod peer;
+pub mod people;
 pub mod policy;
 pub mod startup;
 pub mod store;

@@ -261,7 +261,7 @@ impl Core {
         }
         match role {
             Role::Egress => {
-                let unnamed = self.naming.egress_lost();
+                let unnamed = self.naming.egress_lost().chain(self.lookups.lost());
                 self.posts.egress_lost(unnamed);
                 self.protected.egress_lost();
                 self.supervisor.attached = 0;

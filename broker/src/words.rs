@@ -3,6 +3,8 @@
 //! What comes from outside goes through [`code`] or [`escape`] before it gets here or here; a test in the transcripts
 //! shows each of them.
 
+use crate::config::Level;
+use crate::gate::channel::Where;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::text::{code, escape};
@@ -53,9 +55,77 @@ pub fn unknown(prefix: &str, name: &str, near: Option<&str>) -> String {
 }
 
 /// To a command in the wrong place, for someone who may run it elsewhere.
-pub fn not_here(name: &str, channels: &[String]) -> String {
-    let channels: Vec<String> = channels.iter().map(|channel| format!("#{}", escape(channel))).collect();
-    format!("{} is not here; it runs in {}.", code(name), either(&channels))
+pub fn not_here(name: &str, wanted: &Where) -> String {
+    let place = match wanted {
+        Where::Channels(channels) => {
+            let channels: Vec<String> = channels.iter().map(|channel| format!("#{}", escape(channel))).collect();
+            either(&channels)
+        }
+        Where::Private => "private channels and in direct messages to me".to_owned(),
+        Where::Direct => "direct messages to me".to_owned(),
+    };
+    format!("{} is not here; it runs in {place}.", code(name))
+}
+
+/// To a change of rights that is not made; the sentence is for people.
+pub fn denied(why: &str) -> String {
+    let mut chars = why.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    escape(&format!("{first}{}.", chars.as_str()))
+}
+
+/// To a name that nobody on the server has.
+pub fn nobody(who: &str) -> String {
+    format!("The server knows no {}.", code(who))
+}
+
+/// A level that was given.
+pub fn level_given(name: &str, level: Level) -> String {
+    format!("{} is **{level}** now.", code(name))
+}
+
+/// Somebody who is not listed any more.
+pub fn removed(name: &str) -> String {
+    format!("{} is not listed any more, and counts as user.", code(name))
+}
+
+/// Flags that a person has after they were changed.
+pub fn flags_now(name: &str, flags: &[&str]) -> String {
+    match flags {
+        [] => format!("{} has no flags now.", code(name)),
+        flags => format!("{} has the flags {} now.", code(name), code(&flags.join(" "))),
+    }
+}
+
+/// A ban that was given.
+pub fn banned(name: &str, until_ms: Option<u64>, reason: &str) -> String {
+    format!("{} is banned {}: {}", code(name), until(until_ms), escape(reason))
+}
+
+/// A ban that was ended.
+pub fn unbanned(name: &str) -> String {
+    format!("{} is not banned any more.", code(name))
+}
+
+/// Where everything was so already.
+pub fn nothing_to_change(name: &str) -> String {
+    format!("Nothing to change: that is so already of {}.", code(name))
+}
+
+/// The end of a ban.
+pub fn until(until_ms: Option<u64>) -> String {
+    until_ms.map_or("for good".to_owned(), |until| format!("until {}", time(until)))
+}
+
+/// A time, to the minute.
+pub fn time(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or("ever".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// To a command that comes too soon.
+pub fn too_fast(wait: Duration) -> String {
+    format!("That is too fast. Please wait {}.", rough(wait))
 }
 
 /// To arguments that do not fit.
@@ -199,7 +269,10 @@ mod tests {
     #[test]
     fn a_hint_names_every_channel() {
         let channels = ["ops".to_owned(), "deployments".to_owned()];
-        assert_eq!(not_here("deploy", &channels), "`deploy` is not here; it runs in #ops or #deployments.");
+        assert_eq!(
+            not_here("deploy", &Where::Channels(channels.into())),
+            "`deploy` is not here; it runs in #ops or #deployments."
+        );
     }
 
     #[test]

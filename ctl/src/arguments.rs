@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::installation;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{FlagName, JobId};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ Exit codes:
   1  the answer is bad: the service is not healthy, a check failed
   2  the command line or the configuration is wrong
   3  the service cannot be reached
-  4  the service says no: not allowed, or no such job";
+  4  the service says no: not allowed, or no such job or person";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -71,6 +71,111 @@ pub enum Command {
     },
     /// Say what this machine and the running service can guarantee
     Doctor,
+    /// List people, show one, give and take levels and flags
+    People {
+        /// What to do
+        #[command(subcommand)]
+        what: People,
+    },
+    /// List bans, give and end them
+    Bans {
+        /// What to do
+        #[command(subcommand)]
+        what: Bans,
+    },
+    /// Make the first admin
+    Admin {
+        /// What to do
+        #[command(subcommand)]
+        what: Admin,
+    },
+    /// Ask every gate about a command, and run nothing
+    Explain {
+        /// As whom: name, @name or id
+        #[arg(long = "as", value_name = "USER")]
+        who: String,
+        /// In which channel, by name or id; without it, in a direct message
+        #[arg(long, value_name = "CHANNEL")]
+        channel: Option<String>,
+        /// The command, as it would be typed
+        #[arg(value_name = "COMMAND")]
+        command: String,
+    },
+}
+
+/// About people.
+#[derive(Debug, Subcommand)]
+pub enum People {
+    /// List everybody who has a level or flags
+    List,
+    /// Show one person, listed or not
+    Show {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+    /// Give a level, flags, or both
+    #[command(after_help = "Example: bartizan people set bob operator --flag deploy --no-flag on-call")]
+    Set {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+        /// user, operator or admin
+        #[arg(value_name = "LEVEL")]
+        level: Option<String>,
+        /// Give this flag; may be repeated
+        #[arg(long = "flag", value_name = "FLAG")]
+        flags: Vec<FlagName>,
+        /// Take this flag away; may be repeated
+        #[arg(long = "no-flag", value_name = "FLAG")]
+        no_flags: Vec<FlagName>,
+    },
+    /// Take a person off the list: they count as user then
+    Remove {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+}
+
+/// About bans.
+#[derive(Debug, Subcommand)]
+pub enum Bans {
+    /// List the bans in force
+    List,
+    /// Ban a person
+    #[command(after_help = "Example: bartizan bans add mallory \"floods the channel\" 7d")]
+    Add {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+        /// Why
+        #[arg(value_name = "REASON")]
+        reason: String,
+        /// 30m, 1h, 7d, 2w or permanent
+        #[arg(value_name = "DURATION")]
+        duration: String,
+    },
+    /// End a ban
+    Remove {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+}
+
+/// About admins.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Make a person admin, where there is no admin yet
+    Bootstrap {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+        /// Also where there is an admin already
+        #[arg(long)]
+        again: bool,
+    },
 }
 
 #[cfg(test)]

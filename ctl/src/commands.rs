@@ -1,5 +1,7 @@
 //! What each command asks, where the answer goes, and how it is judged.
 
+mod people;
+
 use crate::arguments::{Arguments, Command, DEFAULT_CONFIG};
 use crate::ask::{ask, nobody_listens};
 use crate::exit::{CtlError, Exit};
@@ -18,7 +20,7 @@ use std::path::Path;
 pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
     let out = Out { json: arguments.json, look: Look::of_stdout() };
     let socket = arguments.socket();
-    let ask = |request| ask(&socket, &request);
+    let ask = |request: Request| ask(&socket, &request);
     match &arguments.command {
         Command::Status => {
             let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
@@ -48,6 +50,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             Err(error) => Err(error),
         },
         Command::Doctor => doctor(&socket, &out),
+        Command::People { what } => people::people(what, &ask, &out),
+        Command::Bans { what } => people::bans(what, &ask, &out),
+        Command::Admin { what } => people::admin(what, &ask, &out),
+        Command::Explain { who, channel, command } => people::explain((who, channel.as_deref(), command), &ask, &out),
     }
 }
 

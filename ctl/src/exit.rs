@@ -124,6 +124,7 @@ impl CtlError {
             Self::Refused { refusal: Refusal::Forbidden | Refusal::NotFound | Refusal::Unavailable, .. } => {
                 Exit::Refused
             }
+            Self::Refused { refusal: Refusal::Usage, .. } => Exit::Usage,
             Self::WrongAnswer | Self::Sibling { .. } | Self::SiblingFailed { .. } | Self::Output(_) | Self::Json(_) => {
                 Exit::Bad
             }

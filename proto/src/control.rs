@@ -5,6 +5,7 @@
 use crate::bounded::{List, Text};
 use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
+use crate::people::{PeopleAnswer, PeopleRequest};
 use crate::version::Role;
 use crate::worker::{Ending, Given, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub enum Request {
     CheckConfig,
     /// What is in force in the running service.
     Doctor,
+    /// Something about people, bans or rights.
+    People(PeopleRequest),
 }
 
 /// What the core answers.
@@ -50,6 +53,8 @@ pub enum Answer {
     Config(ConfigReport),
     /// To [`Request::Doctor`].
     Doctor(Box<Doctor>),
+    /// To [`Request::People`].
+    People(PeopleAnswer),
     /// It cannot be answered.
     Refused {
         /// In what way.
@@ -65,10 +70,12 @@ pub enum Answer {
 pub enum Refusal {
     /// This user may not ask that.
     Forbidden,
-    /// There is no such job.
+    /// There is no such job, or no such person.
     NotFound,
     /// The service cannot do it now.
     Unavailable,
+    /// What was asked makes no sense: a word, a duration, a name.
+    Usage,
 }
 
 /// Health on one screen.

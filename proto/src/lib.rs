@@ -11,7 +11,7 @@
 //! | [`verbs`] | connector ↔ egress: typed REST |
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
-//! | [`control`] | `bartizan` ↔ core: the control socket |
+//! | [`control`], [`people`] | `bartizan` ↔ core: the control socket |
 //!
 //! [`installation`] has the paths that the core and `bartizan` must agree on.
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod ids;
 pub mod installation;
 pub mod launcher;
 pub mod limits;
+pub mod people;
 #[cfg(feature = "tokio")]
 pub mod stream;
 pub mod text;

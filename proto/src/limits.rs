@@ -62,3 +62,9 @@ pub const MAX_EMOJI_ASKED: usize = 16;
 
 /// Most protected posts named in one frame, and most that egress keeps: the newest.
 pub const MAX_PROTECTED: usize = 8192;
+
+/// Most flags of one person.
+pub const MAX_FLAGS: usize = 32;
+
+/// Most gates that one explanation names.
+pub const MAX_GATES: usize = 16;

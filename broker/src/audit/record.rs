@@ -1,6 +1,6 @@
 //! What is recorded, as types; the names of the fields stand here and nowhere else.
 
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::{Ending, InForce, LayerState, Usage};
 use bartizan_proto::{Role, text};
@@ -82,6 +82,38 @@ pub enum Record {
         /// How.
         why: String,
     },
+    /// Somebody's rights were changed.
+    Person {
+        /// Whose.
+        user: UserId,
+        /// Their name then.
+        name: String,
+        /// Level and flags before; nothing where they were not listed.
+        before: Option<String>,
+        /// And after.
+        after: Option<String>,
+        /// By whom; nobody for the host's operator and the configuration.
+        by: Option<UserId>,
+        /// Their name, or what it was.
+        by_name: String,
+    },
+    /// A ban was given or ended.
+    Ban {
+        /// Whose.
+        user: UserId,
+        /// Their name then.
+        name: String,
+        /// Whether they are banned now.
+        banned: bool,
+        /// Until when, ms since 1970; for ever where there is nothing.
+        until_ms: Option<u64>,
+        /// Why.
+        reason: Option<String>,
+        /// By whom; nobody for the host's operator, the configuration, and for its time being over.
+        by: Option<UserId>,
+        /// Their name, or what it was.
+        by_name: String,
+    },
     /// The configuration was read again.
     Reload {
         /// What changed, one line each.
@@ -162,6 +194,24 @@ impl Record {
                 put("event", json!("child-lost"));
                 put("role", json!(role));
                 put("error", json!(why));
+            }
+            Record::Person { user, name, before, after, by, by_name } => {
+                put("event", json!("person-change"));
+                put("userId", json!(user));
+                put("userName", json!(text::printable(name)));
+                put("before", json!(before));
+                put("after", json!(after));
+                put("changedBy", json!(by));
+                put("changedByName", json!(text::printable(by_name)));
+            }
+            Record::Ban { user, name, banned, until_ms, reason, by, by_name } => {
+                put("event", json!(if *banned { "ban" } else { "unban" }));
+                put("userId", json!(user));
+                put("userName", json!(text::printable(name)));
+                put("untilMs", json!(until_ms));
+                put("reason", json!(reason.as_deref().map(text::printable)));
+                put("changedBy", json!(by));
+                put("changedByName", json!(text::printable(by_name)));
             }
             Record::Reload { differences, error } => {
                 put("event", json!("config-reload"));

@@ -1,10 +1,13 @@
-//! `explain COMMAND`: asks the gates and does nothing. In chat up to the first refusal; admins see its cause, too.
+//! `explain COMMAND`: asks the gates and does nothing. Up to the first refusal; admins see every verdict and its cause.
 
-use crate::audit::Gate;
+use super::Builtin;
 use crate::command::parse::Command;
 use crate::config::Level;
-use crate::gate::{self, Refusal, Verdict, file};
+use crate::gate::rate::Limiter;
+use crate::gate::survey::{Seen, Survey, survey};
+use crate::gate::{Refusal, file};
 use crate::policy::{Place, Policy, Requester};
+use bartizan_proto::people::GateVerdict;
 use bartizan_proto::text::{code, escape};
 
 /// The answer.
@@ -14,47 +17,59 @@ pub fn answer(
     place: &Place,
     policy: &Policy,
     opener: &file::Opener,
+    limiter: &Limiter,
 ) -> String {
-    let decision = gate::decide(command, requester, place, policy);
-    let admin = policy.level(requester) == Level::Admin;
-    let mut out = String::new();
-    for Gate { name, passed } in &decision.gates {
-        out.push_str(&format!("- {name}: {}\n", if *passed { "pass" } else { "**refuse**" }));
+    let level = policy.level(requester);
+    if Builtin::named(&command.name).is_some_and(|builtin| builtin.level() <= level) {
+        return format!("{} is a command of my own, and you may give it. Nothing was done.", code(&command.name));
     }
-    match decision.outcome {
-        Err((refusal, cause)) => {
-            // To others than admins a forbidden name must look like an unknown one, gate by gate.
-            if matches!(refusal, Refusal::Unknown { .. }) && !admin {
-                out = "- ban: pass\n- allowlist: **refuse**\n".to_owned();
-            }
-            out.push_str(&refusal.words(&policy.config.bot.prefix).unwrap_or_default());
-            if admin {
-                out.push_str(&format!("\nCause: {}", escape(&cause.0)));
-            }
+    let survey = survey(command, requester, place, policy, opener, limiter);
+    let admin = level == Level::Admin;
+    let mut out = gates(&survey, admin);
+    if let Some(refusal) = &survey.refusal {
+        out.push_str(&refusal.words(&policy.config.bot.prefix).unwrap_or_default());
+        return out;
+    }
+    let arguments: Vec<String> = survey
+        .values
+        .iter()
+        .flatten()
+        .map(|value| {
+            format!("{}={}", escape(&value.name), code(if value.sensitive { "(sensitive)" } else { &value.text }))
+        })
+        .collect();
+    let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(", ") };
+    out.push_str(&format!("It would run {} with {with}. Nothing was run.", code(&command.name)));
+    if let (true, Some(script), Some(sha256)) = (admin, survey.script, &survey.sha256) {
+        let path = code(&script.path.display().to_string());
+        out.push_str(&format!("\nFile {path}, SHA-256 {}.", code(sha256)));
+    }
+    out
+}
+
+/// The gates' lines. To others than admins a forbidden name must look like an unknown one, gate by gate.
+fn gates(survey: &Survey<'_>, admin: bool) -> String {
+    let mut out = String::new();
+    let forbidden = matches!(survey.refusal, Some(Refusal::Unknown { .. }));
+    for Seen { name, verdict, cause } in &survey.gates {
+        let verdict_word = match verdict {
+            GateVerdict::Pass => "pass",
+            GateVerdict::Refuse => "**refuse**",
+            GateVerdict::Unknown => "asked when the command is given",
+        };
+        if admin {
+            let cause = if cause.is_empty() { String::new() } else { format!(" ({})", escape(cause)) };
+            out.push_str(&format!("- {name}: {verdict_word}{cause}\n"));
+            continue;
         }
-        Ok((script, values)) => match file::check(script, opener) {
-            Verdict::Pass(file) => {
-                out.push_str("- file: pass\n");
-                let arguments: Vec<String> =
-                    values.iter().map(|value| format!("{}={}", escape(&value.name), code(&value.text))).collect();
-                let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(", ") };
-                out.push_str(&format!("It would run {} with {with}. Nothing was run.", code(script.name.as_str())));
-                if admin {
-                    out.push_str(&format!(
-                        "\nFile {}, SHA-256 {}.",
-                        code(&script.path.display().to_string()),
-                        code(&file.sha256)
-                    ));
-                }
-            }
-            Verdict::Refuse(refusal, cause) => {
-                out.push_str("- file: **refuse**\n");
-                out.push_str(&refusal.words(&policy.config.bot.prefix).unwrap_or_default());
-                if admin {
-                    out.push_str(&format!("\nCause: {}", escape(&cause.0)));
-                }
-            }
-        },
+        if forbidden && *name == "allowlist" {
+            out.push_str("- allowlist: **refuse**\n");
+            break;
+        }
+        out.push_str(&format!("- {name}: {verdict_word}\n"));
+        if *verdict == GateVerdict::Refuse {
+            break;
+        }
     }
     out
 }

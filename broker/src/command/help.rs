@@ -3,7 +3,7 @@
 use super::Builtin;
 use crate::argument;
 use crate::config::Script;
-use crate::gate::{channel, permission};
+use crate::gate::{allowlist, channel, permission};
 use crate::policy::{Place, Policy, Requester};
 use crate::words;
 use bartizan_proto::text::{code, escape};
@@ -21,13 +21,14 @@ pub fn all(requester: &Requester, place: &Place, policy: &Policy) -> String {
             elsewhere += 1;
         }
     }
-    for builtin in Builtin::ALL {
+    let level = policy.level(requester);
+    for builtin in Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level) {
         let usage = code(&format!("{prefix}{}{}", builtin.name(), builtin.usage()));
         out.push_str(&format!("- {usage}: {}\n", builtin.description()));
     }
     if elsewhere > 0 {
         let noun = if elsewhere == 1 { "script runs" } else { "scripts run" };
-        out.push_str(&format!("{elsewhere} more {noun} in other channels.\n"));
+        out.push_str(&format!("{elsewhere} more {noun} in other places.\n"));
     }
     out
 }
@@ -36,22 +37,21 @@ pub fn all(requester: &Requester, place: &Place, policy: &Policy) -> String {
 pub fn one(name: &str, requester: &Requester, place: &Place, policy: &Policy) -> String {
     let prefix = &policy.config.bot.prefix;
     let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
-    if let Some(builtin) = Builtin::named(name) {
+    if let Some(builtin) = Builtin::named(name).filter(|builtin| builtin.level() <= policy.level(requester)) {
         let usage = code(&format!("{prefix}{}{}", builtin.name(), builtin.usage()));
         return format!("{usage}: {}", builtin.description());
     }
-    let mine = |script: &Script| permission::may(script, requester, policy);
-    let found = name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).filter(|script| mine(script));
-    let Some(script) = found else {
-        let near = policy.config.allowlist.nearest(name, |script| mine(script) && script.name.as_str() != name);
-        return words::unknown(prefix, name, near);
+    let mine = |script: &&Script| permission::may(script, requester, policy);
+    let Some(script) = name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).filter(mine) else {
+        let refusal = allowlist::unknown(name, requester, policy);
+        return refusal.words(prefix).unwrap_or_default();
     };
     let mut out = format!("{}{}\n", code(&format!("{prefix}{}", argument::usage(script))), described(script));
     for argument in &script.arguments {
         out.push_str(&format!("- {}\n", described_argument(argument)));
     }
     if !channel::may(script, place, policy) {
-        out.push_str(&words::not_here(script.name.as_str(), &script.channels));
+        out.push_str(&words::not_here(script.name.as_str(), &channel::wanted(script, policy)));
     }
     out
 }

@@ -1,10 +1,24 @@
 //! Commands that the core answers itself, one file each, and the reading of command lines.
 
 pub mod about;
+pub mod adduser;
+pub mod ban;
+pub mod banlist;
+pub mod chattr;
+pub mod deluser;
 pub mod explain;
 pub mod help;
 pub mod parse;
+#[cfg(test)]
+mod people_tests;
+pub mod unban;
+pub mod users;
 pub mod whoami;
+pub mod whois;
+pub mod whom;
+
+use crate::config::Level;
+use whom::{Whom, Wish};
 
 /// A command of the core's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +35,73 @@ pub enum Builtin {
     Explain,
     /// Which version, for how long, how well confined?
     About,
+    /// Who is listed?
+    Users,
+    /// What may this person do?
+    Whois,
+    /// Who is banned?
+    Banlist,
+    /// Give a level.
+    Adduser,
+    /// Take somebody off the list.
+    Deluser,
+    /// Give and take flags.
+    Chattr,
+    /// Ban somebody.
+    Ban,
+    /// End a ban.
+    Unban,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 6] =
-        [Builtin::Run, Builtin::Help, Builtin::Explain, Builtin::Whoami, Builtin::About, Builtin::Ping];
+    pub const ALL: [Builtin; 14] = [
+        Builtin::Run,
+        Builtin::Help,
+        Builtin::Explain,
+        Builtin::Whoami,
+        Builtin::About,
+        Builtin::Ping,
+        Builtin::Users,
+        Builtin::Whois,
+        Builtin::Banlist,
+        Builtin::Adduser,
+        Builtin::Deluser,
+        Builtin::Chattr,
+        Builtin::Ban,
+        Builtin::Unban,
+    ];
+
+    /// The least level that it is for. To everybody else it does not exist.
+    pub fn level(self) -> Level {
+        match self {
+            Builtin::Ping | Builtin::Help | Builtin::Whoami | Builtin::Run | Builtin::Explain | Builtin::About => {
+                Level::User
+            }
+            Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
+            Builtin::Adduser | Builtin::Deluser | Builtin::Chattr | Builtin::Ban | Builtin::Unban => Level::Admin,
+        }
+    }
+
+    /// Whom the words after it mean, and what is wanted of them; none for a command that is not about one person.
+    pub fn read(self, words: &[parse::Word]) -> Option<Result<(Whom, Wish), String>> {
+        Some(match self {
+            Builtin::Ping
+            | Builtin::Help
+            | Builtin::Whoami
+            | Builtin::Run
+            | Builtin::Explain
+            | Builtin::About
+            | Builtin::Users
+            | Builtin::Banlist => return None,
+            Builtin::Whois => whois::read(words),
+            Builtin::Adduser => adduser::read(words),
+            Builtin::Deluser => deluser::read(words),
+            Builtin::Chattr => chattr::read(words),
+            Builtin::Ban => ban::read(words),
+            Builtin::Unban => unban::read(words),
+        })
+    }
 
     /// Its name in chat.
     pub fn name(self) -> &'static str {
@@ -37,13 +112,25 @@ impl Builtin {
             Builtin::Run => "run",
             Builtin::Explain => "explain",
             Builtin::About => "about",
+            Builtin::Users => "users",
+            Builtin::Whois => "whois",
+            Builtin::Banlist => "banlist",
+            Builtin::Adduser => "adduser",
+            Builtin::Deluser => "deluser",
+            Builtin::Chattr => "chattr",
+            Builtin::Ban => "ban",
+            Builtin::Unban => "unban",
         }
     }
 
     /// What follows the name.
     pub fn usage(self) -> &'static str {
         match self {
-            Builtin::Ping | Builtin::Whoami | Builtin::About => "",
+            Builtin::Ping | Builtin::Whoami | Builtin::About | Builtin::Users | Builtin::Banlist => "",
+            Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
+            Builtin::Adduser => " @USER user|operator|admin",
+            Builtin::Chattr => " @USER +FLAG -FLAG…",
+            Builtin::Ban => " @USER \"REASON\" 30m|1h|7d|2w|permanent",
             Builtin::Help => " [NAME]",
             Builtin::Run => " NAME [ARGUMENT…]",
             Builtin::Explain => " COMMAND",
@@ -59,6 +146,14 @@ impl Builtin {
             Builtin::Run => "runs a script; its name alone works too",
             Builtin::Explain => "shows whether a command would be let through, and runs nothing",
             Builtin::About => "shows my version, uptime and the layers around scripts",
+            Builtin::Users => "lists everybody who has a level or flags",
+            Builtin::Whois => "shows level, flags and ban of a person",
+            Builtin::Banlist => "lists the bans in force",
+            Builtin::Adduser => "gives a person a level",
+            Builtin::Deluser => "takes a person off the list: they count as user then",
+            Builtin::Chattr => "gives flags to a person and takes them away",
+            Builtin::Ban => "bans a person: nothing of theirs runs until it ends",
+            Builtin::Unban => "ends a ban",
         }
     }
 
@@ -66,9 +161,21 @@ impl Builtin {
     /// before the command is obeyed.
     pub fn people(self, _command: &parse::Command) -> Vec<String> {
         match self {
-            Builtin::Ping | Builtin::Help | Builtin::Whoami | Builtin::Run | Builtin::Explain | Builtin::About => {
-                Vec::new()
-            }
+            // What changes people takes ids, too, and is looked up by `core/people.rs`.
+            Builtin::Ping
+            | Builtin::Help
+            | Builtin::Whoami
+            | Builtin::Run
+            | Builtin::Explain
+            | Builtin::About
+            | Builtin::Users
+            | Builtin::Whois
+            | Builtin::Banlist
+            | Builtin::Adduser
+            | Builtin::Deluser
+            | Builtin::Chattr
+            | Builtin::Ban
+            | Builtin::Unban => Vec::new(),
         }
     }
 
@@ -95,4 +202,9 @@ pub fn inner(command: &parse::Command) -> Option<parse::Command> {
 pub fn without_run(command: parse::Command) -> parse::Command {
     let inside = if command.name == Builtin::Run.name() { inner(&command) } else { None };
     inside.unwrap_or(command)
+}
+
+/// The person that a word names.
+fn person(word: &parse::Word) -> Result<Whom, String> {
+    Whom::read(&word.text).ok_or_else(|| format!("{} is not the name of a person; write @name", word.text))
 }

@@ -1,7 +1,7 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Level, nearest};
-use bartizan_proto::ids::ScriptName;
+use super::{Level, Rate, nearest};
+use bartizan_proto::ids::{FlagName, ScriptName};
 use bartizan_proto::worker::Profile;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -10,12 +10,15 @@ use std::time::Duration;
 
 /// Every script that may be run, by name. What is not here does not exist.
 #[derive(Debug, Clone, Default)]
-pub struct Allowlist(BTreeMap<ScriptName, Script>);
+pub struct Allowlist {
+    scripts: BTreeMap<ScriptName, Script>,
+    authorizers: BTreeMap<ScriptName, Script>,
+}
 
 impl Allowlist {
     /// Adds a script; gives it back when its name is taken.
     pub(super) fn insert(&mut self, script: Script) -> Result<(), Box<Script>> {
-        match self.0.entry(script.name.clone()) {
+        match self.scripts.entry(script.name.clone()) {
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(script);
                 Ok(())
@@ -24,24 +27,42 @@ impl Allowlist {
         }
     }
 
+    /// The authorizer of this name. It is no command.
+    pub fn authorizer(&self, name: &ScriptName) -> Option<&Script> {
+        self.authorizers.get(name)
+    }
+
+    /// Every authorizer, by name.
+    pub fn authorizers(&self) -> impl Iterator<Item = &Script> {
+        self.authorizers.values()
+    }
+
+    /// The same for authorizers.
+    pub(super) fn insert_authorizer(&mut self, script: Script) -> Result<(), Box<Script>> {
+        match self.authorizers.insert(script.name.clone(), script) {
+            None => Ok(()),
+            Some(before) => Err(Box::new(before)),
+        }
+    }
+
     /// The script of exactly this name.
     pub fn get(&self, name: &ScriptName) -> Option<&Script> {
-        self.0.get(name)
+        self.scripts.get(name)
     }
 
     /// Every script, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Script> {
-        self.0.values()
+        self.scripts.values()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.scripts.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.scripts.is_empty()
     }
 
     /// The name that was probably meant, out of the scripts that `among` lets through: those that the asker may see.
@@ -62,9 +83,23 @@ pub struct Script {
     /// `required-permission`: the least level that may run it; `operator` unless the file says otherwise.
     pub level: Level,
     /// `required-flags`: flags that the asker must have besides.
-    pub required_flags: Vec<String>,
-    /// `allowed-channels`, by name; empty when it may be run in every channel.
+    pub required_flags: Vec<FlagName>,
+    /// `allowed-channels`, by name or id; empty when it may be run in every channel.
     pub channels: Vec<String>,
+    /// `private-only`: in private channels and direct messages only.
+    pub private_only: bool,
+    /// `direct-only`: in direct messages only.
+    pub direct_only: bool,
+    /// `allowed-users`, by name or id. Where this or `groups` says something, nobody else may run it.
+    pub users: Vec<String>,
+    /// `allowed-groups`.
+    pub groups: Vec<String>,
+    /// `authorizer`: the one that is asked last.
+    pub authorizer: Option<ScriptName>,
+    /// `authorizer-group`: what it is told besides.
+    pub authorizer_group: String,
+    /// `rate`: how often it may be run, whoever asks.
+    pub rate: Option<Rate>,
     /// `timeout`: 5 minutes unless the file says otherwise.
     pub timeout: Duration,
     /// `async`: whether it may run long, so that its asker does not wait for it.
@@ -106,6 +141,21 @@ pub struct Argument {
     pub description: Option<String>,
     /// `sensitive`: shown in log and audit as a keyed hash, and never in an error.
     pub sensitive: bool,
+    /// `allow`: what is otherwise refused.
+    pub allow: Allow,
+}
+
+/// What an argument may have that is otherwise refused, because it is read as something else than it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allow {
+    /// `look-alikes`: letters of other scripts that look like Latin ones, and scripts mixed in one word.
+    pub look_alikes: bool,
+    /// `leading-dash`: a `-` at the beginning, also without `--`.
+    pub leading_dash: bool,
+    /// `invisible`: zero-width and direction characters. Never control characters or line breaks.
+    pub invisible: bool,
+    /// `decomposed`: text that is not in NFC.
+    pub decomposed: bool,
 }
 
 /// What an argument may be.

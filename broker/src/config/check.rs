@@ -21,7 +21,7 @@ pub struct Checked {
 pub fn check_config(path: &Path, trust: &Trust) -> Checked {
     match Config::load(path, trust) {
         Ok(config) => {
-            let (scripts, people) = (config.allowlist.len(), config.people.len());
+            let (scripts, people) = (config.allowlist.len(), config.people.len() + config.people_file.len());
             let mut lines =
                 vec![format!("ok: {}, {}", counted(scripts, "script", "scripts"), counted(people, "person", "people"))];
             lines.extend(config.warnings.iter().map(|warning| format!("warning: {}", printable(warning))));
@@ -44,8 +44,11 @@ pub(super) fn warnings(config: &Config, trust: &Trust) -> Vec<String> {
             config.server.url
         ));
     }
-    if !config.people.values().any(|level| *level == super::Level::Admin) {
-        warnings.push("nobody in [people] is an admin".to_owned());
+    let levels = config.people.values().copied().chain(config.people_file.values().map(|listed| listed.level));
+    if !levels.into_iter().any(|level| level == super::Level::Admin) {
+        warnings.push(
+            "nobody in [people] or people.toml is an admin; `bartizan admin bootstrap USER` makes one".to_owned(),
+        );
     }
     let own =
         config.allowlist.iter().filter(|script| script.remote.is_none() && belongs_to_runner(&script.path, trust));

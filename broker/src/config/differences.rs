@@ -1,6 +1,6 @@
 //! What a reload would change, in words: both configurations written out as `key: value`, and compared.
 
-use super::{Argument, Config, Kind, Script};
+use super::{Argument, Config, Group, Kind, Rate, Script};
 use bartizan_proto::text::printable;
 use bartizan_proto::worker::Profile;
 use std::collections::BTreeMap;
@@ -57,23 +57,52 @@ fn flat(config: &Config) -> Flat {
     for (name, level) in &config.people {
         put(&format!("people.{name}"), level);
     }
+    for (name, listed) in &config.people_file {
+        put(&format!("people.toml.{name}"), &format!("{}, flags {}", listed.level, list(&listed.flags, "none")));
+    }
+    for (name, group) in &config.groups {
+        let members = match group {
+            Group::Members(members) => members.join(", "),
+            Group::Mattermost(theirs) => format!("the server's {theirs}"),
+        };
+        put(&format!("groups.{name}"), &members);
+    }
+    put("rate.user", &rate(config.rates.user));
+    put("rate.channel", &rate(config.rates.channel));
+    put("rate.script", &rate(config.rates.script));
+    put("rate.thread-replies", &rate(config.rates.thread_replies));
+    put("rate.channel-replies", &rate(config.rates.channel_replies));
     for (name, profile) in &config.profiles {
         put(&format!("profiles.{name}"), &words(profile));
     }
     for script in config.allowlist.iter() {
-        put_script(&mut out, script);
+        put_script(&mut out, "scripts", script);
+    }
+    for script in config.allowlist.authorizers() {
+        put_script(&mut out, "authorizers", script);
     }
     out
 }
 
-fn put_script(out: &mut Flat, script: &Script) {
-    let base = format!("scripts.{}", script.name);
+fn rate(rate: Option<Rate>) -> String {
+    rate.map_or("none".to_owned(), |rate| rate.to_string())
+}
+
+fn put_script(out: &mut Flat, kind: &str, script: &Script) {
+    let base = format!("{kind}.{}", script.name);
     let mut put = |key: &str, value: &dyn Display| out.insert(format!("{base}.{key}"), value.to_string());
     put("path", &script.path.display());
     put("description", &script.description);
     put("required-permission", &script.level);
     put("required-flags", &list(&script.required_flags, "none"));
     put("allowed-channels", &list(&script.channels, "every channel"));
+    put("private-only", &script.private_only);
+    put("direct-only", &script.direct_only);
+    put("allowed-users", &list(&script.users, "everybody"));
+    put("allowed-groups", &list(&script.groups, "everybody"));
+    put("authorizer", &script.authorizer.as_ref().map_or("none".to_owned(), ToString::to_string));
+    put("authorizer-group", &script.authorizer_group);
+    put("rate", &rate(script.rate));
     put("timeout", &format!("{:?}", script.timeout));
     put("async", &script.is_async);
     put("profile", &words(&script.profile));
@@ -89,7 +118,8 @@ fn put_script(out: &mut Flat, script: &Script) {
     }
 }
 
-fn list(items: &[String], none: &str) -> String {
+fn list<T: Display>(items: impl IntoIterator<Item = T>, none: &str) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     if items.is_empty() { none.to_owned() } else { items.join(", ") }
 }
 
@@ -115,7 +145,9 @@ fn schema(argument: &Argument) -> String {
     };
     let sensitive = if argument.sensitive { ", sensitive" } else { "" };
     let description = argument.description.as_ref().map_or(String::new(), |text| format!(" ({text})"));
-    format!("{}: {kind}{need}{sensitive}{description}", argument.name)
+    let allow =
+        if argument.allow == super::Allow::default() { String::new() } else { format!(", {:?}", argument.allow) };
+    format!("{}: {kind}{need}{sensitive}{allow}{description}", argument.name)
 }
 
 fn words(profile: &Profile) -> String {

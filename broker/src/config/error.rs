@@ -86,6 +86,12 @@ impl Wrong {
         self
     }
 
+    /// The same, about another kind of thing.
+    pub(super) fn renamed(mut self, from: &str, to: &str) -> Self {
+        self.what = self.what.replacen(from, to, 1);
+        self
+    }
+
     /// The same, with its place found.
     pub(super) fn placed(self, file: PathBuf, line: Option<usize>) -> ConfigError {
         ConfigError::Wrong { file, line, what: self.what, remedy: self.remedy }

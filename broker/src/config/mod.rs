@@ -13,6 +13,7 @@ mod nearest;
 mod pattern;
 mod profile;
 mod quantity;
+mod rate;
 mod raw;
 mod script;
 mod settings;
@@ -20,18 +21,20 @@ mod source;
 pub mod trust;
 mod url;
 
-pub use allowlist::{Allowlist, Argument, Kind, RemoteConfig, Script};
+pub use allowlist::{Allow, Allowlist, Argument, Kind, RemoteConfig, Script};
 pub use check::{Checked, check_config};
 pub use error::ConfigError;
 pub use level::Level;
 pub use nearest::nearest;
+pub use rate::{Rate, Rates};
 pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};
 
+use bartizan_proto::ids::FlagName;
 use bartizan_proto::worker::{Guarantee, Profile};
 use error::Wrong;
 use source::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -52,10 +55,16 @@ pub struct Config {
     pub control: PathBuf,
     /// `[control] operators`: the group, by name or number, of those who may use that socket beside root.
     pub operators: Option<String>,
-    /// `[people]`: levels by user name, in lower case and without `@`. Who is not here is a [`Level::User`].
+    /// `[people]`: levels by user name or id, in lower case and without `@`, which the database takes over once.
     pub people: BTreeMap<String, Level>,
     /// `[alerts] channel`: where admins are warned; each by a direct message when absent.
     pub alerts: Option<String>,
+    /// `people.toml`, where there is one: people by name or id, whatever the database says of them.
+    pub people_file: BTreeMap<String, Listed>,
+    /// `[groups]` and `groups.toml`.
+    pub groups: BTreeMap<String, Group>,
+    /// `[rate]`.
+    pub rates: Rates,
     /// `[limits]`.
     pub limits: Limits,
     /// `[sandbox] require`: guarantees without which nothing runs. All of them unless the file says otherwise.
@@ -111,6 +120,24 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
+/// What `people.toml` says of one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// `level`.
+    pub level: Level,
+    /// `flags`.
+    pub flags: BTreeSet<FlagName>,
+}
+
+/// Who is in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// These people, by name or id.
+    Members(Vec<String>),
+    /// Who is in the group of this name on the Mattermost server.
+    Mattermost(String),
+}
+
 impl Config {
     /// What no script may so much as read: token, state, control socket.
     pub fn secrets(&self) -> impl Iterator<Item = &Path> {
@@ -135,6 +162,22 @@ impl Config {
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
         let alerts = settings::alerts(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
+        let rates = settings::rates(&raw.rate).map_err(|wrong| place(wrong, "rate"))?;
+        let people_file = match beside(&folder, "people.toml", trust)? {
+            Some(file) => settings::people_file(&file.parse()?).map_err(|wrong| file.place(wrong))?,
+            None => BTreeMap::new(),
+        };
+        let mut groups = settings::groups(&raw.groups).map_err(|wrong| place(wrong, "groups"))?;
+        if let Some(file) = beside(&folder, "groups.toml", trust)? {
+            let more: raw::GroupsFile = file.parse()?;
+            for (name, group) in settings::groups(&more.groups).map_err(|wrong| file.place(wrong.within("groups")))? {
+                if groups.insert(name.clone(), group).is_some() {
+                    let wrong =
+                        Wrong::new(format!("the group \"{name}\" is in bartizan.toml, too"), "keep one of them");
+                    return Err(file.place(wrong.within(name.as_str()).within("groups")));
+                }
+            }
+        }
         let state = absolute(&folder, &raw.state.directory);
         let named = raw.control.as_ref().and_then(|control| control.directory.as_deref());
         let control = named.map_or(state.join("run"), |directory| absolute(&folder, directory));
@@ -157,12 +200,20 @@ impl Config {
 
         // 4. The allowlist.
         let directories = script_directories(&raw.scripts, &folder, &allowlist_path);
-        let around = script::Surroundings { directories: &directories, profiles: &profiles, trust };
         let list = Source::read(&allowlist_path, trust).map_err(|error| match error {
             TrustError::Missing(_) => place(Wrong::from(error).within("allowlist"), "scripts"),
             other => ConfigError::Untrusted(other),
         })?;
-        let allowlist = read_allowlist(&list, &around)?;
+        let raw_list: raw::Allowlist = list.parse()?;
+        let authorizers: Vec<&str> = raw_list.authorizers.iter().map(|one| one.name.as_str()).collect();
+        let around = script::Surroundings {
+            directories: &directories,
+            profiles: &profiles,
+            trust,
+            groups: &groups,
+            authorizers: &authorizers,
+        };
+        let allowlist = read_allowlist(&list, &raw_list, &around)?;
 
         let require = raw.sandbox.require.unwrap_or_else(|| Guarantee::ALL.to_vec());
         let scratch = raw.sandbox.scratch_directory.map(|path| absolute(&folder, &path));
@@ -176,6 +227,9 @@ impl Config {
             operators,
             people,
             alerts,
+            people_file,
+            groups,
+            rates,
             limits,
             require,
             scratch,
@@ -191,9 +245,29 @@ impl Config {
     }
 }
 
-fn read_allowlist(source: &Source, around: &script::Surroundings<'_>) -> Result<Allowlist, ConfigError> {
-    let raw: raw::Allowlist = source.parse()?;
+/// A file in the same folder, where there is one.
+fn beside(folder: &Path, name: &str, trust: &Trust) -> Result<Option<Source>, ConfigError> {
+    match Source::read(&folder.join(name), trust) {
+        Ok(source) => Ok(Some(source)),
+        Err(TrustError::Missing(_)) => Ok(None),
+        Err(error) => Err(ConfigError::Untrusted(error)),
+    }
+}
+
+fn read_allowlist(
+    source: &Source,
+    raw: &raw::Allowlist,
+    around: &script::Surroundings<'_>,
+) -> Result<Allowlist, ConfigError> {
     let mut allowlist = Allowlist::default();
+    for (i, raw) in raw.authorizers.iter().enumerate() {
+        let place = |wrong: Wrong| source.place(wrong.within(i).within("authorizers"));
+        let script = script::authorizer(raw, around).map_err(place)?;
+        allowlist.insert_authorizer(script).map_err(|twice| {
+            let what = format!("the authorizer \"{}\" is there twice", twice.name);
+            place(Wrong::new(what, "rename or remove one of them").within("name"))
+        })?;
+    }
     for (i, raw) in raw.scripts.iter().enumerate() {
         let place = |wrong: Wrong| source.place(wrong.within(i).within("scripts"));
         let script = script::check(raw, around).map_err(place)?;

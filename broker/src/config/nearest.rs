@@ -8,8 +8,11 @@ pub fn nearest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Opti
     }
     let wanted = name.to_lowercase();
     let far = (wanted.chars().count() / 3).max(1);
+    let length = wanted.chars().count();
     among
         .into_iter()
+        // The distance is never less than the difference of the lengths.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= far)
         .map(|candidate| (strsim::osa_distance(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= far && *distance < candidate.chars().count())
         .min()

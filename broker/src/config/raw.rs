@@ -29,6 +29,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) people: BTreeMap<String, String>,
     #[serde(default)]
+    pub(super) groups: BTreeMap<String, Group>,
+    #[serde(default)]
+    pub(super) rate: Rates,
+    #[serde(default)]
     pub(super) sandbox: Sandbox,
     #[serde(default)]
     pub(super) profiles: BTreeMap<String, Profile>,
@@ -94,6 +98,100 @@ pub(super) struct Limits {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Rates {
+    pub(super) user: Option<String>,
+    pub(super) channel: Option<String>,
+    pub(super) script: Option<String>,
+    pub(super) thread_replies: Option<String>,
+    pub(super) channel_replies: Option<String>,
+}
+
+/// `people.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PeopleFile {
+    #[serde(default)]
+    pub(super) people: BTreeMap<String, Listed>,
+}
+
+/// `groups.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupsFile {
+    #[serde(default)]
+    pub(super) groups: BTreeMap<String, Group>,
+}
+
+/// One person of `people.toml`: a level, or a table with more.
+pub(super) struct Listed {
+    pub(super) level: String,
+    pub(super) flags: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Whole {
+            level: String,
+            #[serde(default)]
+            flags: Vec<String>,
+        }
+        struct Taker;
+        impl<'de> Visitor<'de> for Taker {
+            type Value = Listed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a level, or a table with level and flags")
+            }
+            fn visit_str<E: Error>(self, level: &str) -> Result<Listed, E> {
+                Ok(Listed { level: level.to_owned(), flags: Vec::new() })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Listed, A::Error> {
+                let Whole { level, flags } = Whole::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(Listed { level, flags })
+            }
+        }
+        deserializer.deserialize_any(Taker)
+    }
+}
+
+/// A group: its people, or the name of a group on the Mattermost server.
+pub(super) enum Group {
+    Members(Vec<String>),
+    Mattermost(String),
+}
+
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Named {
+            mattermost: String,
+        }
+        struct Taker;
+        impl<'de> Visitor<'de> for Taker {
+            type Value = Group;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of people, or { mattermost = \"its name there\" }")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Group, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = list.next_element()? {
+                    members.push(member);
+                }
+                Ok(Group::Members(members))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Group, A::Error> {
+                let Named { mattermost } = Named::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(Group::Mattermost(mattermost))
+            }
+        }
+        deserializer.deserialize_any(Taker)
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Sandbox {
     pub(super) require: Option<Vec<Guarantee>>,
     pub(super) scratch_directory: Option<PathBuf>,
@@ -133,7 +231,7 @@ impl Profile {
 }
 
 /// The limits of a profile or of one script.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct JobLimits {
     pub(super) memory: Option<Amount>,
@@ -151,6 +249,21 @@ pub(super) struct JobLimits {
 pub(super) struct Allowlist {
     #[serde(default)]
     pub(super) scripts: Vec<Script>,
+    #[serde(default)]
+    pub(super) authorizers: Vec<Authorizer>,
+}
+
+/// A script that says whether another one may be run.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Authorizer {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) timeout: Option<Amount>,
+    pub(super) profile: Option<String>,
+    #[serde(default)]
+    pub(super) limits: JobLimits,
+    pub(super) sha256: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -166,6 +279,18 @@ pub(super) struct Script {
     pub(super) required_flags: Vec<String>,
     #[serde(alias = "allowedChannels")]
     pub(super) allowed_channels: Option<Vec<String>>,
+    #[serde(alias = "privateOnly", default)]
+    pub(super) private_only: bool,
+    #[serde(alias = "directOnly", default)]
+    pub(super) direct_only: bool,
+    #[serde(alias = "allowedUsers")]
+    pub(super) allowed_users: Option<Vec<String>>,
+    #[serde(alias = "allowedGroups")]
+    pub(super) allowed_groups: Option<Vec<String>>,
+    pub(super) authorizer: Option<String>,
+    #[serde(alias = "authorizerGroup")]
+    pub(super) authorizer_group: Option<String>,
+    pub(super) rate: Option<String>,
     pub(super) timeout: Option<Amount>,
     #[serde(rename = "async", default)]
     pub(super) is_async: bool,
@@ -177,6 +302,34 @@ pub(super) struct Script {
     pub(super) sha256: Option<String>,
     #[serde(alias = "remoteConfig")]
     pub(super) remote_config: Option<Remote>,
+}
+
+impl Script {
+    /// An authorizer as the script that it is, for the checks that both have.
+    pub(super) fn of_authorizer(raw: &Authorizer) -> Self {
+        Self {
+            name: raw.name.clone(),
+            path: Some(raw.path.clone()),
+            description: String::new(),
+            required_permission: None,
+            required_flags: Vec::new(),
+            allowed_channels: None,
+            private_only: false,
+            direct_only: false,
+            allowed_users: None,
+            allowed_groups: None,
+            authorizer: None,
+            authorizer_group: None,
+            rate: None,
+            timeout: raw.timeout.clone(),
+            is_async: false,
+            arguments: Arguments::default(),
+            profile: raw.profile.clone(),
+            limits: raw.limits.clone(),
+            sha256: raw.sha256.clone(),
+            remote_config: None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -206,6 +359,8 @@ pub(super) struct Argument {
     pub(super) description: Option<String>,
     #[serde(default)]
     pub(super) sensitive: bool,
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
 }
 
 /// A table of arguments in the order in which they are written, which is the order in which they are given.

@@ -2,8 +2,9 @@
 
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
-use super::{Argument, Kind, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, settings};
+use super::{Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, settings};
 use crate::argument;
+use bartizan_proto::ids::{FlagName, ScriptName};
 use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_PATH};
 use bartizan_proto::worker::Profile;
 use std::collections::BTreeMap;
@@ -24,6 +25,31 @@ pub(super) struct Surroundings<'a> {
     pub(super) profiles: &'a BTreeMap<String, Profile>,
     /// Whose scripts are believed.
     pub(super) trust: &'a Trust,
+    /// Groups by name.
+    pub(super) groups: &'a BTreeMap<String, super::Group>,
+    /// Names of the allowlist's authorizers.
+    pub(super) authorizers: &'a [&'a str],
+}
+
+/// An authorizer may take so long at most.
+const LONGEST_AUTHORIZER: Duration = Duration::from_secs(60);
+
+/// And so long unless it says otherwise.
+const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Checks one authorizer: a script that is no command, and has no arguments of its own.
+pub(super) fn authorizer(raw: &raw::Authorizer, around: &Surroundings<'_>) -> Result<Script, Wrong> {
+    let as_script = raw::Script::of_authorizer(raw);
+    let mut script = check(&as_script, around).map_err(|wrong| wrong.renamed("script", "authorizer"))?;
+    script.timeout = match &raw.timeout {
+        Some(_) => script.timeout,
+        None => AUTHORIZER_TIMEOUT,
+    };
+    if script.timeout > LONGEST_AUTHORIZER {
+        let what = format!("authorizer \"{}\": the timeout is more than a minute", raw.name);
+        return Err(Wrong::new(what, "write it like \"10s\"").within("timeout"));
+    }
+    Ok(script)
 }
 
 /// Checks one script.
@@ -66,13 +92,22 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         let what = format!("its profile lets it write {grant}, where it is itself");
         return Err(Wrong::new(what, "grant a narrower path").within("profile"));
     }
+    visibility(raw, around)?;
+    let rate = raw.rate.as_deref().map(Rate::read).transpose().map_err(|wrong| wrong.within("rate"))?.flatten();
     Ok(Script {
         name,
         path,
         description: raw.description.clone(),
         level,
-        required_flags: flags(&raw.required_flags)?,
+        required_flags: flags(&raw.required_flags).map_err(|wrong| wrong.within("required-flags"))?,
         channels: raw.allowed_channels.clone().unwrap_or_default(),
+        private_only: raw.private_only,
+        direct_only: raw.direct_only,
+        users: raw.allowed_users.clone().unwrap_or_default(),
+        groups: raw.allowed_groups.clone().unwrap_or_default(),
+        authorizer: raw.authorizer.as_deref().map(|name| known_authorizer(name, around)).transpose()?,
+        authorizer_group: raw.authorizer_group.clone().unwrap_or_default(),
+        rate,
         timeout,
         is_async: raw.is_async,
         arguments: arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?,
@@ -89,14 +124,56 @@ fn level(word: &str) -> Result<super::Level, Wrong> {
     }
 }
 
-fn flags(raw: &[String]) -> Result<Vec<String>, Wrong> {
-    match raw.iter().position(|flag| !is_word(flag)) {
-        Some(i) => {
-            let what = format!("\"{}\" is not a flag", raw[i]);
-            Err(Wrong::new(what, "use letters, digits, - and _").within(i).within("required-flags"))
-        }
-        None => Ok(raw.to_vec()),
+pub(super) fn flags(raw: &[String]) -> Result<Vec<FlagName>, Wrong> {
+    let flag = |(i, flag): (usize, &String)| {
+        flag.parse()
+            .map_err(|_| Wrong::new(format!("\"{flag}\" is not a flag"), "use letters, digits, - and _").within(i))
+    };
+    raw.iter().enumerate().map(flag).collect()
+}
+
+/// Who may see it, and where: nothing in it may contradict the rest.
+fn visibility(raw: &raw::Script, around: &Surroundings<'_>) -> Result<(), Wrong> {
+    if raw.direct_only && raw.private_only {
+        return Err(Wrong::new("direct-only says private-only already", "remove private-only").within("private-only"));
     }
+    if raw.direct_only && raw.allowed_channels.is_some() {
+        let what = "it is for direct messages only, and for channels";
+        return Err(Wrong::new(what, "remove allowed-channels or direct-only").within("allowed-channels"));
+    }
+    if let Some(users) = &raw.allowed_users {
+        settings::names(users).map_err(|wrong| wrong.within("allowed-users"))?;
+    }
+    for (i, group) in raw.allowed_groups.iter().flatten().enumerate() {
+        if !around.groups.contains_key(group) {
+            let wrong =
+                not_one_of("there is no group", group, &around.groups.keys().map(String::as_str).collect::<Vec<_>>());
+            return Err(wrong.within(i).within("allowed-groups"));
+        }
+    }
+    if raw.allowed_groups.as_ref().is_some_and(Vec::is_empty) {
+        let what = "the list of groups is empty";
+        return Err(Wrong::new(what, "name groups, or remove the key for everybody").within("allowed-groups"));
+    }
+    if let Some(group) = &raw.authorizer_group {
+        settings::visible("authorizer-group", group)?;
+        if raw.authorizer.is_none() || group.len() > 256 {
+            let what = "authorizer-group without an authorizer, or too long";
+            return Err(Wrong::new(what, "name the authorizer, too").within("authorizer-group"));
+        }
+    }
+    Ok(())
+}
+
+fn known_authorizer(name: &str, around: &Surroundings<'_>) -> Result<ScriptName, Wrong> {
+    let known = around.authorizers.contains(&name);
+    name.parse().ok().filter(|_| known).ok_or_else(|| {
+        let wrong = match around.authorizers {
+            [] => Wrong::new(format!("there is no authorizer \"{name}\""), "define it as [[authorizers]] in this file"),
+            known => not_one_of("there is no authorizer", name, known),
+        };
+        wrong.within("authorizer")
+    })
 }
 
 fn profile(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Profile, Wrong> {
@@ -182,6 +259,7 @@ fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
         default: None,
         description: raw.description.clone(),
         sensitive: raw.sensitive,
+        allow: allow(&raw.allow).map_err(|wrong| wrong.within("allow"))?,
     };
     if let Some(raw::Scalar(text)) = &raw.default {
         if raw.required {
@@ -194,6 +272,23 @@ fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
         argument.default = Some(value);
     }
     Ok(argument)
+}
+
+fn allow(words: &[String]) -> Result<Allow, Wrong> {
+    let mut allow = Allow::default();
+    for (i, word) in words.iter().enumerate() {
+        match word.as_str() {
+            "look-alikes" => allow.look_alikes = true,
+            "leading-dash" => allow.leading_dash = true,
+            "invisible" => allow.invisible = true,
+            "decomposed" => allow.decomposed = true,
+            other => {
+                let known = ["look-alikes", "leading-dash", "invisible", "decomposed"];
+                return Err(not_one_of("nothing is called", other, &known).within(i));
+            }
+        }
+    }
+    Ok(allow)
 }
 
 fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {

@@ -2,8 +2,10 @@
 
 use super::error::{Wrong, not_one_of};
 use super::quantity::Amount;
+use super::script::flags;
 use super::trust::Trust;
-use super::{Bot, Level, Limits, Server, absolute, raw};
+use super::{Bot, Group, Level, Limits, Listed, Rate, Rates, Server, absolute, raw};
+use bartizan_proto::ids::UserId;
 use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_TOKEN};
 use bartizan_proto::text::is_hidden;
 use std::collections::BTreeMap;
@@ -88,14 +90,84 @@ pub(super) fn alerts(raw: &raw::Alerts) -> Result<Option<String>, Wrong> {
 pub(super) fn people(raw: &BTreeMap<String, String>) -> Result<BTreeMap<String, Level>, Wrong> {
     let mut people = BTreeMap::new();
     for (name, level) in raw {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            let what = format!("\"{name}\" is not a user name");
-            return Err(Wrong::new(what, "write it in lower case and without @").within(name.as_str()));
-        }
+        user(name).map_err(|wrong| wrong.within(name.as_str()))?;
         people.insert(name.clone(), self::level(level).map_err(|wrong| wrong.within(name.as_str()))?);
     }
     Ok(people)
+}
+
+/// `people.toml`.
+pub(super) fn people_file(raw: &raw::PeopleFile) -> Result<BTreeMap<String, Listed>, Wrong> {
+    let one = |name: &str, raw: &raw::Listed| {
+        user(name)?;
+        let level = self::level(&raw.level).map_err(|wrong| wrong.within("level"))?;
+        let flags = flags(&raw.flags).map_err(|wrong| wrong.within("flags"))?.into_iter().collect();
+        Ok::<_, Wrong>(Listed { level, flags })
+    };
+    let listed = |(name, raw): (&String, &raw::Listed)| {
+        one(name, raw)
+            .map(|listed| (name.clone(), listed))
+            .map_err(|wrong| wrong.within(name.as_str()).within("people"))
+    };
+    raw.people.iter().map(listed).collect()
+}
+
+/// `[groups]`.
+pub(super) fn groups(raw: &BTreeMap<String, raw::Group>) -> Result<BTreeMap<String, Group>, Wrong> {
+    let one = |name: &str, raw: &raw::Group| {
+        if !is_name(name, 64) {
+            let what = format!("\"{name}\" is not a group's name");
+            return Err(Wrong::new(what, "use lower case, digits, - and _"));
+        }
+        match raw {
+            raw::Group::Members(members) => names(members).map(|()| Group::Members(members.clone())),
+            raw::Group::Mattermost(theirs) if is_name(theirs, 64) => Ok(Group::Mattermost(theirs.clone())),
+            raw::Group::Mattermost(theirs) => {
+                let what = format!("\"{theirs}\" is not the name of a group on the server");
+                Err(Wrong::new(what, "write it as after the @, without @").within("mattermost"))
+            }
+        }
+    };
+    let group = |(name, raw): (&String, &raw::Group)| {
+        one(name, raw).map(|group| (name.clone(), group)).map_err(|wrong| wrong.within(name.as_str()))
+    };
+    raw.iter().map(group).collect()
+}
+
+/// `[rate]`.
+pub(super) fn rates(raw: &raw::Rates) -> Result<Rates, Wrong> {
+    let usual = Rates::default();
+    let read = |key: &str, text: &Option<String>, usual: Option<Rate>| match text {
+        Some(text) => Rate::read(text).map_err(|wrong| wrong.within(key)),
+        None => Ok(usual),
+    };
+    Ok(Rates {
+        user: read("user", &raw.user, usual.user)?,
+        channel: read("channel", &raw.channel, usual.channel)?,
+        script: read("script", &raw.script, usual.script)?,
+        thread_replies: read("thread-replies", &raw.thread_replies, usual.thread_replies)?,
+        channel_replies: read("channel-replies", &raw.channel_replies, usual.channel_replies)?,
+    })
+}
+
+/// People by name or id. Nobody at all is never meant.
+pub(super) fn names(names: &[String]) -> Result<(), Wrong> {
+    if names.is_empty() {
+        return Err(Wrong::new("the list of people is empty", "name people, or remove it"));
+    }
+    for (i, name) in names.iter().enumerate() {
+        user(name).map_err(|wrong| wrong.within(i))?;
+    }
+    Ok(())
+}
+
+/// A person's name or id.
+fn user(name: &str) -> Result<(), Wrong> {
+    if name.parse::<UserId>().is_ok() || is_name(name, 64) {
+        return Ok(());
+    }
+    let what = format!("\"{name}\" is not a user name");
+    Err(Wrong::new(what, "write it in lower case and without @"))
 }
 
 pub(super) fn level(word: &str) -> Result<Level, Wrong> {

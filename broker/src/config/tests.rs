@@ -187,7 +187,7 @@ fn json_has_every_key_of_toml_in_camel_case() {
     place.write("config/bartizan.toml", &main, 0o644);
     let config = place.load().unwrap();
     let script = config.allowlist.get(&"deploy".parse().unwrap()).unwrap();
-    assert_eq!(script.required_flags, ["deploy"]);
+    assert_eq!(script.required_flags, ["deploy".parse().expect("a flag")]);
     assert_eq!(script.sha256.unwrap()[..2], [0xe3, 0xb0]);
     let limits = script.profile.limits;
     assert_eq!((limits.memory, limits.cpu, limits.file_size, limits.files), (512 << 20, 60, 1024, 64));
@@ -276,8 +276,14 @@ proptest! {
         let text = format!("{}{junk}{rest}", whole.get(..at).unwrap_or_default());
         let source = Source::new(Path::new(if seed { "x.json" } else { "x.toml" }), text);
         let profiles = BTreeMap::new();
-        let around = script::Surroundings { directories: &[], profiles: &profiles, trust: &Trust::single_user() };
-        if let Err(error) = read_allowlist(&source, &around) {
+        let around = script::Surroundings {
+            directories: &[],
+            profiles: &profiles,
+            trust: &Trust::single_user(),
+            groups: &BTreeMap::new(),
+            authorizers: &[],
+        };
+        if let Err(error) = source.parse().and_then(|raw| read_allowlist(&source, &raw, &around)) {
             prop_assert!(!error.to_string().contains('\n'));
         }
     }

@@ -45,6 +45,7 @@ impl Core {
             },
             Request::CheckConfig => Answer::Config(self.check_config()),
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
+            Request::People(request) => return self.on_people(request, answer),
         };
         self.effects.push(Effect::Answer(answer, Box::new(told)));
         Ok(())

@@ -9,6 +9,8 @@ mod alert;
 mod answers;
 mod deliver;
 mod names;
+mod people;
+mod people_host;
 mod posts;
 mod protected;
 mod reload;
@@ -24,6 +26,7 @@ pub use timers::Timer;
 use crate::audit::{Audit, AuditError, Record};
 use crate::config::Config;
 use crate::gate::file::Opener;
+use crate::gate::rate::Limiter;
 use crate::job::Jobs;
 use crate::peer::control::Asked;
 use crate::peer::launcher::Which;
@@ -112,6 +115,12 @@ pub struct Core {
     pub(crate) jobs: Jobs,
     pub(crate) posts: posts::Posts,
     pub(crate) naming: names::Naming,
+    /// People who are being looked up.
+    pub(crate) lookups: people::Lookups,
+    /// How often people and channels have asked of late.
+    pub(crate) limiter: Limiter,
+    /// How much the server's clock is ahead of ours, in ms.
+    pub(crate) server_ahead_ms: i64,
     pub(crate) outbox: deliver::Outbox,
     pub(crate) protected: protected::Protected,
     pub(crate) alerts: alert::Alerts,

@@ -9,7 +9,7 @@ use crate::audit::Record;
 use crate::command::parse::{self, Command};
 use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
 use crate::gate::{self, Refusal, Verdict, attest, ban};
-use crate::policy::{Place, Requester};
+use crate::policy::{Place, Policy, Requester};
 use crate::store::inbox::MAX_UNDECIDED;
 use crate::store::jobs::Intent;
 use crate::words;
@@ -18,7 +18,7 @@ use bartizan_proto::connector::{Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{PostId, UserId};
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Questions to egress that are under way at once.
 const MAX_ASKED: usize = 32;
@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 4;
 const BETWEEN: Duration = Duration::from_millis(750);
 
 /// A banned person is told so this often at most.
-const BAN_NOTICE: Duration = Duration::from_secs(3600);
+const BAN_NOTICE_MS: u64 = 3_600_000;
 
 /// Posts without a decision.
 #[derive(Debug, Default)]
@@ -36,7 +36,8 @@ pub struct Posts {
     waiting: VecDeque<Report>,
     asked: HashMap<QuestionId, Open>,
     paused: HashMap<PostId, Open>,
-    ban_notices: HashMap<UserId, Instant>,
+    /// When banned people were told so last, ms since 1970.
+    ban_notices: HashMap<UserId, u64>,
 }
 
 /// A post that egress is asked about.
@@ -55,6 +56,16 @@ impl Posts {
     /// Takes in what was left over by the last run.
     pub(crate) fn restore(&mut self, reports: Vec<Report>) {
         self.waiting.extend(reports);
+    }
+
+    /// When banned people were told so by earlier runs of the service.
+    pub(crate) fn remember_notices(&mut self, notices: HashMap<UserId, u64>) {
+        self.ban_notices = notices;
+    }
+
+    /// A ban was given or ended: the next one is told about at once.
+    pub(crate) fn forget_notice(&mut self, user: UserId) {
+        self.ban_notices.remove(&user);
     }
 
     /// Egress is gone: what it was asked is to be asked again.
@@ -78,6 +89,9 @@ impl Core {
         if !self.store.receive(&report, ping)? {
             return Ok(());
         }
+        if let Some((refusal, cause)) = self.too_fast_as_claimed(&report) {
+            return self.refuse(&report, refusal, &cause, vec![crate::audit::Gate { name: "rate", passed: false }]);
+        }
         if ping {
             return self.reply_to(&report, words::PONG.to_owned());
         }
@@ -88,7 +102,7 @@ impl Core {
             self.posts.waiting.push_back(report);
             return Ok(());
         };
-        if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy) {
+        if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy, claimed_now(&report, policy)) {
             return self.refuse(&report, refusal, &cause.0, Vec::new());
         }
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
@@ -107,7 +121,18 @@ impl Core {
         let here = report.direct || policy.is_ours(report.channel);
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         here && line.is_some_and(|line| line.trim() == Builtin::Ping.name())
-            && ban::check(report.author, policy) == Verdict::Pass(())
+            && ban::check(report.author, policy, claimed_now(report, policy)) == Verdict::Pass(())
+    }
+
+    /// Whether somebody asks too fast, as far as the connector's claim goes. Only what is addressed to us counts.
+    fn too_fast_as_claimed(&mut self, report: &Report) -> Option<(Refusal, String)> {
+        let policy = self.policy.as_ref()?;
+        parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct)?;
+        let thread = report.root.unwrap_or(report.post);
+        match self.limiter.claimed(report.author, thread, report.channel, &policy.config.rates) {
+            Verdict::Pass(()) => None,
+            Verdict::Refuse(refusal, cause) => Some((refusal, cause.0)),
+        }
     }
 
     /// Asks egress about the posts that wait, as many as may be asked about at once.
@@ -183,7 +208,14 @@ impl Core {
             Verdict::Pass(attested) => attested,
             Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, Vec::new()),
         };
-        if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy) {
+        self.set_clock(post.server_ms)?;
+        self.see_name(&requester)?;
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let rates = &policy.config.rates;
+        if let Verdict::Refuse(refusal, cause) = self.limiter.attested(requester.user, place.channel, rates) {
+            return self.refuse(report, refusal, &cause.0, vec![crate::audit::Gate { name: "rate", passed: false }]);
+        }
+        if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy, policy.now_ms()) {
             return self.refuse(report, refusal, &cause.0, Vec::new());
         }
         let prefix = policy.config.bot.prefix.clone();
@@ -218,6 +250,9 @@ impl Core {
     /// Whether the first word is a name that we know, or close to one.
     fn is_near(&self, line: &str) -> bool {
         let name = line.split_whitespace().next().unwrap_or_default();
+        if name.parse().is_ok_and(|name| self.config.allowlist.get(&name).is_some()) || Builtin::named(name).is_some() {
+            return true;
+        }
         let builtins = Builtin::ALL.into_iter().map(Builtin::name);
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
     }
@@ -248,10 +283,20 @@ impl Core {
             },
             Some(Builtin::Explain) => {
                 match inner(&command).map(|command| without_run(without_prefix(command, &prefix))) {
-                    Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener),
+                    Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener, &self.limiter),
                     None => help::one(Builtin::Explain.name(), &requester, &place, policy),
                 }
             }
+            Some(
+                builtin @ (Builtin::Users
+                | Builtin::Whois
+                | Builtin::Banlist
+                | Builtin::Adduser
+                | Builtin::Deluser
+                | Builtin::Chattr
+                | Builtin::Ban
+                | Builtin::Unban),
+            ) => return self.people_command(report, line, builtin, &command, requester, &place),
         };
         self.answer(report, text)
     }
@@ -271,25 +316,32 @@ impl Core {
             Ok((script, _)) => script.name.clone(),
             Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
         };
+        let mut gates = decision.gates;
+        let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);
+        if let Verdict::Refuse(refusal, cause) = self.limiter.script(&script, rate) {
+            gates.push(crate::audit::Gate { name: "rate", passed: false });
+            return self.refuse(report, refusal, &cause.0, gates);
+        }
         let intent = Intent {
             post: report.post,
             root: report.root.unwrap_or(report.post),
             channel: place.channel,
             channel_name: place.name,
             direct: place.direct,
+            private: place.private,
             user: requester.user,
             user_name: requester.name,
             restricted: requester.restricted,
             script,
             command: Text::cut(line),
         };
-        self.record_decision(report, &intent.command, None, decision.gates);
+        self.record_decision(report, &intent.command, None, gates);
         self.store.decided(report.post)?;
         self.queue_job(intent)
     }
 
     /// Answers a command and closes it.
-    fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
+    pub(crate) fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
         self.store.decided(report.post)?;
         self.reply_to(report, markup)
     }
@@ -308,8 +360,12 @@ impl Core {
         self.store.decided(report.post)?;
         let prefix = self.config.bot.prefix.clone();
         let Some(mut text) = refusal.words(&prefix) else { return Ok(()) };
-        if refusal == Refusal::Banned && !self.ban_notice_due(report.author) {
+        if refusal == Refusal::Banned && !self.ban_notice_due(report.author)? {
             text.clear();
+        }
+        // A flood is not answered with another one.
+        if matches!(refusal, Refusal::TooFast { tell: false, .. }) {
+            return Ok(());
         }
         self.react(report.post, words::REFUSED)?;
         if text.is_empty() {
@@ -318,10 +374,17 @@ impl Core {
         self.reply_to(report, text)
     }
 
-    fn ban_notice_due(&mut self, user: UserId) -> bool {
-        let now = Instant::now();
-        self.posts.ban_notices.retain(|_, told| now.duration_since(*told) < BAN_NOTICE);
-        self.posts.ban_notices.len() < 10_000 && self.posts.ban_notices.insert(user, now).is_none()
+    /// Whether a banned person is to be told so, which is then written down: also a restart does not tell them again.
+    fn ban_notice_due(&mut self, user: UserId) -> Result<bool, CoreError> {
+        let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);
+        // A clock that was set back tells once too often rather than never again.
+        let told = self.posts.ban_notices.get(&user);
+        if told.is_some_and(|told| *told <= now && now - told < BAN_NOTICE_MS) {
+            return Ok(false);
+        }
+        self.posts.ban_notices.insert(user, now);
+        self.store.tell_banned(user, now)?;
+        Ok(true)
     }
 
     /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
@@ -338,7 +401,7 @@ impl Core {
         }
     }
 
-    fn record_decision(
+    pub(crate) fn record_decision(
         &mut self,
         report: &Report,
         command: &str,
@@ -363,6 +426,11 @@ fn without_prefix(mut command: Command, prefix: &str) -> Command {
         command.name = name.to_owned();
     }
     command
+}
+
+/// The time, as far as a post tells: the server's clock may have gone on since it was last asked.
+fn claimed_now(report: &Report, policy: &Policy) -> u64 {
+    policy.now_ms().max(report.created_ms)
 }
 
 /// Whether the connector claimed what the server does not say.

@@ -6,11 +6,13 @@
 
 use super::timers::Timer;
 use super::{Core, CoreError, Topic};
+use crate::config::Group;
+use crate::people::People;
 use crate::policy::Policy;
 use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::{Bytes, Text};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,8 +89,10 @@ impl Core {
             self.alert(Topic::BotAccount, what)?;
         }
         if self.roster.ready.as_ref().is_some_and(|before| before.team != ready.team) {
-            self.roster = Roster::default();
+            let people = std::mem::take(&mut self.roster.people);
+            self.roster = Roster { people, ..Roster::default() };
         }
+        self.set_clock(ready.server_ms)?;
         // Egress was started again, perhaps: who is who stays as it was found, and the token may be another bot's.
         self.roster.ready = Some(ready);
         // The connector connects while names are looked up; what it reports meanwhile waits for the policy.
@@ -105,13 +109,23 @@ impl Core {
         self.roster.later.clear();
         self.roster.unknown.clear();
         let roster = &self.roster;
-        let people = self.config.people.keys().filter(|name| !roster.people.contains_key(*name)).cloned();
+        let people = Policy::person_names(&self.config).into_iter();
+        let people = people.filter(|name| !roster.people.contains_key(name));
         let channels = Policy::channel_names(&self.config).into_iter();
         let channels = channels.filter(|name| !roster.channels.contains_key(name));
         let names = people.map(Name::Person).chain(channels.map(Name::Channel)).collect();
         self.roster.names = names;
         self.ask_names()?;
         self.roster_complete()
+    }
+
+    /// Whose names the configuration's names were when they were first looked up, also before a restart: somebody else who
+    /// has one of them now gets nothing (attack row 55).
+    pub(crate) fn remember_people(&mut self) -> Result<(), CoreError> {
+        let known = self.store.known_names()?.into_iter();
+        self.roster.people = known.map(|(name, (user, _))| (name, user)).collect();
+        self.posts.remember_notices(self.store.ban_notices()?);
+        Ok(())
     }
 
     /// The time has come to ask again for names that could not be looked up.
@@ -140,6 +154,7 @@ impl Core {
         let Some(name) = self.roster.asked.remove(&question) else { return Ok(false) };
         match (name, outcome) {
             (Name::Person(name), Outcome::User(user)) if user.name.eq_ignore_ascii_case(&name) => {
+                self.store.know_name(&name, Some((user.id, None)))?;
                 self.roster.people.insert(name, user.id);
             }
             (Name::Channel(name), Outcome::Channel(channel)) if *channel.name == *name => {
@@ -169,8 +184,21 @@ impl Core {
     fn roster_complete(&mut self) -> Result<(), CoreError> {
         let answered = self.roster.names.is_empty() && self.roster.asked.is_empty() && self.roster.later.is_empty();
         let Some(ready) = self.roster.ready.as_deref().filter(|_| answered) else { return Ok(()) };
-        let level = |name: &String| self.config.people.get(name).copied();
-        let people = self.roster.people.iter().filter_map(|(name, id)| Some((*id, level(name)?))).collect();
+        let mut people = People::new(self.store.people()?, self.store.bans()?);
+        let wanted = Policy::person_names(&self.config);
+        self.roster.people.retain(|name, _| wanted.binary_search(name).is_ok());
+        let names = self.roster.people.clone();
+        let whose = |name: &str| names.get(name).copied().or_else(|| name.parse().ok());
+        for (name, listed) in &self.config.people_file {
+            if let Some(user) = whose(name) {
+                people.in_file(user, name, listed.level, listed.flags.clone());
+            }
+        }
+        let members = |group: &Group| match group {
+            Group::Members(members) => members.iter().filter_map(|name| whose(name)).collect(),
+            Group::Mattermost(_) => HashSet::new(),
+        };
+        let groups = self.config.groups.iter().map(|(name, group)| (name.clone(), members(group))).collect();
         self.policy = Some(Policy {
             generation: self.policy.as_ref().map_or(1, |policy| policy.generation + 1),
             config: self.config.clone(),
@@ -178,8 +206,13 @@ impl Core {
             bot_name: ready.bot.name.clone(),
             team: ready.team,
             people,
+            names,
+            groups,
             channels: self.roster.channels.clone(),
+            server_ahead_ms: self.server_ahead_ms,
         });
+        self.take_over_people()?;
+        self.expire_bans()?;
         self.tell_alerts()?;
         self.introduce_connector()?;
         self.attest_waiting()
@@ -189,6 +222,7 @@ impl Core {
     pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
         if self.on_resolved(question, &outcome)?
             || self.on_named(question, &outcome)?
+            || self.on_person(question, &outcome)?
             || self.on_attested(question, outcome)?
         {
             return Ok(());

@@ -95,6 +95,9 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         jobs: Jobs::default(),
         posts: super::posts::Posts::default(),
         naming: super::names::Naming::default(),
+        lookups: super::people::Lookups::default(),
+        limiter: crate::gate::rate::Limiter::default(),
+        server_ahead_ms: 0,
         outbox: super::deliver::Outbox::default(),
         protected: super::protected::Protected::default(),
         alerts: super::alert::Alerts::default(),
@@ -116,6 +119,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.outbox.written = core.store.last_delivery()?;
     core.protected = super::protected::Protected::restored(core.store.last_protected()?);
     core.recover()?;
+    core.remember_people()?;
     core.start_peer(Role::Egress)?;
     core.start_peer(Role::Connector)?;
     core.keep_spare_workers()?;
@@ -157,7 +161,7 @@ fn readable(config: &Config) -> Vec<PathBuf> {
     add(config.allowlist_path.parent());
     add(Some(&config.bot.token_file));
     add(config.server.ca_file.as_deref());
-    for script in config.allowlist.iter() {
+    for script in config.allowlist.iter().chain(config.allowlist.authorizers()) {
         add(script.path.parent());
     }
     for bundle in super::roster::SYSTEM_CA_BUNDLES {

@@ -32,6 +32,8 @@ pub enum Timer {
     Protected,
     /// Order waiting workers again.
     Spare,
+    /// End the bans whose time is over.
+    Bans,
     /// The time for ending in order is over.
     Shutdown,
 }
@@ -93,6 +95,7 @@ impl Core {
                 Timer::Names => self.ask_names_again()?,
                 Timer::Protected => self.protected_again(),
                 Timer::Spare => self.keep_spare_workers()?,
+                Timer::Bans => self.expire_bans()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }
         }
@@ -104,6 +107,7 @@ impl Core {
         self.store.forget_old_posts()?;
         self.store.forget_old_jobs()?;
         self.store.forget_old_protected()?;
+        self.limiter.forget();
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);
         Ok(())
     }

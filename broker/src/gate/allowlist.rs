@@ -1,8 +1,9 @@
 //! Is there such a script? What is not on the allowlist does not exist.
 
 use super::{Cause, Refusal, Verdict, permission};
+use crate::command::Builtin;
 use crate::command::parse::Command;
-use crate::config::Script;
+use crate::config::{Script, nearest};
 use crate::policy::{Policy, Requester};
 
 /// Finds the script.
@@ -10,7 +11,7 @@ pub fn check<'p>(command: &Command, requester: &Requester, policy: &'p Policy) -
     match command.name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)) {
         Some(script) => Verdict::Pass(script),
         None => Verdict::Refuse(
-            unknown(command, requester, policy),
+            unknown(&command.name, requester, policy),
             Cause(format!("{:?} is not on the allowlist", command.name)),
         ),
     }
@@ -18,8 +19,11 @@ pub fn check<'p>(command: &Command, requester: &Requester, policy: &'p Policy) -
 
 /// What is said of a name that is not known or not permitted: the same, down to the suggestion, which is only ever
 /// something that this person may run.
-pub(super) fn unknown(command: &Command, requester: &Requester, policy: &Policy) -> Refusal {
-    let mine = |script: &Script| permission::may(script, requester, policy) && script.name.as_str() != command.name;
-    let near = policy.config.allowlist.nearest(&command.name, mine).map(str::to_owned);
-    Refusal::Unknown { name: command.name.clone(), near }
+pub fn unknown(name: &str, requester: &Requester, policy: &Policy) -> Refusal {
+    let level = policy.level(requester);
+    let builtins = Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level).map(|builtin| builtin.name());
+    let scripts = policy.config.allowlist.iter().filter(|script| permission::may(script, requester, policy));
+    let scripts = scripts.map(|script| -> &str { script.name.as_str() });
+    let mine = scripts.chain(builtins).filter(|near| *near != name);
+    Refusal::Unknown { name: name.to_owned(), near: nearest(name, mine).map(str::to_owned) }
 }

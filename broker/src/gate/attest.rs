@@ -113,7 +113,7 @@ fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Pla
             if (one, other) != (bot, author) && (one, other) != (author, bot) {
                 return Err("is in a direct message that is not to the bot");
             }
-            Ok(Place { channel: channel.id, name: Text::default(), direct: true })
+            Ok(Place { channel: channel.id, name: Text::default(), direct: true, private: false })
         }
         ChannelKind::Group => Err("is in a group message, which no configuration knows"),
         ChannelKind::Open | ChannelKind::Private => {
@@ -123,7 +123,12 @@ fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Pla
             if !policy.is_ours(channel.id) {
                 return Err("is in a channel that the configuration does not name");
             }
-            Ok(Place { channel: channel.id, name: channel.name.clone(), direct: false })
+            Ok(Place {
+                channel: channel.id,
+                name: channel.name.clone(),
+                direct: false,
+                private: channel.kind == ChannelKind::Private,
+            })
         }
     }
 }

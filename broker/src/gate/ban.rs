@@ -1,14 +1,20 @@
 //! Is this person banned? Asked first, on the claimed author before anything is fetched and on the attested one again.
+//!
+//! Bans are held in memory as the database has them; a database that cannot be read or written ends the service, so that
+//! nobody is let through by an error.
 
 use super::{Cause, Refusal, Verdict};
 use crate::policy::Policy;
 use bartizan_proto::ids::UserId;
 
-/// Refuses the banned.
-pub fn check(user: UserId, policy: &Policy) -> Verdict {
-    if policy.is_banned(user) {
-        Verdict::Refuse(Refusal::Banned, Cause(format!("{user} is banned")))
-    } else {
-        Verdict::Pass(())
+/// Refuses those who are banned at that time (ms since 1970, by the server's clock).
+pub fn check(user: UserId, policy: &Policy, now_ms: u64) -> Verdict {
+    match policy.people.ban(user, now_ms) {
+        None => Verdict::Pass(()),
+        Some((ban, _)) => {
+            let until = ban.until_ms.map_or("for ever".to_owned(), |until| format!("until {until} ms"));
+            let cause = format!("{user} is banned {until} by {}: {}", ban.by, ban.reason);
+            Verdict::Refuse(Refusal::Banned, Cause(cause))
+        }
     }
 }

@@ -11,6 +11,8 @@ pub mod ban;
 pub mod channel;
 pub mod file;
 pub mod permission;
+pub mod rate;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use crate::policy::{Place, Policy, Requester};
 use crate::words;
 use std::marker::PhantomData;
 use std::time::Duration;
+pub use survey::survey;
 
 /// What one gate says.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,12 +54,23 @@ pub enum Refusal {
         /// The nearest name that this person may run.
         near: Option<String>,
     },
-    /// It works in these channels.
+    /// It works elsewhere.
     NotHere {
         /// The script.
         name: String,
         /// Where it works.
-        channels: Vec<String>,
+        wanted: channel::Where,
+    },
+    /// A change of rights that is not made, in a sentence.
+    Denied(String),
+    /// There is no such person.
+    Nobody(String),
+    /// It comes too soon.
+    TooFast {
+        /// So long it is to be waited.
+        wait: Duration,
+        /// Whether that is to be told.
+        tell: bool,
     },
     /// The arguments do not fit.
     Arguments {
@@ -86,7 +100,10 @@ impl Refusal {
             Refusal::Silence => return None,
             Refusal::Banned => words::BANNED.to_owned(),
             Refusal::Unknown { name, near } => words::unknown(prefix, name, near.as_deref()),
-            Refusal::NotHere { name, channels } => words::not_here(name, channels),
+            Refusal::NotHere { name, wanted } => words::not_here(name, wanted),
+            Refusal::Denied(why) => words::denied(why),
+            Refusal::Nobody(who) => words::nobody(who),
+            Refusal::TooFast { wait, .. } => words::too_fast(*wait),
             Refusal::Arguments { error, usage } => words::bad_arguments(error, &format!("{prefix}{usage}")),
             Refusal::Unreadable(error) => words::unreadable(error),
             Refusal::Stale(age) => words::stale(*age),
@@ -158,7 +175,7 @@ fn ask<'p>(
     gates: &mut Vec<Gate>,
 ) -> Result<(&'p Script, Vec<Value>), (Refusal, Cause)> {
     // 1. Banned?
-    pass("ban", ban::check(requester.user, policy), gates)?;
+    pass("ban", ban::check(requester.user, policy, policy.now_ms()), gates)?;
     // 2. On the allowlist?
     let script = pass("allowlist", allowlist::check(command, requester, policy), gates)?;
     // 3. Level and flags?

@@ -1,4 +1,4 @@
-//! Has this person the level and the flags that the script asks for?
+//! Is this one of the people that the script is for, with the level and the flags that it asks for?
 
 use super::{Cause, Verdict, allowlist};
 use crate::command::parse::Command;
@@ -7,21 +7,29 @@ use crate::policy::{Policy, Requester};
 
 /// Refuses with the words of an unknown name: what exists for others cannot be told from what does not exist.
 pub fn check(script: &Script, command: &Command, requester: &Requester, policy: &Policy) -> Verdict {
-    if may(script, requester, policy) {
-        return Verdict::Pass(());
+    match missing(script, requester, policy) {
+        None => Verdict::Pass(()),
+        Some(cause) => Verdict::Refuse(allowlist::unknown(&command.name, requester, policy), Cause(cause)),
     }
-    let level = policy.level(requester);
-    let cause = if level < script.level {
-        format!("{} is {level}, {} needs {}", requester.user, script.name, script.level)
-    } else {
-        format!("{} needs flags, and nobody has any yet", script.name)
-    };
-    Verdict::Refuse::<()>(allowlist::unknown(command, requester, policy), Cause(cause))
 }
 
-/// Whether the person may run the script somewhere. Flags are granted by nothing yet: a script that requires one is
-/// refused to everyone, so that no rule is silently inert.
+/// Whether the person may run the script somewhere.
 pub fn may(script: &Script, requester: &Requester, policy: &Policy) -> bool {
+    missing(script, requester, policy).is_none()
+}
+
+/// What the person lacks.
+fn missing(script: &Script, requester: &Requester, policy: &Policy) -> Option<String> {
+    let (user, name) = (requester.user, &script.name);
     let level = policy.level(requester);
-    level > Level::Banned && level >= script.level && script.required_flags.is_empty()
+    if level == Level::Banned || level < script.level {
+        return Some(format!("{user} is {level}, {name} needs {}", script.level));
+    }
+    if let Some(flag) = script.required_flags.iter().find(|flag| !policy.has_flag(requester, flag)) {
+        return Some(format!("{user} has not the flag {flag}, which {name} needs"));
+    }
+    if !policy.is_for(script, user) {
+        return Some(format!("{name} is for some users and groups, and {user} is not among them"));
+    }
+    None
 }

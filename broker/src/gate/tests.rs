@@ -4,11 +4,13 @@ use super::*;
 use crate::command::parse;
 use crate::config::Level;
 use crate::config::{Config, Trust};
+use crate::people::People;
 use bartizan_proto::egress::{
     AttestedChannel, AttestedPost, AttestedReaction, AttestedReactions, AttestedUser, ChannelKind, Origin,
 };
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::{List, Text};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
 const ALLOWLIST: &str = r#"
@@ -29,6 +31,26 @@ name = "flagged"
 path = "hello"
 required-permission = "user"
 required-flags = ["deploy"]
+[[scripts]]
+name = "chosen"
+path = "hello"
+required-permission = "user"
+allowed-users = ["carol"]
+allowed-groups = ["release"]
+[[scripts]]
+name = "quiet"
+path = "hello"
+required-permission = "user"
+private-only = true
+[[scripts]]
+name = "quiet-operators"
+path = "hello"
+private-only = true
+[[scripts]]
+name = "whisper"
+path = "hello"
+required-permission = "user"
+direct-only = true
 [[scripts]]
 name = "pinned"
 path = "hello"
@@ -61,7 +83,7 @@ fn house() -> House {
         "bartizan.toml",
         0o644,
         "[server]\nurl = \"http://127.0.0.1:1\"\nteam = \"t\"\n[bot]\ntoken-file = \"token\"\n[state]\ndirectory = \"state\"\n\
-         [scripts]\nallowlist = \"allowlist.toml\"\ndirectories = [\".\"]\n",
+         [groups]\nrelease = [\"bob\"]\n[scripts]\nallowlist = \"allowlist.toml\"\ndirectories = [\".\"]\n",
     );
     let config = Config::load(&config, &Trust::single_user()).expect("config");
     let policy = Policy {
@@ -70,10 +92,22 @@ fn house() -> House {
         bot: id("b"),
         bot_name: Text::cut("bartizan"),
         team: id("t"),
-        people: [(id("a"), Level::Admin), (id("o"), Level::Operator), (id("m"), Level::Banned)].into(),
+        people: people(),
+        names: [("carol".to_owned(), id("w"))].into(),
+        groups: [("release".to_owned(), [id("o")].into())].into(),
         channels: [("ops".to_owned(), id("c"))].into(),
+        server_ahead_ms: 0,
     };
     House { policy, folder }
+}
+
+fn people() -> People {
+    let mut people = People::default();
+    for (letter, level) in [("a", Level::Admin), ("o", Level::Operator), ("f", Level::User), ("m", Level::Banned)] {
+        let flags = if letter == "f" { ["deploy".parse().expect("a flag")].into() } else { BTreeSet::new() };
+        people.in_file(id(letter), letter, level, flags);
+    }
+    people
 }
 
 fn person(letter: &str) -> Requester {
@@ -81,7 +115,7 @@ fn person(letter: &str) -> Requester {
 }
 
 fn channel(letter: &str) -> Place {
-    Place { channel: id(letter), name: Text::cut("somewhere"), direct: false }
+    Place { channel: id(letter), name: Text::cut("somewhere"), direct: false, private: false }
 }
 
 fn asked(line: &str, requester: &Requester, place: &Place, policy: &Policy) -> Result<Vec<String>, Refusal> {
@@ -98,7 +132,10 @@ fn an_operator_may_run_an_operators_script_in_its_channel_only() {
     let House { policy, .. } = house();
     assert_eq!(asked("deploy api-server", &person("o"), &channel("c"), &policy), Ok(vec!["api-server".to_owned()]));
     let elsewhere = asked("deploy api-server", &person("o"), &channel("d"), &policy);
-    assert_eq!(elsewhere, Err(Refusal::NotHere { name: "deploy".into(), channels: vec!["ops".into()] }));
+    assert_eq!(
+        elsewhere,
+        Err(Refusal::NotHere { name: "deploy".into(), wanted: channel::Where::Channels(vec!["ops".into()]) })
+    );
     let direct = Place { direct: true, ..channel("c") };
     assert!(matches!(asked("deploy api-server", &person("o"), &direct, &policy), Err(Refusal::NotHere { .. })));
 }
@@ -142,9 +179,61 @@ fn a_guest_counts_as_user_whatever_the_list_says() {
 }
 
 #[test]
-fn a_script_that_requires_a_flag_is_refused_to_everyone_as_long_as_there_are_none() {
+fn a_script_that_requires_a_flag_is_for_those_who_have_it_and_is_unknown_to_admins_who_have_not() {
     let House { policy, .. } = house();
+    assert!(asked("flagged", &person("f"), &channel("c"), &policy).is_ok());
     assert!(matches!(asked("flagged", &person("a"), &channel("c"), &policy), Err(Refusal::Unknown { .. })));
+    let guest = Requester { restricted: true, ..person("f") };
+    assert!(matches!(asked("flagged", &guest, &channel("c"), &policy), Err(Refusal::Unknown { .. })));
+}
+
+#[test]
+fn users_and_groups_limit_who_may_run_a_script_whatever_their_level() {
+    let House { policy, .. } = house();
+    for (who, may) in [("o", true), ("w", true), ("a", false), ("u", false)] {
+        assert_eq!(asked("chosen", &person(who), &channel("c"), &policy).is_ok(), may, "{who}");
+    }
+    // Whoever is called by the name of somebody else is not meant.
+    let policy = Policy { names: [("carol".to_owned(), id("x"))].into(), ..policy };
+    assert!(asked("chosen", &person("w"), &channel("c"), &policy).is_err());
+}
+
+#[test]
+fn private_and_direct_scripts_are_hinted_at_elsewhere_to_those_who_may_run_them() {
+    let House { policy, .. } = house();
+    let direct = Place { direct: true, ..channel("d") };
+    let private = Place { private: true, ..channel("d") };
+    let open = channel("c");
+    for (line, place, wanted) in [
+        ("quiet", &direct, None),
+        ("quiet", &private, None),
+        ("quiet", &open, Some(channel::Where::Private)),
+        ("whisper", &direct, None),
+        ("whisper", &private, Some(channel::Where::Direct)),
+        ("whisper", &open, Some(channel::Where::Direct)),
+    ] {
+        let refused = asked(line, &person("u"), place, &policy).err();
+        assert_eq!(refused, wanted.map(|wanted| Refusal::NotHere { name: line.into(), wanted }), "{line}");
+    }
+    assert!(matches!(asked("quiet-operators", &person("u"), &open, &policy), Err(Refusal::Unknown { .. })));
+}
+
+/// Attack row 21.
+#[test]
+fn row_21_a_survey_of_what_is_forbidden_looks_like_one_of_what_does_not_exist() {
+    let House { policy, folder: _folder } = house();
+    let opener = file::Opener::new(Trust::single_user());
+    let limiter = rate::Limiter::default();
+    let explained = |line: &str| {
+        let command = parse::command(line).expect("readable").expect("not empty");
+        crate::command::explain::answer(&command, &person("u"), &channel("c"), &policy, &opener, &limiter)
+    };
+    assert_eq!(explained("deploy api-server"), explained("deplxy api-server").replace("deplxy", "deploy"));
+    assert_eq!(explained("adduser @x admin"), explained("adduxer @x admin").replace("adduxer", "adduser"));
+    let command = parse::command("deploy database").expect("readable").expect("not empty");
+    let all = survey(&command, &person("u"), &channel("d"), &policy, &opener, &limiter);
+    let refused: Vec<&str> = all.gates.iter().filter(|gate| !gate.cause.is_empty()).map(|gate| gate.name).collect();
+    assert_eq!(refused, ["permission", "channel", "arguments"], "on the host every gate is heard");
 }
 
 #[test]

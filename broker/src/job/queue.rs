@@ -107,7 +107,12 @@ impl Core {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
         let intent = entry.intent.clone();
         let requester = Requester { user: intent.user, name: intent.user_name.clone(), restricted: intent.restricted };
-        let place = Place { channel: intent.channel, name: intent.channel_name.clone(), direct: intent.direct };
+        let place = Place {
+            channel: intent.channel,
+            name: intent.channel_name.clone(),
+            direct: intent.direct,
+            private: intent.private,
+        };
         let command = match parse::command(&intent.command) {
             Ok(Some(command)) => without_run(command),
             Ok(None) => {

@@ -24,6 +24,8 @@ pub struct Intent {
     pub channel_name: Text<MAX_NAME>,
     /// Whether that is a direct message to the bot.
     pub direct: bool,
+    /// Whether that is a private channel.
+    pub private: bool,
     /// Who.
     pub user: UserId,
     /// Their name then.
@@ -57,7 +59,7 @@ impl Store {
         let changed = connection
             .prepare_cached(
                 "INSERT INTO job (post, root, channel, channel_name, direct, user, user_name, restricted, script,
-                 command, queued_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued')
+                 command, queued_ms, private, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'queued')
                  ON CONFLICT (post) DO NOTHING",
             )?
             .execute(params![
@@ -72,6 +74,7 @@ impl Store {
                 intent.script.as_str(),
                 intent.command.as_str(),
                 signed(now_ms()),
+                intent.private,
             ])?;
         Ok((changed == 1).then(|| JobId(unsigned(connection.last_insert_rowid()))))
     }
@@ -128,7 +131,7 @@ impl Store {
     pub fn unfinished_jobs(&self) -> Result<Vec<(JobId, Stored, Intent)>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms
+             queued_ms, private
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -162,6 +165,7 @@ fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
         restricted: row.get(9)?,
         script: id(&text(10)?, "script")?,
         command: Text::cut(text(11)?),
+        private: row.get(13)?,
     })
 }
 
@@ -177,6 +181,7 @@ mod tests {
             channel: "c".repeat(26).parse().expect("id"),
             channel_name: Text::cut("ops"),
             direct: false,
+            private: true,
             user: "u".repeat(26).parse().expect("id"),
             user_name: Text::cut("alice"),
             restricted: false,

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod migrate;
 pub mod outbox;
+pub mod people;
 pub mod protected;
 
 use rusqlite::{Connection, OpenFlags};
@@ -89,7 +90,7 @@ impl Store {
                  PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=4194304;",
             )
             .map_err(located)?;
-        connection.set_prepared_statement_cache_capacity(32);
+        connection.set_prepared_statement_cache_capacity(48);
         migrate::run(&mut connection, path)?;
         let mut log_path = path.as_os_str().to_owned();
         log_path.push("-wal");

@@ -4,6 +4,7 @@ mod config;
 mod doctor;
 mod inspect;
 mod look;
+mod people;
 mod ps;
 mod status;
 
@@ -11,6 +12,7 @@ pub use config::config;
 pub use doctor::{Report, doctor};
 pub use inspect::inspect;
 pub use look::Look;
+pub use people::{bans, explained, people, person};
 pub use ps::ps;
 pub use status::status;
 

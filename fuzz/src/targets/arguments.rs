@@ -3,7 +3,7 @@
 
 use bartizan_broker::argument::{bind, check};
 use bartizan_broker::command::parse::split;
-use bartizan_broker::config::{Argument, Kind};
+use bartizan_broker::config::{Allow, Argument, Kind};
 use bartizan_proto::text::is_hidden;
 use std::sync::LazyLock;
 
@@ -15,6 +15,7 @@ static SCHEMA: LazyLock<Vec<Argument>> = LazyLock::new(|| {
         default: default.map(str::to_owned),
         description: None,
         sensitive: false,
+        allow: Allow::default(),
     };
     let regex = regex::Regex::new("^(?:[A-Za-z][A-Za-z0-9 ,.'-]*)$").expect("a regex of ours");
     vec![

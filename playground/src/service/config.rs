@@ -9,6 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 
+/// What is read from the same folder, where it is there.
+pub(super) const BESIDE: [&str; 2] = ["people.toml", "groups.toml"];
+
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -81,6 +84,14 @@ pub fn write(home: &Path, server: &ServerFile, source: &Source) -> Result<PathBu
     put(&home.join("token"), &server.bot.token)?;
     if let Some(pem) = &server.ca_pem {
         put(&home.join("ca.pem"), pem)?;
+    }
+    for name in BESIDE {
+        let beside = source.config.with_file_name(name);
+        match std::fs::read_to_string(&beside) {
+            Ok(text) => put(&home.join(name), &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(ConfigError::Read { path: beside, source }),
+        }
     }
     let path = home.join("bartizan.toml");
     put(&path, &adapted)?;

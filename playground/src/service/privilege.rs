@@ -147,6 +147,12 @@ fn copy_tree(
     source.directories = vec![root.to_owned()];
     copy(config, &source.config, mode)?;
     copy(allowlist, &source.allowlist, mode)?;
+    for name in super::config::BESIDE {
+        let from = config.with_file_name(name);
+        if from.exists() {
+            copy(&from, &source.config.with_file_name(name), mode)?;
+        }
+    }
     for (relative, script) in scripts {
         copy_with_neighbours(script, &root.join(relative), mode)?;
     }
@@ -196,8 +202,8 @@ fn scripts_of(allowlist: &Path, directories: &[PathBuf]) -> Vec<(PathBuf, PathBu
     if let Ok(json) = serde_json::from_str(&text) {
         collect_json(&json, &mut paths);
     } else if let Ok(document) = text.parse::<toml_edit::DocumentMut>() {
-        let scripts = document.get("scripts").and_then(toml_edit::Item::as_array_of_tables);
-        let scripts = scripts.into_iter().flat_map(|scripts| scripts.iter());
+        let scripts = ["scripts", "authorizers"].into_iter().filter_map(|kind| document.get(kind));
+        let scripts = scripts.filter_map(toml_edit::Item::as_array_of_tables).flat_map(|scripts| scripts.iter());
         paths.extend(scripts.filter_map(|script| Some(script.get("path")?.as_str()?.to_owned())));
     }
     let inside = |path: &PathBuf| {

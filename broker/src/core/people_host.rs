@@ -1,0 +1,251 @@
+//! What the host's operator asks about people, over the control socket.
+
+use super::{Core, CoreError, Effect};
+use crate::command::ban::MAX_BAN_REASON;
+use crate::command::parse;
+use crate::command::whom::{Whom, Wish};
+use crate::config::Level;
+use crate::gate;
+use crate::people::change::{Actor, Deed};
+use crate::people::{Ban, People, Source};
+use crate::policy::{Place, Policy, Requester};
+use bartizan_proto::control::{Answer, Refusal};
+use bartizan_proto::egress::AttestedUser;
+use bartizan_proto::ids::UserId;
+use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME, MAX_ROWS};
+use bartizan_proto::people::{BanRow, Done, Explained, GateRow, PeopleAnswer, PeopleRequest, PersonRow};
+use bartizan_proto::{List, Text};
+use tokio::sync::oneshot;
+
+/// What goes on when it is known who is meant.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Changes, one after the other; the first that is refused ends it.
+    Wishes(Vec<Wish>),
+    /// One row.
+    Show,
+    /// Every gate's verdict.
+    Explain { channel: Option<Text<MAX_NAME>>, command: Text<MAX_MESSAGE> },
+}
+
+impl Core {
+    /// An operator asks about people.
+    pub(crate) fn on_people(
+        &mut self,
+        request: PeopleRequest,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else {
+            let told = unavailable("the service does not know the server yet; see `bartizan status`");
+            self.effects.push(Effect::Answer(answer, Box::new(told)));
+            return Ok(());
+        };
+        let (who, asked) = match asked(request, policy) {
+            Ok(Read::Now(told)) => {
+                self.effects.push(Effect::Answer(answer, Box::new(Answer::People(told))));
+                return Ok(());
+            }
+            Ok(Read::Of(who, asked)) => (who, asked),
+            Err(why) => {
+                self.effects.push(Effect::Answer(answer, Box::new(usage(&why))));
+                return Ok(());
+            }
+        };
+        match Whom::read(&who) {
+            Some(whom) => self.look_up_for_host(whom, asked, answer),
+            None => {
+                let told = usage(&format!("{} is not the name or id of a person", who.as_str()));
+                self.effects.push(Effect::Answer(answer, Box::new(told)));
+                Ok(())
+            }
+        }
+    }
+
+    /// It is known who is meant.
+    pub(crate) fn host_found(
+        &mut self,
+        asked: Asked,
+        user: &AttestedUser,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(), CoreError> {
+        let told = match asked {
+            Asked::Wishes(wishes) => self.do_wishes(wishes, user)?,
+            Asked::Show => match &self.policy {
+                Some(policy) => Answer::People(PeopleAnswer::Person(Box::new(row(user.id, Some(&user.name), policy)))),
+                None => unavailable("the service does not know the server now"),
+            },
+            Asked::Explain { channel, command } => self.explain_for_host(user, channel.as_ref(), &command),
+        };
+        self.effects.push(Effect::Answer(answer, Box::new(told)));
+        Ok(())
+    }
+
+    fn do_wishes(&mut self, wishes: Vec<Wish>, user: &AttestedUser) -> Result<Answer, CoreError> {
+        let actor = Actor { user: None, name: "host".to_owned() };
+        let (mut changed, mut what) = (false, Vec::new());
+        for wish in wishes {
+            match self.change_rights(&actor, user, wish)? {
+                Ok((true, text)) => {
+                    changed = true;
+                    what.push(plain(&text));
+                }
+                Ok((false, text)) => what.push(plain(&text)),
+                Err(why) => {
+                    return Ok(Answer::Refused { refusal: Refusal::Forbidden, why: Text::cut(why) });
+                }
+            }
+        }
+        let done = Done { user: user.id, changed, what: Text::cut(what.join(" ")) };
+        Ok(Answer::People(PeopleAnswer::Done(done)))
+    }
+
+    fn explain_for_host(&self, user: &AttestedUser, channel: Option<&Text<MAX_NAME>>, command: &str) -> Answer {
+        let Some(policy) = &self.policy else { return unavailable("the service does not know the server now") };
+        let place = match channel {
+            None => Place { channel: policy.bot_channel(), name: Text::default(), direct: true, private: false },
+            Some(name) => match policy.place(name.strip_prefix('#').unwrap_or(name)) {
+                Some(place) => place,
+                None => {
+                    let why = format!("the configuration names no channel {}; give its id", name.as_str());
+                    return Answer::Refused { refusal: Refusal::NotFound, why: Text::cut(why) };
+                }
+            },
+        };
+        let requester = Requester { user: user.id, name: user.name.clone(), restricted: user.guest || user.remote };
+        let prefix = &policy.config.bot.prefix;
+        let line = command.trim().strip_prefix(prefix.as_str()).unwrap_or(command.trim());
+        let command = match parse::command(line) {
+            Ok(Some(command)) => crate::command::without_run(command),
+            Ok(None) => return usage("there is no command"),
+            Err(error) => return usage(&error.to_string()),
+        };
+        let survey = gate::survey(&command, &requester, &place, policy, &self.opener, &self.limiter);
+        Answer::People(PeopleAnswer::Explained(Box::new(Explained {
+            user: user.id,
+            name: user.name.clone(),
+            channel: place.name,
+            allowed: survey.refusal.is_none(),
+            gates: List::cut(survey.gates.into_iter().map(|seen| GateRow {
+                gate: Text::cut(seen.name),
+                verdict: seen.verdict,
+                cause: Text::cut(seen.cause),
+            })),
+            words: Text::cut(survey.refusal.and_then(|refusal| refusal.words(prefix)).unwrap_or_default()),
+        })))
+    }
+}
+
+/// A request that was read.
+enum Read {
+    /// Answered from what is known.
+    Now(PeopleAnswer),
+    /// About somebody who is to be looked up.
+    Of(Text<MAX_NAME>, Asked),
+}
+
+fn asked(request: PeopleRequest, policy: &Policy) -> Result<Read, String> {
+    Ok(match request {
+        PeopleRequest::List { after } => Read::Now(PeopleAnswer::People(people_page(policy, after))),
+        PeopleRequest::Bans { after } => Read::Now(PeopleAnswer::Bans(bans_page(policy, after))),
+        PeopleRequest::Show { who } => Read::Of(who, Asked::Show),
+        PeopleRequest::Remove { who } => Read::Of(who, Asked::Wishes(vec![Wish::Change(Deed::Remove)])),
+        PeopleRequest::Unban { who } => Read::Of(who, Asked::Wishes(vec![Wish::Change(Deed::Unban)])),
+        PeopleRequest::Bootstrap { who, again } => {
+            Read::Of(who, Asked::Wishes(vec![Wish::Change(Deed::Bootstrap { again })]))
+        }
+        PeopleRequest::Explain { who, channel, command } => Read::Of(who, Asked::Explain { channel, command }),
+        PeopleRequest::Ban { who, reason, duration } => {
+            let time = duration.parse().map_err(|error: crate::people::duration::InvalidTime| error.to_string())?;
+            let hidden = reason.chars().find(|c| bartizan_proto::text::is_hidden(*c));
+            if reason.trim().is_empty() || reason.len() > MAX_BAN_REASON || hidden.is_some() {
+                return Err(format!("the reason must be 1 to {MAX_BAN_REASON} bytes that can be seen"));
+            }
+            Read::Of(who, Asked::Wishes(vec![Wish::Ban { reason: reason.to_string(), time }]))
+        }
+        PeopleRequest::Set { who, level, add, remove } => {
+            let mut wishes = Vec::new();
+            if let Some(level) = level {
+                let known: Level = level.parse().map_err(|_| format!("there is no level {}", level.as_str()))?;
+                if known == Level::Banned {
+                    return Err("banned is not given as a level: use `bartizan bans add`".to_owned());
+                }
+                wishes.push(Wish::Change(Deed::Level(known)));
+            }
+            let (add, remove) = (add.into_vec().into_iter().collect(), remove.into_vec().into_iter().collect());
+            let flags = Deed::Flags { add, remove };
+            if !matches!(&flags, Deed::Flags { add, remove } if add.is_empty() && remove.is_empty()) {
+                wishes.push(Wish::Change(flags));
+            }
+            if wishes.is_empty() {
+                return Err("neither a level nor a flag is given".to_owned());
+            }
+            Read::Of(who, Asked::Wishes(wishes))
+        }
+    })
+}
+
+fn page(mut users: Vec<UserId>, after: Option<UserId>) -> Vec<UserId> {
+    users.retain(|user| after.is_none_or(|after| *user > after));
+    users.sort_unstable();
+    users.truncate(MAX_ROWS);
+    users
+}
+
+fn people_page(policy: &Policy, after: Option<UserId>) -> List<PersonRow, MAX_ROWS> {
+    List::cut(page(policy.people.listed().collect(), after).into_iter().map(|user| row(user, None, policy)))
+}
+
+fn bans_page(policy: &Policy, after: Option<UserId>) -> List<BanRow, MAX_ROWS> {
+    let now = policy.now_ms();
+    let users = page(policy.people.banned(now).map(|(user, _)| user).collect(), after);
+    List::cut(users.into_iter().filter_map(|user| ban_row(user, &policy.people, now)))
+}
+
+/// One person's row; under the name that was just attested, where one was.
+fn row(user: UserId, name: Option<&str>, policy: &Policy) -> PersonRow {
+    let now = policy.now_ms();
+    let person = policy.people.person(user);
+    let ban = ban_row(user, &policy.people, now);
+    let level = if ban.is_some() { Level::Banned } else { policy.people.level(user) };
+    let shown = name.or(person.map(|(person, _)| person.name.as_str())).unwrap_or_default();
+    PersonRow {
+        user,
+        name: Text::cut(shown),
+        level: Text::cut(level.as_str()),
+        flags: List::cut(person.iter().flat_map(|(person, _)| person.flags.iter().cloned())),
+        source: Text::cut(person.map_or("", |(_, source)| Source::as_str(source))),
+        by: Text::cut(person.map_or("", |(person, _)| person.by.as_str())),
+        since_ms: person.map_or(0, |(person, _)| person.since_ms),
+        ban,
+    }
+}
+
+fn ban_row(user: UserId, people: &People, now_ms: u64) -> Option<BanRow> {
+    people.ban(user, now_ms).map(|(Ban { name, reason, by, since_ms, until_ms }, _)| BanRow {
+        user,
+        name: Text::cut(name.as_str()),
+        reason: Text::cut(reason.as_str()),
+        by: Text::cut(by.as_str()),
+        since_ms: *since_ms,
+        until_ms: *until_ms,
+    })
+}
+
+/// Chat's words without their markdown.
+fn plain(text: &str) -> String {
+    text.replace(['`', '*', '\\', '\u{200b}'], "")
+}
+
+/// Nobody has that name.
+pub(super) fn no_such(who: &str) -> Answer {
+    let why = format!("the server knows no {who}; names are written as on the server");
+    Answer::Refused { refusal: Refusal::NotFound, why: Text::cut(why) }
+}
+
+fn unavailable(why: &str) -> Answer {
+    Answer::Refused { refusal: Refusal::Unavailable, why: Text::cut(why) }
+}
+
+fn usage(why: &str) -> Answer {
+    Answer::Refused { refusal: Refusal::Usage, why: Text::cut(why) }
+}
