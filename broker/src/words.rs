@@ -123,6 +123,16 @@ pub fn time(ms: u64) -> String {
     time.map_or("ever".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
+/// To a command that its script's authorizer does not grant.
+pub fn unauthorized(name: &str) -> String {
+    format!("You are not authorized to run {} with these arguments.", code(name))
+}
+
+/// To a command whose authorizer gave no answer.
+pub fn unauthorizable(name: &str) -> String {
+    format!("Authorization unavailable: {} was not run. An operator finds the reason in the service's log.", code(name))
+}
+
 /// To a command that comes too soon.
 pub fn too_fast(wait: Duration) -> String {
     format!("That is too fast. Please wait {}.", rough(wait))

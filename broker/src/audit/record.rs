@@ -55,6 +55,26 @@ pub enum Record {
         /// SHA-256 of the script's file.
         sha256: String,
     },
+    /// A job's authorizer is about to be asked.
+    Authorizing {
+        /// The job.
+        job: JobId,
+        /// What is to be authorized.
+        intent: Box<Intent>,
+        /// The authorizer.
+        authorizer: String,
+        /// SHA-256 of its file.
+        sha256: String,
+    },
+    /// It has answered, or not.
+    Authorized {
+        /// The job.
+        job: JobId,
+        /// Whether it said yes.
+        granted: bool,
+        /// What it printed, or the cause of a refusal.
+        why: String,
+    },
     /// A script runs.
     JobRunning {
         /// The job.
@@ -165,6 +185,18 @@ impl Record {
                     arguments.iter().map(|(name, value)| (name.clone(), json!(text::printable(value)))).collect();
                 put("arguments", Value::Object(arguments));
                 put("scriptSha256", json!(sha256));
+            }
+            Record::Authorizing { job, intent, authorizer, sha256 } => {
+                put("event", json!("authorizer-start"));
+                put_intent(&mut put, *job, intent);
+                put("authorizer", json!(authorizer));
+                put("scriptSha256", json!(sha256));
+            }
+            Record::Authorized { job, granted, why } => {
+                put("event", json!("authorizer-end"));
+                put("executionId", json!(job.0));
+                put("success", json!(granted));
+                put("error", json!(text::printable(why)));
             }
             Record::JobRunning { job, layers } => {
                 put("event", json!("job-running"));

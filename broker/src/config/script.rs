@@ -37,6 +37,9 @@ const LONGEST_AUTHORIZER: Duration = Duration::from_secs(60);
 /// And so long unless it says otherwise.
 const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What an authorizer gets before the arguments: script, group and command.
+const AUTHORIZER_WORDS: usize = 3;
+
 /// Checks one authorizer: a script that is no command, and has no arguments of its own.
 pub(super) fn authorizer(raw: &raw::Authorizer, around: &Surroundings<'_>) -> Result<Script, Wrong> {
     let as_script = raw::Script::of_authorizer(raw);
@@ -154,6 +157,10 @@ fn visibility(raw: &raw::Script, around: &Surroundings<'_>) -> Result<(), Wrong>
     if raw.allowed_groups.as_ref().is_some_and(Vec::is_empty) {
         let what = "the list of groups is empty";
         return Err(Wrong::new(what, "name groups, or remove the key for everybody").within("allowed-groups"));
+    }
+    if raw.authorizer.is_some() && raw.arguments.0.len() > MAX_ARGUMENTS - AUTHORIZER_WORDS {
+        let what = format!("more than {} arguments, which its authorizer gets too", MAX_ARGUMENTS - AUTHORIZER_WORDS);
+        return Err(Wrong::new(what, "give fewer").within("arguments"));
     }
     if let Some(group) = &raw.authorizer_group {
         settings::visible("authorizer-group", group)?;

@@ -114,7 +114,11 @@ impl Core {
         let mut workers: Vec<_> = self.jobs.workers.values().collect();
         workers.sort_by_key(|worker| worker.pid);
         for worker in workers {
-            let note = worker.job.map_or_else(|| "waits for a job".to_owned(), |job| format!("job {job}"));
+            let note = match (worker.job, &worker.asking) {
+                (Some(job), _) => format!("job {job}"),
+                (None, Some(asking)) => format!("authorizes job {}", asking.job),
+                (None, None) => "waits for a job".to_owned(),
+            };
             rows.push(row(Role::Worker, worker.pid, 0, 0, note));
         }
         rows

@@ -7,6 +7,7 @@
 pub mod allowlist;
 pub mod arguments;
 pub mod attest;
+pub mod authorizer;
 pub mod ban;
 pub mod channel;
 pub mod file;
@@ -65,6 +66,16 @@ pub enum Refusal {
     Denied(String),
     /// There is no such person.
     Nobody(String),
+    /// The script's authorizer says no.
+    Unauthorized {
+        /// The script.
+        name: String,
+    },
+    /// The script's authorizer gave no answer.
+    Unauthorizable {
+        /// The script.
+        name: String,
+    },
     /// It comes too soon.
     TooFast {
         /// So long it is to be waited.
@@ -103,6 +114,8 @@ impl Refusal {
             Refusal::NotHere { name, wanted } => words::not_here(name, wanted),
             Refusal::Denied(why) => words::denied(why),
             Refusal::Nobody(who) => words::nobody(who),
+            Refusal::Unauthorized { name } => words::unauthorized(name),
+            Refusal::Unauthorizable { name } => words::unauthorizable(name),
             Refusal::TooFast { wait, .. } => words::too_fast(*wait),
             Refusal::Arguments { error, usage } => words::bad_arguments(error, &format!("{prefix}{usage}")),
             Refusal::Unreadable(error) => words::unreadable(error),
@@ -119,11 +132,25 @@ impl Refusal {
 #[derive(Debug)]
 pub struct Interactive;
 
+/// Whoever is in charge of the job that is to be authorized.
+#[derive(Debug)]
+pub struct Authorizer;
+
+/// What the gates come to when a job's turn has come.
+#[derive(Debug)]
+pub enum Clearance {
+    /// It may start.
+    Start(Box<Cleared<Interactive>>),
+    /// Its authorizer is to be asked first.
+    Ask(Box<Cleared<Authorizer>>),
+}
+
 /// The right to start one job once. Only [`clear`] makes one, at the moment it is used.
 #[derive(Debug)]
 pub struct Cleared<K> {
     script: Script,
     values: Vec<Value>,
+    environment: Vec<(String, String)>,
     file: file::ScriptFile,
     generation: u64,
     kind: PhantomData<K>,
@@ -138,6 +165,11 @@ impl<K> Cleared<K> {
     /// Its arguments.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// What it finds in its environment besides.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     /// The open file: what was checked is what runs.
@@ -187,7 +219,8 @@ fn ask<'p>(
     Ok((script, values))
 }
 
-/// Asks every gate again and opens the script: the last thing before a job starts.
+/// Asks every gate again and opens the script: the last thing before a job starts. `grant` is what its authorizer said, if
+/// it was asked.
 ///
 /// # Errors
 /// The refusal and its cause.
@@ -197,14 +230,27 @@ pub fn clear(
     place: &Place,
     policy: &Policy,
     opener: &file::Opener,
-) -> Result<Cleared<Interactive>, (Refusal, Cause)> {
+    grant: Option<&authorizer::Grant>,
+) -> Result<Clearance, (Refusal, Cause)> {
     let (script, values) = decide(command, requester, place, policy).outcome?;
     // 6. Is its file what it must be?
     let file = match file::check(script, opener) {
         Verdict::Pass(file) => file,
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     };
-    Ok(Cleared { script: script.clone(), values, file, generation: policy.generation, kind: PhantomData })
+    // 7. Does its authorizer grant it?
+    if script.authorizer.is_some() && !grant.is_some_and(|grant| grant.holds(policy)) {
+        let asked = authorizer::clear(script, &values, (&command.name, requester, place), policy, opener)?;
+        return Ok(Clearance::Ask(Box::new(asked)));
+    }
+    Ok(Clearance::Start(Box::new(Cleared {
+        script: script.clone(),
+        values,
+        environment: Vec::new(),
+        file,
+        generation: policy.generation,
+        kind: PhantomData,
+    })))
 }
 
 /// Records one gate's verdict and goes on only after an exact pass.

@@ -120,6 +120,7 @@ impl Core {
             }
             (JobState::Queued, _) => {
                 self.jobs.queue.retain(|queued| *queued != job);
+                self.stop_asking(Some(job))?;
                 self.job_finished(job, Ending::Stopped, Usage::default())
             }
             (JobState::Starting | JobState::Running, None) | (JobState::Stopping | JobState::Done, _) => Ok(()),
@@ -133,7 +134,7 @@ impl Core {
         for job in running {
             self.stop_job(job, grace)?;
         }
-        Ok(())
+        self.stop_asking(None)
     }
 }
 

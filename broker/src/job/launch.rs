@@ -1,7 +1,7 @@
 //! From a cleared right to a worker's order. [`order`] takes nothing but a [`Cleared`], which only the gates can make.
 
 use super::Launched;
-use crate::gate::{Cleared, Interactive};
+use crate::gate::Cleared;
 use crate::policy::Policy;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
@@ -62,7 +62,7 @@ fn granted(mut profile: Profile, policy: &Policy) -> Profile {
 ///
 /// # Errors
 /// [`LaunchError`]; then nothing runs.
-pub fn order(job: JobId, cleared: &Cleared<Interactive>, policy: &Policy) -> Result<Launch, LaunchError> {
+pub fn order<K>(job: JobId, cleared: &Cleared<K>, policy: &Policy) -> Result<Launch, LaunchError> {
     if cleared.generation() != policy.generation {
         return Err(LaunchError::Outdated { cleared: cleared.generation(), now: policy.generation });
     }
@@ -70,12 +70,17 @@ pub fn order(job: JobId, cleared: &Cleared<Interactive>, policy: &Policy) -> Res
     let too_long = |what| move |source| LaunchError::TooLong { what, source };
     let arguments: Result<Vec<_>, TooLong> =
         cleared.values().iter().map(|value| Text::new(value.text.clone())).collect();
+    let environment: Result<Vec<_>, TooLong> = cleared
+        .environment()
+        .iter()
+        .map(|(name, value)| Ok((Text::new(name.clone())?, Text::new(value.clone())?)))
+        .collect();
     let order = Order {
         job,
         name: script.name.clone(),
         path: Text::new(script.path.display().to_string()).map_err(too_long("path"))?,
         arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
-        environment: List::default(),
+        environment: List::new(environment.map_err(too_long("a variable"))?).map_err(too_long("variables"))?,
         alone: policy
             .config
             .secrets()

@@ -3,6 +3,7 @@
 //! `queue` accepts and dispatches, `launch` turns a cleared right into a worker's order, `watch` takes in what the worker
 //! says, `end` tells chat and log. What may start is decided by the gates, at the moment it starts.
 
+pub mod authorize;
 pub mod end;
 pub mod launch;
 pub mod queue;
@@ -33,6 +34,8 @@ pub struct Job {
     pub state: JobState,
     /// When it was asked for.
     pub queued: Instant,
+    /// What its script's authorizer said, used once.
+    pub grant: Option<crate::gate::authorizer::Grant>,
     /// The worker that runs it.
     pub worker: Option<ChildId>,
     /// What was known when it was launched.
@@ -88,7 +91,7 @@ pub struct Jobs {
 impl Jobs {
     /// How many have a worker.
     pub fn running(&self) -> usize {
-        self.workers.values().filter(|worker| worker.job.is_some()).count()
+        self.workers.values().filter(|worker| worker.is_busy()).count()
     }
 
     /// Whether none has.

@@ -5,7 +5,7 @@ use crate::audit::Record;
 use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError, Effect, Timer};
-use crate::gate::{self, Cause, Refusal};
+use crate::gate::{self, Cause, Clearance, Refusal};
 use crate::output::collect::Collected;
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
@@ -41,6 +41,7 @@ impl Core {
             intent,
             state: JobState::Queued,
             queued: Instant::now(),
+            grant: None,
             worker: None,
             launched: None,
             layers: Vec::new(),
@@ -97,7 +98,7 @@ impl Core {
 
     fn waiting_worker(&self) -> Option<ChildId> {
         let waits = |worker: &super::workers::Worker| {
-            worker.greeted && worker.job.is_none() && worker.link.is_some() && worker.ended.is_none()
+            worker.greeted && !worker.is_busy() && worker.link.is_some() && worker.ended.is_none()
         };
         self.jobs.workers.iter().filter(|(_, worker)| waits(worker)).map(|(child, _)| *child).min()
     }
@@ -122,8 +123,11 @@ impl Core {
                 return self.refuse_job(job, &Refusal::Broken, &Cause(format!("the stored command: {error}")));
             }
         };
-        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener) {
-            Ok(cleared) => cleared,
+        // What an authorizer said is used once, however this goes on.
+        let grant = entry.grant.take();
+        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener, grant.as_ref()) {
+            Ok(Clearance::Start(cleared)) => cleared,
+            Ok(Clearance::Ask(authorizer)) => return self.ask_authorizer(job, child, &authorizer),
             Err((refusal, cause)) => return self.refuse_job(job, &refusal, &cause),
         };
         let launch = match launch::order(job, &cleared, policy) {
@@ -159,7 +163,7 @@ impl Core {
     }
 
     /// What was let through when it was asked for is not let through now.
-    fn refuse_job(&mut self, job: JobId, refusal: &Refusal, cause: &Cause) -> Result<(), CoreError> {
+    pub(super) fn refuse_job(&mut self, job: JobId, refusal: &Refusal, cause: &Cause) -> Result<(), CoreError> {
         let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
         tracing::warn!(job = job.0, cause = cause.0, "refused at its start");

@@ -36,8 +36,17 @@ pub struct Worker {
     pub phase: worker::Phase,
     /// Its job.
     pub job: Option<JobId>,
+    /// The job that it is asked about, where it runs an authorizer.
+    pub asking: Option<super::authorize::Asking>,
     /// How it ended, as the launcher said, while its last words are still being read.
     pub ended: Option<String>,
+}
+
+impl Worker {
+    /// Whether it has something to do.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some() || self.asking.is_some()
+    }
 }
 
 impl Core {
@@ -52,7 +61,7 @@ impl Core {
         if self.stopping.is_some() || held {
             return Ok(());
         }
-        let idle = self.jobs.workers.values().filter(|w| w.job.is_none() && w.link.is_some()).count();
+        let idle = self.jobs.workers.values().filter(|w| !w.is_busy() && w.link.is_some()).count();
         let room = self.config.limits.jobs.saturating_sub(self.jobs.running());
         let wanted = self.jobs.queue.len().min(room) + spare;
         for _ in idle..wanted {
@@ -68,8 +77,15 @@ impl Core {
         let inputs = self.inputs.clone();
         let link = Link::open(ours, Role::Worker, inputs, move |event| Input::Worker(child, event))
             .map_err(|error| CoreError::Start(format!("worker: {error}")))?;
-        let worker =
-            Worker { link: Some(link), pid: 0, greeted: false, phase: worker::Phase::Idle, job: None, ended: None };
+        let worker = Worker {
+            link: Some(link),
+            pid: 0,
+            greeted: false,
+            phase: worker::Phase::Idle,
+            job: None,
+            asking: None,
+            ended: None,
+        };
         self.jobs.workers.insert(child, worker);
         self.order(Which::Service, &ToLauncher::Start { child, role: Role::Worker }, vec![theirs.into()])
     }
@@ -109,6 +125,9 @@ impl Core {
             self.alert(Topic::Worker, "worker dropped: it said what it may not say now")?;
             return self.drop_worker(child);
         }
+        if worker.asking.is_some() {
+            return self.on_authorizer(child, message);
+        }
         let Some(job) = worker.job else { return self.drop_worker(child) };
         worker.phase = watch::next_phase(worker.phase, &message);
         self.on_job(job, child, message)
@@ -145,7 +164,9 @@ impl Core {
         }
         let Some(worker) = self.jobs.workers.remove(&child) else { return Ok(()) };
         self.timers.cancel(&Timer::Overdue(child));
-        if let Some(job) = worker.job {
+        if let Some(asking) = worker.asking {
+            self.authorized(asking, None, why)?;
+        } else if let Some(job) = worker.job {
             self.job_lost(job, why)?;
         } else if worker.phase == worker::Phase::Idle && self.stopping.is_none() {
             // A worker that cannot even wait will not do better at once.

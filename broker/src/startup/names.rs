@@ -70,7 +70,8 @@ fn group(name: &str) -> Result<u32, NameError> {
 
 /// Looks every granted host up.
 fn hosts(config: &mut Config) {
-    let endpoints = config.allowlist.iter().flat_map(|script| &script.profile.network);
+    let scripts = config.allowlist.iter().chain(config.allowlist.authorizers());
+    let endpoints = scripts.flat_map(|script| &script.profile.network);
     let hosts: BTreeSet<String> = endpoints.map(|endpoint| endpoint.host.to_string()).collect();
     let mut found = BTreeMap::new();
     for host in hosts {
