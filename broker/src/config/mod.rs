@@ -15,6 +15,7 @@ mod profile;
 mod quantity;
 mod rate;
 mod raw;
+mod raw_people;
 mod script;
 mod settings;
 mod source;

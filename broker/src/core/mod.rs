@@ -9,6 +9,7 @@ mod alert;
 mod answers;
 mod deliver;
 mod names;
+mod obey;
 mod people;
 mod people_host;
 mod posts;

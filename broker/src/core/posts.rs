@@ -6,14 +6,11 @@
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
 use crate::audit::Record;
-use crate::command::parse::{self, Command};
-use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
-use crate::gate::{self, Refusal, Verdict, attest, ban};
-use crate::policy::{Place, Policy, Requester};
+use crate::command::{Builtin, help, parse};
+use crate::gate::{Refusal, Verdict, attest, ban};
+use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
-use crate::store::jobs::Intent;
 use crate::words;
-use bartizan_proto::Text;
 use bartizan_proto::connector::{Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{PostId, UserId};
@@ -257,89 +254,6 @@ impl Core {
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
     }
 
-    /// Does what the command says.
-    fn obey(
-        &mut self,
-        report: &Report,
-        line: &str,
-        command: Command,
-        requester: Requester,
-        place: Place,
-    ) -> Result<(), CoreError> {
-        let Some(policy) = &self.policy else { return Ok(()) };
-        let prefix = policy.config.bot.prefix.clone();
-        let text = match Builtin::named(&command.name) {
-            None => return self.run(report, line, &command, requester, place),
-            Some(Builtin::Run) => match inner(&command) {
-                Some(command) => return self.run(report, line, &command, requester, place),
-                None => help::one(Builtin::Run.name(), &requester, &place, policy),
-            },
-            Some(Builtin::Ping) => words::PONG.to_owned(),
-            Some(Builtin::Whoami) => whoami::answer(&requester, policy),
-            Some(Builtin::About) => about::answer(self.started.elapsed(), self.mode, &self.layers),
-            Some(Builtin::Help) => match command.words.first() {
-                Some(name) => help::one(&name.text, &requester, &place, policy),
-                None => help::all(&requester, &place, policy),
-            },
-            Some(Builtin::Explain) => {
-                match inner(&command).map(|command| without_run(without_prefix(command, &prefix))) {
-                    Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener, &self.limiter),
-                    None => help::one(Builtin::Explain.name(), &requester, &place, policy),
-                }
-            }
-            Some(
-                builtin @ (Builtin::Users
-                | Builtin::Whois
-                | Builtin::Banlist
-                | Builtin::Adduser
-                | Builtin::Deluser
-                | Builtin::Chattr
-                | Builtin::Ban
-                | Builtin::Unban),
-            ) => return self.people_command(report, line, builtin, &command, requester, &place),
-        };
-        self.answer(report, text)
-    }
-
-    /// Asks the gates; what passes becomes a job.
-    fn run(
-        &mut self,
-        report: &Report,
-        line: &str,
-        command: &Command,
-        requester: Requester,
-        place: Place,
-    ) -> Result<(), CoreError> {
-        let Some(policy) = &self.policy else { return Ok(()) };
-        let decision = gate::decide(command, &requester, &place, policy);
-        let script = match decision.outcome {
-            Ok((script, _)) => script.name.clone(),
-            Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
-        };
-        let mut gates = decision.gates;
-        let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);
-        if let Verdict::Refuse(refusal, cause) = self.limiter.script(&script, rate) {
-            gates.push(crate::audit::Gate { name: "rate", passed: false });
-            return self.refuse(report, refusal, &cause.0, gates);
-        }
-        let intent = Intent {
-            post: report.post,
-            root: report.root.unwrap_or(report.post),
-            channel: place.channel,
-            channel_name: place.name,
-            direct: place.direct,
-            private: place.private,
-            user: requester.user,
-            user_name: requester.name,
-            restricted: requester.restricted,
-            script,
-            command: Text::cut(line),
-        };
-        self.record_decision(report, &intent.command, None, gates);
-        self.store.decided(report.post)?;
-        self.queue_job(intent)
-    }
-
     /// Answers a command and closes it.
     pub(crate) fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
         self.store.decided(report.post)?;
@@ -418,14 +332,6 @@ impl Core {
             cause,
         });
     }
-}
-
-/// The command that `explain` is asked about may be written as one would write it.
-fn without_prefix(mut command: Command, prefix: &str) -> Command {
-    if let Some(name) = command.name.strip_prefix(prefix).filter(|name| !name.is_empty()) {
-        command.name = name.to_owned();
-    }
-    command
 }
 
 /// The time, as far as a post tells: the server's clock may have gone on since it was last asked.

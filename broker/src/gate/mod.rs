@@ -7,6 +7,8 @@
 pub mod allowlist;
 pub mod arguments;
 pub mod attest;
+#[cfg(test)]
+mod attest_tests;
 pub mod authorizer;
 pub mod ban;
 pub mod channel;
