@@ -32,6 +32,9 @@ async fn what_is_meant_for_the_bot_is_reported_and_nothing_else() {
     let mut answer = post(9, 109, "!ping");
     answer["root_id"] = json!(id::<bartizan_proto::ids::PostId>("p", 4).to_string());
     conn.posted(&answer);
+    // No command, but the admins are to hear of it.
+    let impostor = house.report().await;
+    assert_eq!((impostor.created_ms, impostor.webhook), (102, true));
     let named = house.report().await;
     assert_eq!((named.created_ms, named.direct, named.text.as_str()), (106, false, "@bartizan: ping"));
     let direct = house.report().await;

@@ -157,6 +157,7 @@ Jobs      1 running, 0 queued, 12 started so far
 Commands  0 undecided, 3 refused so far
 Replies   0 not delivered yet
 Scripts   4
+! alert 1m ago: connector dropped: it lied
 
 PROCESS    PID  UP        RESTARTS  NOTE
 core       100  1h 2m 3s  0
