@@ -33,6 +33,9 @@ pub const UNATTESTED: &str =
 /// To a command that came while too many others wait.
 pub const BUSY: &str = "Too many commands are waiting, so I did not take this one. Please try again in a minute.";
 
+/// To a command that could not be recorded: what cannot be recorded does not happen.
+pub const UNRECORDED: &str = "I cannot record this command right now, so I did not run it. An operator finds the reason in the service's log. Please try again later.";
+
 /// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
 pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
 

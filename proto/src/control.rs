@@ -33,6 +33,15 @@ pub enum Request {
     Doctor,
     /// Something about people, bans or rights.
     People(PeopleRequest),
+    /// Where the audit log is, and how far.
+    AuditHead,
+    /// Take lines of the audit log away that are older than this.
+    AuditPrune {
+        /// In seconds.
+        older_than_s: u64,
+    },
+    /// Sign the audit log with another key from now on.
+    AuditRotateKey,
 }
 
 /// What the core answers.
@@ -55,6 +64,10 @@ pub enum Answer {
     Doctor(Box<Doctor>),
     /// To [`Request::People`].
     People(PeopleAnswer),
+    /// To [`Request::AuditHead`] and [`Request::AuditRotateKey`].
+    AuditHead(Box<AuditHead>),
+    /// To [`Request::AuditPrune`].
+    AuditPruned(AuditPruned),
     /// It cannot be answered.
     Refused {
         /// In what way.
@@ -62,6 +75,32 @@ pub enum Answer {
         /// What was wrong and what to do.
         why: Text<MAX_REASON>,
     },
+}
+
+/// The audit log, as the core knows it: a witness for whoever reads its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AuditHead {
+    /// The file that is written.
+    pub path: Text<MAX_PATH>,
+    /// Who signs, in base64.
+    pub public_key: Text<64>,
+    /// The number of the last line.
+    pub sequence: u64,
+    /// Its hash; empty while another line is being written.
+    pub hash: Text<64>,
+    /// Why the file takes no more, if so.
+    pub behind: Text<MAX_REASON>,
+}
+
+/// What a prune took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AuditPruned {
+    /// How many lines.
+    pub lines: u64,
+    /// The last of them; 0 when there was nothing so old.
+    pub through: u64,
 }
 
 /// Why a request was refused.

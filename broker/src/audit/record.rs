@@ -17,6 +17,15 @@ pub struct Gate {
     pub passed: bool,
 }
 
+/// How far the brain is: a rollback of its file shows against the last checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrainState {
+    /// Counts its changes.
+    pub epoch: u64,
+    /// What authenticates all of its records.
+    pub root: String,
+}
+
 /// Everything that is recorded.
 #[derive(Debug)]
 pub enum Record {
@@ -141,6 +150,53 @@ pub enum Record {
         /// Why nothing changed.
         error: Option<String>,
     },
+    /// Somebody's rights, a ban, a secret or another thing that decides about others was changed.
+    Change {
+        /// What: `user-added`, `user-removed`, `flags`, `ban`, `unban`, `secret-set`, `secret-removed`, …
+        what: &'static str,
+        /// Who did it: a user's id, or `uid N` for an operator on the host.
+        by: String,
+        /// Whom or what it is about: a user's id, a secret's name. Never a value.
+        subject: String,
+        /// What was, and what is, in words; empty where the change says it all.
+        before: String,
+        /// What is now.
+        after: String,
+    },
+    /// How far the log is, and how far the brain: signed, and shown to witnesses.
+    Checkpoint {
+        /// The lines before this one.
+        count: u64,
+        /// The hash of the last of them.
+        head: String,
+        /// The brain's epoch and root, where there is one.
+        brain: Option<BrainState>,
+    },
+    /// The file was full or old: this is the first line of the next.
+    Rotation {
+        /// The name of the file before.
+        previous_file: String,
+    },
+    /// Old lines are about to be removed.
+    Prune {
+        /// The last of them.
+        through: u64,
+        /// Its hash.
+        head: String,
+        /// Lines before this time, RFC 3339.
+        before: String,
+        /// Who asked for it.
+        by: String,
+    },
+    /// Another key signs from the next line on.
+    KeyRotation {
+        /// It.
+        new: String,
+        /// What it signed to prove itself.
+        proof: String,
+        /// Who asked for it.
+        by: String,
+    },
     /// Something that a person should look at.
     Alert {
         /// What.
@@ -150,13 +206,11 @@ pub enum Record {
 
 impl Record {
     /// The line's fields, in order, but those that seal it.
-    pub(super) fn fields(&self, sequence: u64, timestamp: &str) -> Map<String, Value> {
+    pub(super) fn fields(&self) -> Map<String, Value> {
         let mut map = Map::new();
         let mut put = |name: &str, value: Value| {
             map.insert(name.to_owned(), value);
         };
-        put("sequence", json!(sequence));
-        put("timestamp", json!(timestamp));
         match self {
             Record::Start { mode } => {
                 put("event", json!("start"));
@@ -250,6 +304,39 @@ impl Record {
                 put("success", json!(error.is_none()));
                 put("differences", json!(differences));
                 put("error", json!(error));
+            }
+            Record::Change { what, by, subject, before, after } => {
+                put("event", json!("change"));
+                put("change", json!(what));
+                put("userId", json!(text::printable(by)));
+                put("subject", json!(text::printable(subject)));
+                put("before", json!(text::printable(before)));
+                put("after", json!(text::printable(after)));
+                put("success", json!(true));
+            }
+            Record::Checkpoint { count, head, brain } => {
+                put("event", json!(bartizan_audit::CHECKPOINT));
+                put("count", json!(count));
+                put("headHash", json!(head));
+                put("brainEpoch", json!(brain.as_ref().map(|brain| brain.epoch)));
+                put("brainRoot", json!(brain.as_ref().map(|brain| &brain.root)));
+            }
+            Record::Rotation { previous_file } => {
+                put("event", json!(bartizan_audit::ROTATION));
+                put("previousFile", json!(previous_file));
+            }
+            Record::Prune { through, head, before, by } => {
+                put("event", json!(bartizan_audit::PRUNE));
+                put("through", json!(through));
+                put("headHash", json!(head));
+                put("before", json!(before));
+                put("userId", json!(by));
+            }
+            Record::KeyRotation { new, proof, by } => {
+                put("event", json!(bartizan_audit::KEY_ROTATION));
+                put("newPublicKey", json!(new));
+                put("newSignature", json!(proof));
+                put("userId", json!(by));
             }
             Record::Alert { what } => {
                 put("event", json!("alert"));

@@ -24,7 +24,8 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 
 impl Core {
     /// An operator asks something.
-    pub(crate) fn on_operator(&mut self, Asked { request, answer }: Asked) -> Result<(), CoreError> {
+    pub(crate) fn on_operator(&mut self, Asked { uid, request, answer }: Asked) -> Result<(), CoreError> {
+        let by = format!("uid {uid}");
         let told = match request {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Ps => Answer::Ps(List::cut(
@@ -44,6 +45,9 @@ impl Core {
                 }
             },
             Request::CheckConfig => Answer::Config(self.check_config()),
+            Request::AuditHead => self.audit_head(),
+            Request::AuditPrune { older_than_s } => self.prune_audit(Duration::from_secs(older_than_s), &by)?,
+            Request::AuditRotateKey => self.rotate_audit_key(&by)?,
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
             Request::People(request) => return self.on_people(request, answer),
         };

@@ -7,6 +7,7 @@
 
 mod alert;
 mod answers;
+mod audit;
 mod deliver;
 mod names;
 mod obey;
@@ -44,14 +45,11 @@ use bartizan_proto::launcher::{ChildId, FromLauncher};
 use bartizan_proto::worker::{FromWorker, Given, InForce};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Inputs that wait for the loop; a peer that has more to say is not read until there is room.
 const MAX_INPUTS: usize = 64;
-
-/// How long the audit log's file may be behind the disk. What it misses then is in the database.
-const AUDIT_SYNC: Duration = Duration::from_secs(1);
 
 /// What the loop takes in.
 #[derive(Debug)]
@@ -186,9 +184,7 @@ impl Core {
     /// Makes the turn durable, then acts on it.
     fn finish_turn(&mut self) -> Result<(), CoreError> {
         self.settle_deliveries(false)?;
-        for (sequence, line) in self.audit.unrecorded() {
-            self.store.remember_line(*sequence, line)?;
-        }
+        self.record_lines()?;
         self.store.commit()?;
         self.write_audit()?;
         for effect in std::mem::take(&mut self.effects) {
@@ -215,23 +211,6 @@ impl Core {
     pub(crate) fn record_first(&mut self, record: &Record) {
         self.audit.append(record);
         self.store.must_last();
-    }
-
-    /// What the commit made durable goes into the log's file, which reaches the disk a little later.
-    fn write_audit(&mut self) -> Result<(), CoreError> {
-        self.audit.write()?;
-        if self.audit.is_sync_due() {
-            self.timers.after(AUDIT_SYNC, Timer::AuditSync);
-        }
-        Ok(())
-    }
-
-    /// The time has come to see to it that the log's file is on the disk.
-    pub(crate) fn sync_audit(&mut self) -> Result<(), CoreError> {
-        if let Some(through) = self.audit.sync()? {
-            self.store.forget_lines(through)?;
-        }
-        Ok(())
     }
 
     /// Orders something of a launcher, after the commit.

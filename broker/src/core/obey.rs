@@ -4,7 +4,7 @@
 use super::{Core, CoreError};
 use crate::command::parse::Command;
 use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
-use crate::gate::{self, Verdict};
+use crate::gate::{self, Refusal, Verdict};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::Intent;
 use crate::words;
@@ -71,6 +71,9 @@ impl Core {
             Ok((script, _)) => script.name.clone(),
             Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
         };
+        if let Some(cause) = self.audit.cannot_record() {
+            return self.refuse(report, Refusal::Unrecorded, &cause, decision.gates);
+        }
         let mut gates = decision.gates;
         let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);
         if let Verdict::Refuse(refusal, cause) = self.limiter.script(&script, rate) {

@@ -58,6 +58,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 
     // 1. Nobody else looks into this process.
     bartizan_confine::process::harden().map_err(|error| failed("hardening", &error))?;
+    crate::system::signals::ignore_file_size().map_err(|error| failed("signals", &error))?;
 
     // 2. Database and audit log.
     let store = Store::open(&config.state.join("state.db"))?;

@@ -100,6 +100,8 @@ pub enum Refusal {
     Unattested,
     /// Too much is waiting.
     Busy,
+    /// It could not be recorded.
+    Unrecorded,
     /// The script's file or sandbox is not as it must be.
     Broken,
     /// It would run on another machine.
@@ -124,6 +126,7 @@ impl Refusal {
             Refusal::Stale(age) => words::stale(*age),
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),
+            Refusal::Unrecorded => words::UNRECORDED.to_owned(),
             Refusal::Broken => words::BROKEN.to_owned(),
             Refusal::Remote => words::REMOTE.to_owned(),
         })

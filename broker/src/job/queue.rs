@@ -130,6 +130,9 @@ impl Core {
             Ok(Clearance::Ask(authorizer)) => return self.ask_authorizer(job, child, &authorizer),
             Err((refusal, cause)) => return self.refuse_job(job, &refusal, &cause),
         };
+        if let Some(cause) = self.audit.cannot_record() {
+            return self.refuse_job(job, &Refusal::Unrecorded, &Cause(cause));
+        }
         let launch = match launch::order(job, &cleared, policy) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),

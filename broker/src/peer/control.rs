@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub struct Asked {
+    /// By whom, as the kernel says.
+    pub uid: u32,
     /// What.
     pub request: Request,
     /// Where the answer goes.
@@ -97,7 +99,7 @@ async fn one(socket: UnixStream, access: Access, inputs: mpsc::Sender<Input>) ->
         refusal: Refusal::Unavailable,
         why: Text::cut("the service is ending or cannot answer now; try again"),
     };
-    let answer = match inputs.send(Input::Control(Asked { request, answer })).await {
+    let answer = match inputs.send(Input::Control(Asked { uid: peer.uid(), request, answer })).await {
         Ok(()) => answered.await.unwrap_or_else(|_| unavailable()),
         Err(_) => unavailable(),
     };

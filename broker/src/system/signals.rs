@@ -27,6 +27,15 @@ pub fn reset_ignored() -> io::Result<()> {
     disposition(libc::SIGPIPE, libc::SIG_IGN)
 }
 
+/// A file that may not grow any more is an error of the write, not the end of the process. For one that starts no other
+/// program: what it ignores, they would too.
+///
+/// # Errors
+/// What `sigaction(2)` gives.
+pub fn ignore_file_size() -> io::Result<()> {
+    disposition(libc::SIGXFSZ, libc::SIG_IGN)
+}
+
 /// Stops the timers that survive exec.
 ///
 /// # Errors
