@@ -14,7 +14,9 @@ pub use entry::{Entry, Unreadable};
 pub use files::{Segment, segments};
 pub use key::{BadKey, PublicKey};
 pub use seal::{Chain, Fields, proof_of_new_key};
-pub use verify::{BadWitness, Fault, Kind, Report, Verifier, VerifyError, Witness, verify_files};
+pub use verify::{
+    BadWitness, Fault, Kind, Report, Verifier, VerifyError, Witness, is_whole, verify_files, verify_opened,
+};
 
 use sha2::{Digest as _, Sha256};
 

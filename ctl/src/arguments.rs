@@ -69,6 +69,9 @@ pub enum Command {
         #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
     },
+    /// Verify, show, export, prune and hand on the audit log
+    #[command(subcommand)]
+    Audit(crate::audit::AuditCommand),
     /// Say what this machine and the running service can guarantee
     Doctor,
     /// List people, show one, give and take levels and flags

@@ -8,6 +8,7 @@ use bartizan_proto::text::printable;
 use bartizan_proto::version::{Role, Version};
 use rustix::net::sockopt::socket_peercred;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -25,6 +26,19 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, CtlError> {
     match converse(&mut channel, request) {
         Ok(Answer::Refused { refusal, why }) => Err(CtlError::Refused { refusal, why: printable(&why) }),
         Ok(answer) => Ok(answer),
+        Err(error) => Err(CtlError::Conversation { socket: socket.to_owned(), error }),
+    }
+}
+
+/// As [`ask`], where a descriptor comes with the answer.
+///
+/// # Errors
+/// [`CtlError`].
+pub fn ask_for_file(socket: &Path, request: &Request) -> Result<(Answer, std::fs::File), CtlError> {
+    let mut channel = connect(socket)?;
+    match converse_with(&mut channel, request) {
+        Ok((Answer::Refused { refusal, why }, _)) => Err(CtlError::Refused { refusal, why: printable(&why) }),
+        Ok((answer, mut fds)) => Ok((answer, fds.pop().ok_or(CtlError::WrongAnswer)?.into())),
         Err(error) => Err(CtlError::Conversation { socket: socket.to_owned(), error }),
     }
 }
@@ -57,6 +71,10 @@ fn connect(path: &Path) -> Result<Channel, CtlError> {
 /// A core that refuses this user says so and closes without reading: what cannot be sent to it any more is no reason not to
 /// read its answer.
 fn converse(channel: &mut Channel, request: &Request) -> Result<Answer, FrameError> {
+    converse_with(channel, request).map(|(answer, _)| answer)
+}
+
+fn converse_with(channel: &mut Channel, request: &Request) -> Result<(Answer, Vec<OwnedFd>), FrameError> {
     let closed = |sent: Result<(), FrameError>| match sent {
         Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
@@ -65,5 +83,5 @@ fn converse(channel: &mut Channel, request: &Request) -> Result<Answer, FrameErr
     let version: Version = channel.receive()?.ok_or(FrameError::Truncated)?;
     version.check(Role::Core).map_err(|error| FrameError::Malformed(error.to_string()))?;
     closed(channel.send(request))?;
-    channel.receive()?.ok_or(FrameError::Truncated)
+    channel.receive_with()?.ok_or(FrameError::Truncated)
 }

@@ -49,6 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             Err(error) if nobody_listens(&error) => check_file(None, &out),
             Err(error) => Err(error),
         },
+        Command::Audit(command) => crate::audit::run(command, &arguments.socket(), &out),
         Command::Doctor => doctor(&socket, &out),
         Command::People { what } => people::people(what, &ask, &out),
         Command::Bans { what } => people::bans(what, &ask, &out),
@@ -58,14 +59,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
 }
 
 /// Where answers go.
-struct Out {
-    json: bool,
-    look: Look,
+pub(crate) struct Out {
+    pub(crate) json: bool,
+    pub(crate) look: Look,
 }
 
 impl Out {
     /// Writes an answer in the form that was asked for.
-    fn give<T: Serialize>(&self, answer: &T, show: impl FnOnce(&Look) -> String) -> Result<Exit, CtlError> {
+    pub(crate) fn give<T: Serialize>(&self, answer: &T, show: impl FnOnce(&Look) -> String) -> Result<Exit, CtlError> {
         let text = if self.json { show::json(answer)? } else { show(&self.look) };
         match io::stdout().write_all(text.as_bytes()) {
             // `bartizan ps | head` has seen enough.

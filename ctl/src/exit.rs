@@ -105,6 +105,25 @@ pub enum CtlError {
         /// What it said, printable.
         why: String,
     },
+    /// A file of the audit log, or one that is read with it.
+    #[error("{path}: {error}; name the log, or run it as a user who may read it")]
+    AuditFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// What was given as a public key is none.
+    #[error("{path}: {error}")]
+    AuditKey {
+        /// What was given.
+        path: PathBuf,
+        /// Why.
+        error: bartizan_audit::BadKey,
+    },
+    /// What was given as a witness is none.
+    #[error(transparent)]
+    Witness(#[from] bartizan_audit::BadWitness),
     /// Standard output is gone.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -125,6 +144,7 @@ impl CtlError {
                 Exit::Refused
             }
             Self::Refused { refusal: Refusal::Usage, .. } => Exit::Usage,
+            Self::AuditFile { .. } | Self::AuditKey { .. } | Self::Witness(_) => Exit::Usage,
             Self::WrongAnswer | Self::Sibling { .. } | Self::SiblingFailed { .. } | Self::Output(_) | Self::Json(_) => {
                 Exit::Bad
             }

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod ask;
+mod audit;
 mod commands;
 mod exit;
 mod installation;

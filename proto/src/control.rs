@@ -35,6 +35,11 @@ pub enum Request {
     People(PeopleRequest),
     /// Where the audit log is, and how far.
     AuditHead,
+    /// One of the audit log's files, open for reading.
+    AuditFile {
+        /// Which, from 0, the oldest first.
+        number: u32,
+    },
     /// Take lines of the audit log away that are older than this.
     AuditPrune {
         /// In seconds.
@@ -66,6 +71,13 @@ pub enum Answer {
     People(PeopleAnswer),
     /// To [`Request::AuditHead`] and [`Request::AuditRotateKey`].
     AuditHead(Box<AuditHead>),
+    /// To [`Request::AuditFile`]; the descriptor goes with it.
+    AuditFile {
+        /// Its path, which the asker may not be able to open.
+        path: Text<MAX_PATH>,
+        /// Whether there is another after it.
+        more: bool,
+    },
     /// To [`Request::AuditPrune`].
     AuditPruned(AuditPruned),
     /// It cannot be answered.

@@ -9,7 +9,7 @@ mod read;
 mod witness;
 
 pub use fault::{Fault, Kind};
-pub use read::{VerifyError, verify_files};
+pub use read::{VerifyError, is_whole, verify_files, verify_opened};
 pub use witness::{BadWitness, Witness};
 
 use crate::{CHECKPOINT, Entry, KEY_ROTATION, PRUNE, PRUNED, PublicKey, hash, nothing_before, proof_of_new_key};

@@ -30,22 +30,39 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`].
 pub fn verify_files(path: &Path, known: Option<PublicKey>, witnesses: Vec<Witness>) -> Result<Report, VerifyError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| VerifyError::Io { path, source }
+    let opened = || -> io::Result<Vec<(PathBuf, File)>> {
+        let files = segments(path)?.into_iter();
+        files.map(|segment| File::open(&segment.path).map(|file| (segment.path, file))).collect()
     };
-    let files = segments(path).map_err(failed(path))?;
-    let whole = path.file_name().is_some_and(|name| name == "audit.jsonl");
+    let files = opened().map_err(|source| VerifyError::Io { path: path.to_owned(), source })?;
+    verify_opened(files, is_whole(path), known, witnesses)
+}
+
+/// Whether a log of this name must begin at its beginning: one file that was put aside need not.
+pub fn is_whole(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "audit.jsonl")
+}
+
+/// Verifies files that are open, in the order of their lines.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn verify_opened(
+    files: Vec<(PathBuf, File)>,
+    whole: bool,
+    known: Option<PublicKey>,
+    witnesses: Vec<Witness>,
+) -> Result<Report, VerifyError> {
     let mut verifier = Verifier::new(known, witnesses, whole);
     let mut line = Vec::new();
-    let mut files = files.iter();
-    while let Some(segment) = files.next() {
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(&segment.path).map_err(failed(&segment.path))?);
-        verifier.begin_file(&segment.path.display().to_string());
-        while read_line(&mut reader, &mut line).map_err(failed(&segment.path))? {
+    let mut files = files.into_iter();
+    while let Some((path, file)) = files.next() {
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        verifier.begin_file(&path.display().to_string());
+        while read_line(&mut reader, &mut line).map_err(|source| VerifyError::Io { path: path.clone(), source })? {
             let Some(whole) = line.strip_suffix(b"\n") else { return Ok(verifier.finish(&line)?) };
             if let Err(fault) = verifier.line(whole) {
-                let rest = std::iter::once(Ok(reader)).chain(files.map(|s| File::open(&s.path).map(BufReader::new)));
+                let rest = std::iter::once(reader).chain(files.map(|(_, file)| BufReader::new(file)));
                 return Err(named_exactly(fault, rest).into());
             }
         }
@@ -54,10 +71,10 @@ pub fn verify_files(path: &Path, known: Option<PublicKey>, witnesses: Vec<Witnes
 }
 
 /// A line that is missing here may stand further on: then it was moved, not removed.
-fn named_exactly(mut fault: Fault, rest: impl Iterator<Item = io::Result<BufReader<File>>>) -> Fault {
+fn named_exactly(mut fault: Fault, rest: impl Iterator<Item = BufReader<File>>) -> Fault {
     let Some(missing) = fault.missing else { return fault };
     let mut line = Vec::new();
-    for mut reader in rest.flatten() {
+    for mut reader in rest {
         while read_line(&mut reader, &mut line).unwrap_or(false) {
             let whole = line.strip_suffix(b"\n").unwrap_or(&line);
             if Entry::read(whole).is_ok_and(|entry| entry.sequence == missing) {

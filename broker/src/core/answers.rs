@@ -46,6 +46,10 @@ impl Core {
             },
             Request::CheckConfig => Answer::Config(self.check_config()),
             Request::AuditHead => self.audit_head(),
+            // Answered where it came in, without the core's loop.
+            Request::AuditFile { .. } => {
+                Answer::Refused { refusal: Refusal::Unavailable, why: Text::cut("the file is not handed out here") }
+            }
             Request::AuditPrune { older_than_s } => self.prune_audit(Duration::from_secs(older_than_s), &by)?,
             Request::AuditRotateKey => self.rotate_audit_key(&by)?,
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),

@@ -82,7 +82,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     confine_core(&config, mode)?;
     let service = rustix::process::geteuid().as_raw();
     let access = Access { mode, service, workers: workers.as_raw(), operators };
-    tokio::spawn(control::serve(listener, access, inputs.clone()));
+    tokio::spawn(control::serve(listener, access, audit.path().into(), inputs.clone()));
 
     let mut core = Core {
         mode,

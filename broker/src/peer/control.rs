@@ -5,6 +5,7 @@
 //! operator's uid too; what keeps them out is the sandbox (no `socket()`, no way to this path), which `bartizan doctor` says.
 
 use super::access::{Access, Peer};
+use super::audit_file;
 use crate::core::Input;
 use crate::system;
 use bartizan_proto::channel::Channel;
@@ -57,8 +58,8 @@ pub fn bind(folder: &Path, operators: bool) -> io::Result<(std::os::unix::net::U
     Ok((listener, path))
 }
 
-/// Serves operators until the core ends.
-pub async fn serve(listener: UnixListener, access: Access, inputs: mpsc::Sender<Input>) {
+/// Serves operators until the core ends. `log` is the audit log's file.
+pub async fn serve(listener: UnixListener, access: Access, log: Arc<Path>, inputs: mpsc::Sender<Input>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -70,9 +71,9 @@ pub async fn serve(listener: UnixListener, access: Access, inputs: mpsc::Sender<
                 continue;
             }
         };
-        let inputs = inputs.clone();
+        let (inputs, log) = (inputs.clone(), Arc::clone(&log));
         tokio::spawn(async move {
-            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, one(socket, access, inputs)).await {
+            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, one(socket, access, &log, inputs)).await {
                 tracing::debug!(%error, "control socket");
             }
             drop(place);
@@ -80,7 +81,7 @@ pub async fn serve(listener: UnixListener, access: Access, inputs: mpsc::Sender<
     }
 }
 
-async fn one(socket: UnixStream, access: Access, inputs: mpsc::Sender<Input>) -> Result<(), FrameError> {
+async fn one(socket: UnixStream, access: Access, log: &Path, inputs: mpsc::Sender<Input>) -> Result<(), FrameError> {
     let credentials = socket.peer_cred()?;
     let mut peer = Peer { uid: credentials.uid(), groups: system::peer::groups(socket.as_fd())? };
     peer.groups.push(credentials.gid());
@@ -94,12 +95,15 @@ async fn one(socket: UnixStream, access: Access, inputs: mpsc::Sender<Input>) ->
     receiver.greeting(Role::Control).await?;
     let request: Request = receiver.next().await?.ok_or(FrameError::Truncated)?;
     tracing::debug!(uid = peer.uid, ?request, "control socket");
+    if let Request::AuditFile { number } = request {
+        return audit_file::hand_out(&sender, log, number).await;
+    }
     let (answer, answered) = oneshot::channel();
     let unavailable = || Answer::Refused {
         refusal: Refusal::Unavailable,
         why: Text::cut("the service is ending or cannot answer now; try again"),
     };
-    let answer = match inputs.send(Input::Control(Asked { uid: peer.uid(), request, answer })).await {
+    let answer = match inputs.send(Input::Control(Asked { uid: peer.uid, request, answer })).await {
         Ok(()) => answered.await.unwrap_or_else(|_| unavailable()),
         Err(_) => unavailable(),
     };

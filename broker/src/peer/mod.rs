@@ -5,6 +5,7 @@
 //! everything is decided in the core's one loop.
 
 pub mod access;
+mod audit_file;
 pub mod connector;
 pub mod control;
 pub mod egress;

@@ -25,9 +25,15 @@ use std::fmt::Write;
 /// # Errors
 /// What serialising gives.
 pub fn json<T: Serialize>(answer: &T) -> serde_json::Result<String> {
-    let plain = serde_json::to_string_pretty(answer)?;
-    let mut out = String::with_capacity(plain.len() + 1);
-    for c in plain.chars() {
+    let mut out = inert(&serde_json::to_string_pretty(answer)?);
+    out.push('\n');
+    Ok(out)
+}
+
+/// JSON that stays the same to who parses it, and has nothing that a terminal obeys.
+pub fn inert(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if is_hidden(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
@@ -37,8 +43,7 @@ pub fn json<T: Serialize>(answer: &T) -> serde_json::Result<String> {
             out.push(c);
         }
     }
-    out.push('\n');
-    Ok(out)
+    out
 }
 
 /// The name of one of our own enum's variants, as it stands in JSON.
