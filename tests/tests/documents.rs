@@ -25,8 +25,7 @@ fn every_path_that_a_document_names_exists() {
     let mut found = Vec::new();
     documents(&root, &mut found);
     assert!(found.len() > 5, "documents: {found:?}");
-    let folders =
-        "proto|confine|broker|egress|connector|worker|ctl|playground|tests|fuzz|config|migrations|systemd|selinux|docs";
+    let folders = "proto|confine|audit|broker|egress|connector|worker|ctl|playground|tests|fuzz|config|migrations|systemd|selinux|docs";
     let quoted = Regex::new(&format!("`((?:{folders})/[A-Za-z0-9_./-]*)`")).expect("regex");
     let linked = Regex::new(r"\]\(([^)#:]+)(?:#[^)]*)?\)").expect("regex");
     let mut missing = Vec::new();
@@ -54,7 +53,8 @@ fn every_source_file_says_what_it_is_and_none_is_too_long() {
     let root = root();
     let mut wrong = Vec::new();
     let mut files = 0;
-    for package in ["proto", "confine", "broker", "egress", "connector", "worker", "ctl", "playground", "tests", "fuzz"]
+    for package in
+        ["proto", "confine", "audit", "broker", "egress", "connector", "worker", "ctl", "playground", "tests", "fuzz"]
     {
         for path in sources(&root.join(package).join("src")) {
             files += 1;

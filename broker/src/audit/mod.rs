@@ -460,6 +460,26 @@ mod tests {
         assert!(alarm.contains("line 1") && alarm.contains("line 3"), "{alarm}");
     }
 
+    /// Written by the first version, which kept no lines in the database and had no checkpoints.
+    #[test]
+    fn a_log_of_the_first_version_verifies_and_is_gone_on_with() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let old = include_bytes!("../../../audit/tests/format-1.jsonl");
+        std::fs::write(folder.path().join("audit.jsonl"), old).expect("write");
+        assert_eq!(verify(folder.path()), 3);
+        let key = BASE64.decode("/jJ0UGHyn9p9NAhKQzwbFcTaC6QSRDq47v8BElfr1Bc=").expect("base64");
+        let path = folder.path().join("audit.key");
+        std::fs::write(&path, key).expect("write");
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+        std::fs::set_permissions(&path, closed).expect("mode");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
+        assert!(audit.unrecorded().is_empty());
+        audit.append(&alert("of a later version"));
+        audit.checkpoint(None);
+        audit.write().expect("write");
+        assert_eq!(verify(folder.path()), 5);
+    }
+
     #[test]
     fn a_log_that_ends_in_something_else_is_refused() {
         let folder = tempfile::tempdir().expect("temp dir");

@@ -68,6 +68,9 @@ impl Core {
                 problems.push(format!("{role}: {}", seen.note));
             }
         }
+        if let Some(why) = self.audit.cannot_record() {
+            problems.push(format!("audit: no job is started, because it could not be recorded: {why}"));
+        }
         if self.jobs.failed_workers > 0 {
             let times = self.jobs.failed_workers;
             problems.push(format!("worker: does not start ({times} times in a row); the service's log says why"));

@@ -254,8 +254,9 @@ impl Core {
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
     }
 
-    /// Answers a command and closes it.
+    /// Answers a command and closes it. Every command is recorded but `!ping`, which nobody attests.
     pub(crate) fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
+        self.record_decision(report, &report.text, None, Vec::new());
         self.store.decided(report.post)?;
         self.reply_to(report, markup)
     }

@@ -5,7 +5,7 @@ use super::numbers::{median, ms};
 use super::progress::Progress;
 use super::side::{Pair, Programs};
 use super::table::Table;
-use super::{BenchError, Effort, bot, crowd, io, latency, memory, sandbox, start};
+use super::{BenchError, Effort, audit, bot, crowd, io, latency, memory, sandbox, start};
 use bartizan_playground::server::ServiceTimes;
 use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
 use std::path::Path;
@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         [] => bench(Effort::FULL),
         ["--quick"] => bench(Effort::QUICK),
+        ["--audit"] => only_audit(),
         ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(soak),
         ["bot"] => bot::run(),
         ["meter"] => serve_root(),
@@ -47,11 +48,22 @@ fn bench(effort: Effort) -> Result<(), BenchError> {
     let mut progress = Progress::default();
     let measured = runtime()?
         .block_on(figures(effort, &programs, &meter, &mut table, &mut progress))
-        .and_then(|()| sandbox::measure(effort, &programs, &mut table, &mut progress));
+        .and_then(|()| sandbox::measure(effort, &programs, &mut table, &mut progress))
+        .and_then(|()| audit::measure(effort, &programs, &mut table, &mut progress));
     progress.done();
     // 3. The table, as far as it got.
     println!("{table}");
     println!("{} goals missed; {} s", table.missed(), begun.elapsed().as_secs());
+    measured
+}
+
+/// The rows about the audit log alone.
+fn only_audit() -> Result<(), BenchError> {
+    let programs = prepare()?;
+    let (mut table, mut progress) = (Table::default(), Progress::default());
+    let measured = audit::measure(Effort::FULL, &programs, &mut table, &mut progress);
+    progress.done();
+    println!("{table}");
     measured
 }
 

@@ -7,6 +7,7 @@
 //! Started as root, everything but one helper that reads memory figures (Bartizan's processes are not dumpable, so
 //! nobody else may) runs as a user without rights.
 
+mod audit;
 mod bot;
 mod command;
 mod crowd;
@@ -39,21 +40,37 @@ struct Effort {
     starts: usize,
     /// Runs of each sandbox.
     sandboxes: usize,
+    /// Lines of a long audit log.
+    audit_lines: u64,
 }
 
 impl Effort {
-    const FULL: Effort =
-        Effort { rounds: 60, per_round: 12, crowd_seconds: 4, commands: 10_000, starts: 7, sandboxes: 60 };
+    const FULL: Effort = Effort {
+        rounds: 60,
+        per_round: 12,
+        crowd_seconds: 4,
+        commands: 10_000,
+        starts: 7,
+        sandboxes: 60,
+        audit_lines: 1_000_000,
+    };
     /// The same figures, less certain: to see whether a change made anything much slower.
-    const QUICK: Effort =
-        Effort { rounds: 15, per_round: 8, crowd_seconds: 2, commands: 1_000, starts: 3, sandboxes: 12 };
+    const QUICK: Effort = Effort {
+        rounds: 15,
+        per_round: 8,
+        crowd_seconds: 2,
+        commands: 1_000,
+        starts: 3,
+        sandboxes: 12,
+        audit_lines: 100_000,
+    };
 }
 
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick | --soak SECONDS]")]
+    #[error("usage: bartizan-bench [--quick | --audit | --soak SECONDS]")]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]

@@ -1,0 +1,186 @@
+//! The audit log over real processes: what is in it, what `bartizan audit` makes of it, and that nothing runs which cannot
+//! be recorded (rows 76, 77 and 84 of the attack catalogue).
+
+use bartizan_playground::service::Finished;
+use bartizan_tests::house::{House, skip};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn log(house: &House) -> PathBuf {
+    house.service.state().join("audit.jsonl")
+}
+
+fn said(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.output).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
+}
+
+/// Changes a copy of the log, and gives what `verify` calls that.
+async fn verdict(house: &House, key: &str, change: impl Fn(&mut Vec<String>)) -> String {
+    let text = std::fs::read_to_string(log(house)).expect("the log");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    let copy = house.files.path().join("audit.jsonl");
+    std::fs::write(&copy, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+    let witness = house.files.path().join("witness");
+    std::fs::write(&witness, text.lines().last().expect("a line")).expect("written");
+    let (copy, witness) = (copy.display().to_string(), witness.display().to_string());
+    let finished = house.operator(&["audit", "verify", &copy, "--key", key, "--checkpoint", &witness, "--json"]).await;
+    let report = said(&finished);
+    match report["ok"].as_bool() {
+        Some(true) => {
+            assert!(finished.success(), "{report}");
+            "ok".to_owned()
+        }
+        _ => {
+            assert_eq!(finished.status.and_then(|status| status.code()), Some(1), "{report}");
+            report["fault"]["kind"].as_str().expect("a kind").to_owned()
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_84_edit_reorder_removal_and_a_cut_tail_are_named() {
+    let house = House::open().await;
+    house.works().await;
+    house.say("bob", "ops", "!nosuch");
+    house.works().await;
+    let whole = house.operator(&["audit", "verify", "--json"]).await;
+    let report = said(&whole);
+    assert!(whole.success() && report["ok"] == true && report["known-key"] == true, "{report}");
+    assert_eq!(report["witnesses"], 1, "the running service agrees: {report}");
+    let key = report["keys"][0].as_str().expect("a key").to_owned();
+    assert_eq!(verdict(&house, &key, |_| {}).await, "ok");
+    assert_eq!(
+        verdict(&house, &key, |lines| lines[2] = lines[2].replace("success\":true", "success\":null")).await,
+        "edited"
+    );
+    assert_eq!(verdict(&house, &key, |lines| lines.swap(1, 3)).await, "reordered");
+    assert_eq!(verdict(&house, &key, |lines| drop(lines.remove(2))).await, "removed");
+    assert_eq!(verdict(&house, &key, |lines| drop(lines.remove(0))).await, "removed");
+    assert_eq!(verdict(&house, &key, |lines| drop(lines.pop())).await, "cut");
+    assert_eq!(verdict(&house, &key, |lines| lines[2].push('x')).await, "malformed");
+    let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    assert_eq!(verdict(&house, other, |_| {}).await, "foreign-key");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_84_what_cannot_be_recorded_is_not_run_and_chat_is_told_until_there_is_room_again() {
+    let house = House::open().await;
+    house.works().await;
+    // A log that is longer than the database may grow, so that a limit on the size of files is reached by the log alone.
+    let size = |name: &str| std::fs::metadata(house.service.state().join(name)).map_or(0, |file| file.len());
+    let largest = || size("state.db").max(size("state.db-wal"));
+    for number in 0..400 {
+        let post = house.say("bob", "ops", &format!("!nosuch {number} {}", "x".repeat(15_000)));
+        if number % 20 == 19 {
+            house.reply(&post).await;
+        }
+        if size("audit.jsonl") > largest() + 2_000_000 {
+            break;
+        }
+    }
+    house.works().await;
+    let room = size("audit.jsonl");
+    assert!(room > largest() + 1_000_000, "{room} {}", largest());
+    let core = house.pids("core").await[0];
+    let core = Pid::from_raw(i32::try_from(core).expect("a pid")).expect("a pid");
+    let limit = Rlimit { current: Some(room), maximum: None };
+    let Ok(old) = prlimit(Some(core), Resource::Fsize, limit) else {
+        return skip("row 84, full disk: this user may not set another process's limits here");
+    };
+
+    // The first decision is in the database, which has room; the file says no, and from then on nothing is begun.
+    house.ask("bob", "ops", "!nosuch").await;
+    let jobs = house.jobs();
+    for _ in 0..3 {
+        let post = house.say("carol", "ops", "!hello");
+        let told = house.reply(&post).await;
+        assert!(told.contains("cannot record"), "{told}");
+        house.reaction(&post, "no_entry").await;
+    }
+    assert_eq!((house.jobs(), size("audit.jsonl")), (jobs, room), "nothing ran, and no half a line is there");
+    let shown = house.operator(&["audit", "verify"]).await;
+    assert!(shown.output.contains("behind"), "{}", shown.output);
+
+    // There is room again: what waited is written, once, and jobs run.
+    prlimit(Some(core), Resource::Fsize, old).expect("the limit is taken back");
+    house.wait("what waited to be written", || (size("audit.jsonl") > room).then_some(())).await;
+    house.works().await;
+    assert_eq!(house.jobs(), jobs + 1);
+    let report = said(&house.operator(&["audit", "verify", "--json"]).await);
+    assert_eq!(report["ok"], true, "{report}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_decision_and_every_step_of_a_job_is_there_in_the_seeds_words() {
+    let house = House::open().await;
+    house.works().await;
+    let refused = house.say("carol", "random", "!deploy");
+    house.reply(&refused).await;
+    let decision = house.recorded("the decision", |r| r["event"] == "decision" && r["postId"] == *refused).await;
+    assert_eq!(decision["success"], false, "{decision}");
+    for field in ["timestamp", "userId", "channelId", "command", "gates", "error", "previousHash", "publicKey"] {
+        assert!(!decision[field].is_null(), "{field}: {decision}");
+    }
+    let start = house.recorded("the start", |r| r["event"] == "job-start").await;
+    assert_eq!(start["scriptSha256"].as_str().map(str::len), Some(64), "{start}");
+    let running = house.recorded("the sandbox", |r| r["event"] == "job-running").await;
+    assert_eq!(running["layers"]["seccomp"], "on", "{running}");
+    let end = house.recorded("the end", |r| r["event"] == "job-end").await;
+    for field in ["executionId", "scriptName", "userId", "channelId", "success", "exitCode", "durationMs", "maxRss"] {
+        assert!(!end[field].is_null(), "{field}: {end}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_independent_verifier_agrees_also_after_another_key_and_a_prune() {
+    let house = House::open().await;
+    house.works().await;
+    let rotated = house.operator(&["audit", "rotate-key", "--json"]).await;
+    assert!(rotated.success(), "{rotated:?}");
+    house.works().await;
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("verify-audit.py");
+    let python = |path: &std::path::Path| std::process::Command::new("python3").arg(&script).arg(path).output();
+    let Ok(output) = python(&log(&house)) else { return skip("the independent verifier: python3 is not installed") };
+    assert!(output.status.success(), "{output:?}");
+    let report = said(&house.operator(&["audit", "verify", "--json"]).await);
+    assert_eq!(report["keys"].as_array().map(Vec::len), Some(2), "{report}");
+
+    let pruned = said(&house.operator(&["audit", "prune", "--older-than", "0s", "--json"]).await);
+    assert!(pruned["lines"].as_u64().is_some_and(|lines| lines > 5), "{pruned}");
+    house.works().await;
+    let report = said(&house.operator(&["audit", "verify", "--json"]).await);
+    assert_eq!((&report["ok"], &report["pruned-through"]), (&true.into(), &pruned["through"]), "{report}");
+    let output = python(&log(&house)).expect("python3");
+    assert!(output.status.success(), "{output:?}");
+    // And it sees what ours sees.
+    let text = std::fs::read_to_string(log(&house)).expect("the log").replacen("\"hello\"", "\"hallo\"", 1);
+    let copy = house.files.path().join("audit.jsonl");
+    std::fs::write(&copy, text).expect("written");
+    assert!(!python(&copy).expect("python3").status.success());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_76_and_77_no_verb_shows_what_a_terminal_obeys_or_a_spreadsheet_computes() {
+    let house = House::open().await;
+    house.say("bob", "ops", "!hello \"=cmd|' /C calc'!A0\" \u{1b}[2J\u{9b}1m");
+    house.say("bob", "ops", "=HYPERLINK(\"http://example.com\")");
+    house.works().await;
+    for arguments in [
+        &["audit", "show"][..],
+        &["audit", "show", "--json"],
+        &["audit", "export", "--format", "json"],
+        &["audit", "export", "--format", "csv"],
+    ] {
+        let finished = house.operator(arguments).await;
+        assert!(finished.success(), "{finished:?}");
+        assert!(finished.output.chars().all(|c| matches!(c, '\n' | '\r') || !c.is_control()), "{arguments:?}");
+        assert!(finished.output.contains("decision"), "{arguments:?}: {}", finished.output);
+    }
+    let csv = house.operator(&["audit", "export", "--format", "csv"]).await.output;
+    let cells = csv.split("\",\"").map(|cell| cell.trim_start_matches(['"', '\r', '\n', ' ']));
+    assert!(cells.skip(1).all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{csv}");
+    let export = said(&house.operator(&["audit", "export", "--event", "job-end"]).await);
+    assert_eq!(export.as_array().map(Vec::len), Some(1), "{export}");
+}
