@@ -150,19 +150,6 @@ pub enum Record {
         /// Why nothing changed.
         error: Option<String>,
     },
-    /// Somebody's rights, a ban, a secret or another thing that decides about others was changed.
-    Change {
-        /// What: `user-added`, `user-removed`, `flags`, `ban`, `unban`, `secret-set`, `secret-removed`, …
-        what: &'static str,
-        /// Who did it: a user's id, or `uid N` for an operator on the host.
-        by: String,
-        /// Whom or what it is about: a user's id, a secret's name. Never a value.
-        subject: String,
-        /// What was, and what is, in words; empty where the change says it all.
-        before: String,
-        /// What is now.
-        after: String,
-    },
     /// How far the log is, and how far the brain: signed, and shown to witnesses.
     Checkpoint {
         /// The lines before this one.
@@ -304,15 +291,6 @@ impl Record {
                 put("success", json!(error.is_none()));
                 put("differences", json!(differences));
                 put("error", json!(error));
-            }
-            Record::Change { what, by, subject, before, after } => {
-                put("event", json!("change"));
-                put("change", json!(what));
-                put("userId", json!(text::printable(by)));
-                put("subject", json!(text::printable(subject)));
-                put("before", json!(text::printable(before)));
-                put("after", json!(text::printable(after)));
-                put("success", json!(true));
             }
             Record::Checkpoint { count, head, brain } => {
                 put("event", json!(bartizan_audit::CHECKPOINT));

@@ -51,9 +51,9 @@ impl Core {
                 | Builtin::Chattr
                 | Builtin::Ban
                 | Builtin::Unban),
-            ) => return self.people_command(report, line, builtin, &command, requester, &place),
+            ) => return self.people_command(report, builtin, &command, requester, &place),
         };
-        self.answer(report, text)
+        self.answer(report, Vec::new(), text)
     }
 
     /// Asks the gates; what passes becomes a job.

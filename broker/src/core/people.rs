@@ -46,7 +46,7 @@ struct Lookup {
 #[derive(Debug)]
 enum Then {
     /// A command from chat goes on.
-    Chat { report: Box<Report>, line: String, builtin: Builtin, requester: Requester, wish: Wish },
+    Chat { report: Box<Report>, builtin: Builtin, requester: Requester, wish: Wish },
     /// The host's operator is answered.
     Host { asked: super::people_host::Asked, answer: oneshot::Sender<Answer> },
 }
@@ -69,7 +69,6 @@ impl Core {
     pub(crate) fn people_command(
         &mut self,
         report: &Report,
-        line: &str,
         builtin: Builtin,
         command: &Command,
         requester: Requester,
@@ -92,10 +91,10 @@ impl Core {
                     Builtin::Banlist => crate::command::banlist::answer(policy),
                     _not_about_people => crate::command::help::one(builtin.name(), &requester, place, policy),
                 };
-                return self.answer(report, text);
+                return self.answer(report, passed("permission"), text);
             }
         };
-        let then = Then::Chat { report: Box::new(report.clone()), line: line.to_owned(), builtin, requester, wish };
+        let then = Then::Chat { report: Box::new(report.clone()), builtin, requester, wish };
         if self.lookups.open.len() >= MAX_LOOKUPS {
             return self.refuse(report, Refusal::Busy, "too many look-ups wait", Vec::new());
         }
@@ -136,8 +135,8 @@ impl Core {
             _no_answer => Err(Refusal::Unattested),
         };
         match then {
-            Then::Chat { report, line, builtin, requester, wish } => match found {
-                Ok(user) => self.go_on(&report, &line, (builtin, requester, wish), user)?,
+            Then::Chat { report, builtin, requester, wish } => match found {
+                Ok(user) => self.go_on(&report, (builtin, requester, wish), user)?,
                 Err(refusal) => {
                     let cause = format!("{} was not found: {outcome:?}", whom.shown());
                     self.refuse(&report, refusal, &cause, passed("permission"))?;
@@ -159,7 +158,6 @@ impl Core {
     fn go_on(
         &mut self,
         report: &Report,
-        line: &str,
         (builtin, requester, wish): (Builtin, Requester, Wish),
         user: &AttestedUser,
     ) -> Result<(), CoreError> {
@@ -183,8 +181,7 @@ impl Core {
                 }
             }
         };
-        self.record_decision(report, line, None, passed("permission"));
-        self.answer(report, text)
+        self.answer(report, passed("permission"), text)
     }
 
     /// Decides on a change and writes it. Whether anything changed and what is so now, or why not.

@@ -236,7 +236,7 @@ impl Core {
                 self.obey(report, line, command, requester, place)
             }
             // Our name alone, or nothing at all in a direct message: what can be said here?
-            Ok(None) => self.answer(report, help::all(&requester, &place, policy)),
+            Ok(None) => self.answer(report, Vec::new(), help::all(&requester, &place, policy)),
             Err(error) => {
                 let error = error.to_string();
                 self.refuse(report, Refusal::Unreadable(error.clone()), &error, Vec::new())
@@ -255,8 +255,13 @@ impl Core {
     }
 
     /// Answers a command and closes it. Every command is recorded but `!ping`, which nobody attests.
-    pub(crate) fn answer(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
-        self.record_decision(report, &report.text, None, Vec::new());
+    pub(crate) fn answer(
+        &mut self,
+        report: &Report,
+        gates: Vec<crate::audit::Gate>,
+        markup: String,
+    ) -> Result<(), CoreError> {
+        self.record_decision(report, &report.text, None, gates);
         self.store.decided(report.post)?;
         self.reply_to(report, markup)
     }

@@ -79,10 +79,10 @@ pub enum AuditCommand {
 /// Which lines.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
-    /// Of this user: a name or an id
+    /// Of this user, or by them: a name or an id
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// Of this kind: decision, job-start, job-end, change, …
+    /// Of this kind: decision, job-start, job-end, person-change, ban, …
     #[arg(long, value_name = "EVENT")]
     pub event: Option<String>,
     /// About this job

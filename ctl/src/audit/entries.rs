@@ -9,6 +9,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 /// Longest line in bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
 
+/// The fields that say who did it, or to whom it was done.
+const WHO: [&str; 4] = ["userId", "userName", "changedBy", "changedByName"];
+
 /// A line's fields.
 pub(super) type Fields = Map<String, Value>;
 
@@ -38,7 +41,7 @@ impl Wanted {
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         let Filter { user, event, job, since: _ } = &self.filter;
         let user = user.as_deref().map(|user| user.trim_start_matches('@'));
-        let fits = user.is_none_or(|user| [text("userId"), text("userName"), text("subject")].contains(&Some(user)))
+        let fits = user.is_none_or(|user| WHO.iter().any(|name| text(name) == Some(user)))
             && event.as_deref().is_none_or(|event| text("event") == Some(event))
             && job.is_none_or(|job| fields.get("executionId").and_then(Value::as_u64) == Some(job.0))
             && self.since.as_deref().is_none_or(|since| text("timestamp").is_some_and(|time| time >= since));
