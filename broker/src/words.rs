@@ -36,6 +36,9 @@ pub const BUSY: &str = "Too many commands are waiting, so I did not take this on
 /// To a command that could not be recorded: what cannot be recorded does not happen.
 pub const UNRECORDED: &str = "I cannot record this command right now, so I did not run it. An operator finds the reason in the service's log. Please try again later.";
 
+/// To an admin, when the audit log cannot be read.
+pub const UNREAD: &str = "I cannot read the audit log right now. An operator finds the reason in the service's log.";
+
 /// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
 pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
 

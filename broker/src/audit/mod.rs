@@ -18,12 +18,14 @@ mod key;
 mod prune;
 mod reconcile;
 mod record;
+mod search;
 mod space;
 #[cfg(test)]
 mod tests;
 
-pub use bartizan_audit::hex;
+pub use bartizan_audit::{Fields, hex};
 pub use record::{BrainState, Gate, Record};
+pub use search::Found;
 
 use bartizan_audit::{Chain, Entry, PublicKey};
 use file::LogFile;
@@ -37,6 +39,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Why the log cannot be used.
@@ -217,6 +220,15 @@ impl Audit {
     /// The last line's number and hash.
     pub fn head(&self) -> (u64, &str) {
         (self.chain.sequence(), self.chain.head())
+    }
+
+    /// The newest lines about a person, by id, that are not older than `back`. Those of this turn are not among them.
+    ///
+    /// # Errors
+    /// [`AuditError::Io`].
+    pub fn about(&self, user: &str, back: Duration, wanted: usize) -> Result<Found, AuditError> {
+        let since = jiff::Timestamp::now().checked_sub(back).map_or_else(|_| String::new(), shown);
+        search::about(self.file.path(), user, &since, wanted).map_err(|source| self.failed(source))
     }
 
     /// Says in the log that what is older than `before` goes, and what that is. Nothing is gone yet: see [`Audit::prune`].

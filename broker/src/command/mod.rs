@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod adduser;
+pub mod audit;
 pub mod ban;
 pub mod banlist;
 pub mod chattr;
@@ -51,11 +52,13 @@ pub enum Builtin {
     Ban,
     /// End a ban.
     Unban,
+    /// What did this person do?
+    Audit,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 14] = [
+    pub const ALL: [Builtin; 15] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -70,6 +73,7 @@ impl Builtin {
         Builtin::Chattr,
         Builtin::Ban,
         Builtin::Unban,
+        Builtin::Audit,
     ];
 
     /// The least level that it is for. To everybody else it does not exist.
@@ -79,7 +83,9 @@ impl Builtin {
                 Level::User
             }
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
-            Builtin::Adduser | Builtin::Deluser | Builtin::Chattr | Builtin::Ban | Builtin::Unban => Level::Admin,
+            Builtin::Adduser | Builtin::Deluser | Builtin::Chattr | Builtin::Ban | Builtin::Unban | Builtin::Audit => {
+                Level::Admin
+            }
         }
     }
 
@@ -100,6 +106,7 @@ impl Builtin {
             Builtin::Chattr => chattr::read(words),
             Builtin::Ban => ban::read(words),
             Builtin::Unban => unban::read(words),
+            Builtin::Audit => audit::read(words),
         })
     }
 
@@ -120,6 +127,7 @@ impl Builtin {
             Builtin::Chattr => "chattr",
             Builtin::Ban => "ban",
             Builtin::Unban => "unban",
+            Builtin::Audit => "audit",
         }
     }
 
@@ -131,6 +139,7 @@ impl Builtin {
             Builtin::Adduser => " @USER user|operator|admin",
             Builtin::Chattr => " @USER +FLAG -FLAG…",
             Builtin::Ban => " @USER \"REASON\" 30m|1h|7d|2w|permanent",
+            Builtin::Audit => " @USER [24h]",
             Builtin::Help => " [NAME]",
             Builtin::Run => " NAME [ARGUMENT…]",
             Builtin::Explain => " COMMAND",
@@ -154,6 +163,7 @@ impl Builtin {
             Builtin::Chattr => "gives flags to a person and takes them away",
             Builtin::Ban => "bans a person: nothing of theirs runs until it ends",
             Builtin::Unban => "ends a ban",
+            Builtin::Audit => "shows what the audit log has about a person",
         }
     }
 
@@ -175,7 +185,8 @@ impl Builtin {
             | Builtin::Deluser
             | Builtin::Chattr
             | Builtin::Ban
-            | Builtin::Unban => Vec::new(),
+            | Builtin::Unban
+            | Builtin::Audit => Vec::new(),
         }
     }
 

@@ -28,6 +28,9 @@ fn each_command_is_read_as_it_is_meant() {
         remove: ["old".parse().expect("flag")].into(),
     };
     assert_eq!(read(Builtin::Chattr, "@bob +deploy -old +a-b"), bob(Wish::Change(flags)));
+    let back = |hours: u64| Wish::Recorded { back: Duration::from_secs(hours * 3600) };
+    assert_eq!(read(Builtin::Audit, "@bob"), bob(back(24)));
+    assert_eq!(read(Builtin::Audit, "bob 2w"), bob(back(336)));
     let week = BanTime::For(Duration::from_secs(604_800));
     for line in ["@bob \"too loud\" 1w", "@bob too loud 7d", "@bob 'too loud' 168h"] {
         assert_eq!(read(Builtin::Ban, line), bob(Wish::Ban { reason: "too loud".into(), time: week }), "{line}");
@@ -53,6 +56,10 @@ fn what_cannot_be_read_is_explained() {
         (Builtin::Ban, "@bob x 1y", "not a duration"),
         (Builtin::Ban, "@bob x 99999999999999999999w", "longer than ten years"),
         (Builtin::Ban, "@bob x", "not a duration"),
+        (Builtin::Audit, "", "a person is wanted"),
+        (Builtin::Audit, "@bob 1h 2h", "a person is wanted"),
+        (Builtin::Audit, "@bob permanent", "not an age"),
+        (Builtin::Audit, "@bob 0h", "not an age"),
     ] {
         let error = read(builtin, line).expect_err(line);
         assert!(error.contains(why), "{line:?}: {error}");

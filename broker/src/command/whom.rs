@@ -3,6 +3,7 @@
 use crate::people::change::Deed;
 use crate::people::duration::BanTime;
 use bartizan_proto::ids::UserId;
+use std::time::Duration;
 
 /// A person as somebody named them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,11 @@ impl Whom {
 pub enum Wish {
     /// To see them.
     Show,
+    /// To see what the audit log has about them.
+    Recorded {
+        /// How far back.
+        back: Duration,
+    },
     /// To change something.
     Change(Deed),
     /// To ban them for a time that begins when it is decided.

@@ -3,8 +3,11 @@
 use super::timers::Timer;
 use super::{Core, CoreError};
 use crate::audit::{AuditError, BrainState};
+use crate::policy::{Place, Policy};
+use crate::{command, words};
 use bartizan_proto::Text;
 use bartizan_proto::control::{Answer, AuditHead, AuditPruned, Refusal};
+use bartizan_proto::egress::AttestedUser;
 use std::time::Duration;
 
 /// How long the log's file may be behind the disk. What it misses then is in the database.
@@ -81,6 +84,17 @@ impl Core {
             hash: Text::cut(hash),
             behind: Text::cut(self.audit.cannot_record().unwrap_or_default()),
         }))
+    }
+
+    /// What the log has about a person, for chat.
+    pub(super) fn recorded_about(&self, user: &AttestedUser, back: Duration, place: &Place, policy: &Policy) -> String {
+        match self.audit.about(user.id.as_str(), back, command::audit::SHOWN) {
+            Ok(found) => command::audit::answer(user, back, &found, place, policy),
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be read");
+                words::UNREAD.to_owned()
+            }
+        }
     }
 
     /// Takes lines away that are older than this. Ends the turn first: the log tells of it before it happens.

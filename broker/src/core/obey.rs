@@ -50,7 +50,8 @@ impl Core {
                 | Builtin::Deluser
                 | Builtin::Chattr
                 | Builtin::Ban
-                | Builtin::Unban),
+                | Builtin::Unban
+                | Builtin::Audit),
             ) => return self.people_command(report, builtin, &command, requester, &place),
         };
         self.answer(report, Vec::new(), text)

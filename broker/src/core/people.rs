@@ -46,7 +46,7 @@ struct Lookup {
 #[derive(Debug)]
 enum Then {
     /// A command from chat goes on.
-    Chat { report: Box<Report>, builtin: Builtin, requester: Requester, wish: Wish },
+    Chat { report: Box<Report>, builtin: Builtin, requester: Requester, place: Place, wish: Wish },
     /// The host's operator is answered.
     Host { asked: super::people_host::Asked, answer: oneshot::Sender<Answer> },
 }
@@ -94,7 +94,8 @@ impl Core {
                 return self.answer(report, passed("permission"), text);
             }
         };
-        let then = Then::Chat { report: Box::new(report.clone()), builtin, requester, wish };
+        let place = place.clone();
+        let then = Then::Chat { report: Box::new(report.clone()), builtin, requester, place, wish };
         if self.lookups.open.len() >= MAX_LOOKUPS {
             return self.refuse(report, Refusal::Busy, "too many look-ups wait", Vec::new());
         }
@@ -135,8 +136,8 @@ impl Core {
             _no_answer => Err(Refusal::Unattested),
         };
         match then {
-            Then::Chat { report, builtin, requester, wish } => match found {
-                Ok(user) => self.go_on(&report, (builtin, requester, wish), user)?,
+            Then::Chat { report, builtin, requester, place, wish } => match found {
+                Ok(user) => self.go_on(&report, (builtin, requester, place, wish), user)?,
                 Err(refusal) => {
                     let cause = format!("{} was not found: {outcome:?}", whom.shown());
                     self.refuse(&report, refusal, &cause, passed("permission"))?;
@@ -158,7 +159,7 @@ impl Core {
     fn go_on(
         &mut self,
         report: &Report,
-        (builtin, requester, wish): (Builtin, Requester, Wish),
+        (builtin, requester, place, wish): (Builtin, Requester, Place, Wish),
         user: &AttestedUser,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
@@ -170,6 +171,7 @@ impl Core {
         }
         let text = match wish {
             Wish::Show => whois::answer(user, policy),
+            Wish::Recorded { back } => self.recorded_about(user, back, &place, policy),
             wish => {
                 let actor = Actor { user: Some(requester.user), name: requester.name.to_string() };
                 match self.change_rights(&actor, user, wish)? {
@@ -196,7 +198,7 @@ impl Core {
         let deed = match wish {
             Wish::Change(deed) => deed,
             Wish::Ban { reason, time } => Deed::Ban { reason, until_ms: time.until(now) },
-            Wish::Show => return Ok(Err("nothing is to be changed".to_owned())),
+            Wish::Show | Wish::Recorded { .. } => return Ok(Err("nothing is to be changed".to_owned())),
         };
         let name = target.name.to_string();
         match decide(&policy.people, actor, target, &deed, now) {

@@ -1,0 +1,142 @@
+//! `audit @USER [AGE]`: what the audit log tells of a person, for admins.
+//!
+//! In a channel the words of a command are shown only where it was asked in that channel, too: what somebody wrote in a
+//! direct message is not carried out of it.
+
+use super::parse::Word;
+use super::whom::{Whom, Wish};
+use crate::audit::{Fields, Found};
+use crate::people::duration::BanTime;
+use crate::policy::{Place, Policy};
+use bartizan_proto::egress::AttestedUser;
+use bartizan_proto::text::{code, escape};
+use serde_json::Value;
+use std::time::Duration;
+
+/// So many lines are shown.
+pub const SHOWN: usize = 20;
+
+/// Of a text, so many characters.
+const TEXT: usize = 160;
+
+/// As far back as it goes unless it is said.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What the words ask for.
+///
+/// # Errors
+/// What is wrong with them, for who typed them.
+pub fn read(words: &[Word]) -> Result<(Whom, Wish), String> {
+    let (who, back) = match words {
+        [who] => (who, DAY),
+        [who, age] => match age.text.parse() {
+            Ok(BanTime::For(back)) => (who, back),
+            Ok(BanTime::Permanent) | Err(_) => {
+                return Err(format!("{}: not an age: write it like 30m, 24h, 7d or 2w", age.text));
+            }
+        },
+        _none_or_more => return Err("a person is wanted, and how far back".to_owned()),
+    };
+    Ok((super::person(who)?, Wish::Recorded { back }))
+}
+
+/// The answer.
+pub fn answer(user: &AttestedUser, back: Duration, found: &Found, place: &Place, policy: &Policy) -> String {
+    let name = code(&user.name);
+    let age = age(back);
+    let mut out = match found.count {
+        0 => format!("The audit log has nothing about {name} in the last {age}."),
+        1 => format!("**1 line about {name}** in the last {age}:"),
+        count if count > found.lines.len() => {
+            format!("**{count} lines about {name}** in the last {age}, the newest {}:", found.lines.len())
+        }
+        count => format!("**{count} lines about {name}** in the last {age}, the newest first:"),
+    };
+    for fields in &found.lines {
+        out.push_str(&format!("\n- {}", line(fields, place, policy)));
+    }
+    if !found.complete || found.count > found.lines.len() {
+        let command = format!("bartizan audit show --user {} --since {age}", user.name.as_str());
+        let looked = if found.complete { "" } else { "I looked at the newest part of the log only. " };
+        out.push_str(&format!("\n{looked}All of it, on the host: {}", code(&command)));
+    }
+    out
+}
+
+fn line(fields: &Fields, place: &Place, policy: &Policy) -> String {
+    let word = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+    let time = word("timestamp").get(..19).unwrap_or_default().replace('T', " ");
+    let here = place.direct || word("channelId") == place.channel.as_str();
+    let job = || format!("job {} {}", number("executionId").unwrap_or_default(), code(word("scriptName")));
+    let cause = match word("error") {
+        "" => String::new(),
+        _ if !here => String::new(),
+        error => format!(": {}", escape(&cut(error))),
+    };
+    let what = match word("event") {
+        "decision" => {
+            let verdict = if fields.get("success") == Some(&Value::Bool(true)) { "let through" } else { "refused" };
+            let command = if here { code(&cut(word("command"))) } else { "a command".to_owned() };
+            format!("{} {verdict} {command}{cause}", channel(word("channelId"), policy))
+        }
+        "job-start" => format!("{} started", job()),
+        "job-end" => {
+            let how = match fields.get("exitCode").and_then(Value::as_i64) {
+                Some(exit) => format!("exit {exit}"),
+                None => "no exit code".to_owned(),
+            };
+            format!("{} ended: {how}, {} ms{cause}", job(), number("durationMs").unwrap_or_default())
+        }
+        "person-change" => {
+            let level = |name: &str| if word(name).is_empty() { "not listed".to_owned() } else { code(word(name)) };
+            let (before, after) = (level("before"), level("after"));
+            format!("rights of {}: {before} → {after}, by {}", code(word("userName")), code(word("changedByName")))
+        }
+        event @ ("ban" | "unban") => {
+            let reason = word("reason");
+            let reason = if reason.is_empty() { String::new() } else { format!(": {}", escape(&cut(reason))) };
+            format!("{event} {}, by {}{reason}", code(word("userName")), code(word("changedByName")))
+        }
+        event => format!("{}{cause}", escape(event)),
+    };
+    format!("{time} UTC, {what}")
+}
+
+/// A channel by its name, where the configuration has one for it.
+fn channel(id: &str, policy: &Policy) -> String {
+    let named = policy.channels.iter().find(|(_, channel)| channel.as_str() == id);
+    named.map_or_else(|| "elsewhere:".to_owned(), |(name, _)| format!("#{}:", escape(name)))
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> String {
+    let mut cut: String = text.chars().take(TEXT).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// An age as it can be typed.
+fn age(back: Duration) -> String {
+    let seconds = back.as_secs();
+    match [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > *unit && seconds % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", seconds / unit),
+        None => format!("{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_as_it_can_be_typed() {
+        let told = |seconds| age(Duration::from_secs(seconds));
+        assert_eq!(
+            [told(86_400), told(7 * 86_400), told(5400), told(90), told(3600)],
+            ["24h", "7d", "90m", "90s", "60m"]
+        );
+    }
+}
