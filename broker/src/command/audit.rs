@@ -121,7 +121,10 @@ fn cut(text: &str) -> String {
 /// An age as it can be typed.
 fn age(back: Duration) -> String {
     let seconds = back.as_secs();
-    match [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > *unit && seconds % unit == 0) {
+    match [(86_400, "d"), (3600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds > *unit && seconds.is_multiple_of(*unit))
+    {
         Some((unit, name)) => format!("{}{name}", seconds / unit),
         None => format!("{seconds}s"),
     }
