@@ -151,7 +151,7 @@ impl Policy {
 
     /// Every channel name in the configuration that is to be resolved.
     pub fn channel_names(config: &Config) -> Vec<String> {
-        let listed = config.server.channels.iter().flatten().chain(&config.alerts);
+        let listed = config.server.channels.iter().flatten().chain(&config.alerts).chain(&config.checkpoints);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
         let mut names: Vec<String> =
             listed.chain(allowed).filter(|name| name.parse::<ChannelId>().is_err()).cloned().collect();

@@ -39,6 +39,11 @@ pub const UNRECORDED: &str = "I cannot record this command right now, so I did n
 /// To an admin, when the audit log cannot be read.
 pub const UNREAD: &str = "I cannot read the audit log right now. An operator finds the reason in the service's log.";
 
+/// A checkpoint of the audit log, as a witness. It is one line of base64, hexadecimal and plain words.
+pub fn checkpoint(line: &str) -> String {
+    format!("Audit checkpoint, to be held against the log: `bartizan audit verify --checkpoint FILE`\n```\n{line}\n```")
+}
+
 /// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
 pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
 

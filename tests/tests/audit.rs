@@ -1,8 +1,8 @@
 //! The audit log over real processes: what is in it, what `bartizan audit` makes of it, and that nothing runs which cannot
 //! be recorded (rows 76, 77 and 84 of the attack catalogue).
 
-use bartizan_playground::service::Finished;
-use bartizan_tests::house::{House, skip};
+use bartizan_playground::service::{Finished, Role};
+use bartizan_tests::house::{House, Plan, skip};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -111,6 +111,58 @@ async fn row_84_what_cannot_be_recorded_is_not_run_and_chat_is_told_until_there_
     assert_eq!(house.jobs(), jobs + 1);
     let report = said(&house.operator(&["audit", "verify", "--json"]).await);
     assert_eq!(report["ok"], true, "{report}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_84_a_file_taken_away_a_log_rolled_back_and_another_key_are_told_about() {
+    let house = House::open().await;
+    house.works().await;
+    let old = std::fs::read(log(&house)).expect("the log");
+    std::fs::remove_file(log(&house)).expect("removed");
+    house.works().await;
+    house.warned("taken away while the service ran").await;
+    let report = said(&house.operator(&["audit", "verify", "--json"]).await);
+    assert_eq!(report["ok"], true, "it was written again: {report}");
+
+    // As it was an hour ago; whether that is noticed while the core lives, or when it starts, is a race.
+    std::fs::write(log(&house), old).expect("rolled back");
+    house.service.kill(Role::Core).await.expect("killed");
+    house.service.connected().await.expect("connected");
+    let told = |record: &Value, words: &[&str]| {
+        record["event"] == "alert"
+            && words.iter().any(|word| record["error"].as_str().is_some_and(|e| e.contains(word)))
+    };
+    house.recorded("the alarm", |record| told(record, &["lines are missing", "or cut it", "is not the one"])).await;
+    let verified = house.operator(&["audit", "verify", "--json"]).await;
+    assert_eq!(verified.status.and_then(|status| status.code()), Some(1), "{verified:?}");
+    assert_eq!(said(&verified)["fault"]["kind"], "removed", "{verified:?}");
+
+    let key = house.service.state().join("audit.key");
+    std::fs::remove_file(&key).expect("removed");
+    house.service.kill(Role::Core).await.expect("killed");
+    house.service.connected().await.expect("connected");
+    house.recorded("the alarm", |record| told(record, &["the key is now another"])).await;
+    house.works().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn checkpoints_are_posted_to_a_channel_where_they_are_witnesses() {
+    let house = House::build(Plan::default().config("[audit]\ncheckpoint-channel = \"random\"\n")).await;
+    house.works().await;
+    assert!(house.operator(&["audit", "rotate-key"]).await.success());
+    let server = house.server.file();
+    let channel = &server.channels["random"];
+    let posted = || {
+        let texts: Vec<String> =
+            house.server.posts(channel).iter().filter_map(|post| post["message"].as_str().map(str::to_owned)).collect();
+        Some(texts).filter(|texts| texts.iter().filter(|text| text.contains("Audit checkpoint")).count() >= 2)
+    };
+    let texts = house.wait("two checkpoints, of the start and of the new key", posted).await;
+    let witness = house.files.path().join("witness");
+    std::fs::write(&witness, texts.join("\n")).expect("written");
+    let witness = witness.display().to_string();
+    let report = said(&house.operator(&["audit", "verify", "--json", "--checkpoint", &witness]).await);
+    assert_eq!((&report["ok"], report["witnesses"].as_u64() >= Some(3)), (&true.into(), true), "{report}");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -7,7 +7,7 @@ use super::{AuditError, space};
 use bartizan_audit::{Segment, segments};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
@@ -149,7 +149,7 @@ impl LogFile {
             }
             if let Err(error) = self.file.write_all(&bytes) {
                 // No half a line stays: whoever reads meanwhile, and the next start, find whole ones.
-                self.file.set_len(self.length)?;
+                self.file.set_len(self.length.min(self.file.metadata()?.len()))?;
                 return Err(error);
             }
             if self.first == 0 {
@@ -172,6 +172,37 @@ impl LogFile {
         self.length = 0;
         self.first = 0;
         sync_folder(&self.path)
+    }
+
+    /// Whoever may write the folder may also take the file away or cut it while it is open. A file that is gone, or that
+    /// another one took the place of, is written again from what is open; what was cut is told about.
+    pub(super) fn keep_in_place(&mut self) -> Result<Option<String>, AuditError> {
+        let mut kept = || -> io::Result<Option<String>> {
+            let own = self.file.metadata()?;
+            let there = match std::fs::symlink_metadata(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                other => Some(other?),
+            };
+            if there.as_ref().is_some_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+                let (was, is) = (std::mem::replace(&mut self.length, own.len()), own.len());
+                return Ok((was != is).then(|| {
+                    format!(
+                        "the audit log's file had {was} bytes and now has {is}: somebody else wrote to it or cut it"
+                    )
+                }));
+            }
+            if there.is_some() {
+                std::fs::rename(&self.path, self.path.with_extension("foreign"))?;
+            }
+            let mut again = open_to_append(&self.path)?;
+            self.file.seek(SeekFrom::Start(0))?;
+            self.length = io::copy(&mut self.file, &mut again)?;
+            again.sync_all()?;
+            self.file = again;
+            sync_folder(&self.path)?;
+            Ok(Some("the audit log's file was taken away while the service ran, and was written again".to_owned()))
+        };
+        kept().map_err(|source| AuditError::Io { path: self.path.clone(), source })
     }
 
     /// Takes the file's place by another: what a prune left of it.

@@ -83,6 +83,8 @@ pub struct Audit {
     begins_file: Option<u64>,
     /// Lines since the last checkpoint.
     since_checkpoint: u64,
+    /// What was wrong when it was opened.
+    alarms: Vec<String>,
 }
 
 impl Audit {
@@ -97,7 +99,8 @@ impl Audit {
         let (mut file, last) = LogFile::open(&path)?;
         let found = reconcile::compare(last.as_ref().map(|last| (last.sequence, last.line.as_str())), remembered);
         for (sequence, line) in found.missing {
-            file.append(*sequence, line.clone(), false);
+            let begins_file = Entry::read(line.as_bytes()).is_ok_and(|entry| entry.event == bartizan_audit::ROTATION);
+            file.append(*sequence, line.clone(), begins_file);
         }
         file.write()?;
         let end = match found.goes_on_after {
@@ -110,15 +113,22 @@ impl Audit {
         let secret = Zeroizing::new(key.to_bytes());
         let chain = Chain::after(key, end);
         let (unrecorded, begins_file) = (Vec::new(), None);
-        let mut audit = Audit { file, chain, keys, secret, unrecorded, begins_file, since_checkpoint: 0 };
+        let mut audit =
+            Audit { file, chain, keys, secret, unrecorded, begins_file, since_checkpoint: 0, alarms: Vec::new() };
         let other_key = signs.filter(|signs| signs != audit.chain.public_key()).map(|signs| {
             format!("the audit log was signed by {signs} so far, and the key is now another: it does not verify from here on")
         });
         for what in [found.alarm, other_key].into_iter().flatten() {
             tracing::error!("{what}");
-            audit.append(&Record::Alert { what });
+            audit.append(&Record::Alert { what: what.clone() });
+            audit.alarms.push(what);
         }
         Ok(audit)
+    }
+
+    /// What was wrong when it was opened; the log has it already.
+    pub fn take_alarms(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.alarms)
     }
 
     /// What stands for a value that must not be in the log: the same value gives the same text, and only who has the
@@ -151,14 +161,24 @@ impl Audit {
         self.since_checkpoint
     }
 
-    /// Puts the file aside when it has `size` bytes: the next line begins another.
-    pub fn rotate(&mut self, size: u64) {
-        if self.file.length() >= size && self.begins_file.is_none() {
-            let name = self.file.closed_name();
-            let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.append(&Record::Rotation { previous_file: name });
-            self.begins_file = Some(self.chain.sequence());
+    /// Puts the file aside when it has `size` bytes: the next line begins another. Whether it does.
+    pub fn rotate(&mut self, size: u64) -> bool {
+        if self.file.length() < size || self.begins_file.is_some() {
+            return false;
         }
+        let name = self.file.closed_name();
+        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.append(&Record::Rotation { previous_file: name });
+        self.begins_file = Some(self.chain.sequence());
+        true
+    }
+
+    /// Sees to it that the file is where it was left and as long; says what was not so.
+    ///
+    /// # Errors
+    /// [`AuditError::Io`].
+    pub fn keep_in_place(&mut self) -> Result<Option<String>, AuditError> {
+        self.file.keep_in_place()
     }
 
     /// What this turn's transaction must hold, in order.

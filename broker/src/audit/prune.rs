@@ -102,7 +102,7 @@ impl Gone {
 /// its name nothing is gone, and after that only files are in the way that [`finish`] removes.
 pub(super) fn carry_out(plan: &Plan, stub: &str) -> io::Result<()> {
     let (path, offset) = &plan.cut;
-    let new = path.with_extension("new");
+    let new = path.with_file_name("audit.new");
     let mut from = File::open(path)?;
     from.seek(SeekFrom::Start(*offset))?;
     let mut to = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -124,6 +124,10 @@ pub(super) fn finish(log: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
+    match std::fs::remove_file(log.with_extension("new")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let begins_with_stub = |path: &Path| -> io::Result<bool> {
         let mut line = Vec::new();
         let file = match File::open(path) {

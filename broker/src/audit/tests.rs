@@ -186,3 +186,138 @@ fn a_log_that_ends_in_something_else_is_refused() {
     std::fs::write(folder.path().join("audit.jsonl"), "hello\n").expect("write");
     assert!(matches!(Audit::open(folder.path(), &[]), Err(AuditError::Broken { .. })));
 }
+
+fn copied(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let entry = entry.expect("entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+    }
+}
+
+/// The service is killed at each step by which a file is put aside: nothing is missing, doubled or told to be wrong.
+#[test]
+fn a_crash_at_any_step_of_putting_the_file_aside_leaves_a_log_that_goes_on() {
+    let before = tempfile::tempdir().expect("temp dir");
+    let mut audit = written(before.path(), 5);
+    let text = std::fs::read_to_string(audit.path()).expect("read");
+    let mut remembered = vec![(5, text.lines().last().expect("a line").to_owned())];
+    audit.close().expect("close");
+    let crashed = |steps: &dyn Fn(&Path), remembered: &[(u64, String)]| {
+        let folder = tempfile::tempdir().expect("temp dir");
+        copied(before.path(), folder.path());
+        steps(folder.path());
+        let mut audit = Audit::open(folder.path(), remembered).expect("open");
+        assert!(audit.unrecorded().is_empty(), "no alarm: {:?}", audit.unrecorded());
+        audit.append(&alert("later"));
+        audit.write().expect("write");
+        assert_eq!(verify(folder.path()), 8);
+        let files = bartizan_audit::segments(audit.path()).expect("segments");
+        assert_eq!(files.len(), 2, "it is put aside now, if it was not before");
+    };
+    assert!(audit.rotate(1));
+    audit.append(&alert("first of the next"));
+    remembered.extend_from_slice(audit.unrecorded());
+    let (path, closed) = ("audit.jsonl", "audit-00000000000000000001.jsonl");
+    let lines = format!("{}\n{}\n", remembered[1].1, remembered[2].1);
+    let aside = |folder: &Path| std::fs::rename(folder.join(path), folder.join(closed)).expect("rename");
+    crashed(&|_| {}, &remembered);
+    crashed(&aside, &remembered);
+    for length in 0..=lines.len() {
+        let steps = |folder: &Path| {
+            aside(folder);
+            std::fs::write(folder.join(path), &lines[..length]).expect("write");
+        };
+        crashed(&steps, &remembered);
+    }
+}
+
+/// The service is killed at each step of a prune.
+#[test]
+fn a_crash_at_any_step_of_a_prune_leaves_a_log_that_verifies() {
+    let before = tempfile::tempdir().expect("temp dir");
+    let mut audit = written(before.path(), 3);
+    for _ in 0..2 {
+        assert!(audit.rotate(1));
+        audit.append(&alert("next"));
+        audit.write().expect("write");
+    }
+    std::thread::sleep(Duration::from_millis(5));
+    let plan = audit.plan_prune(jiff::Timestamp::now(), "uid 0").expect("plan").expect("something is old");
+    audit.write().expect("write");
+    let after = tempfile::tempdir().expect("temp dir");
+    copied(before.path(), after.path());
+    let whole = bartizan_audit::segments(&after.path().join("audit.jsonl")).expect("segments");
+    assert!(audit.prune(&plan).expect("prune").0 > 3);
+    let pruned = std::fs::read(audit.path()).expect("read");
+    // The file with the stub has its name, and none, one or both of the others are gone.
+    for gone in 0..whole.len() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        copied(after.path(), folder.path());
+        std::fs::write(folder.path().join("audit.jsonl"), &pruned).expect("write");
+        std::fs::write(folder.path().join("audit.new"), "half of it").expect("write");
+        for segment in &whole[..gone] {
+            std::fs::remove_file(folder.path().join(segment.path.file_name().expect("a name"))).expect("remove");
+        }
+        let audit = Audit::open(folder.path(), &[]).expect("open");
+        assert!(audit.unrecorded().is_empty());
+        verify(folder.path());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 2, "log and key, and nothing left over");
+    }
+    // Nothing has its name yet.
+    let audit = Audit::open(after.path(), &[]).expect("open");
+    assert!(audit.unrecorded().is_empty());
+    verify(after.path());
+}
+
+#[test]
+fn a_file_that_is_taken_away_replaced_or_cut_while_it_is_open_is_told_about() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut audit = written(folder.path(), 3);
+    let path = audit.path().to_owned();
+    let whole = std::fs::read(&path).expect("read");
+    assert_eq!(audit.keep_in_place().expect("kept"), None);
+    std::fs::remove_file(&path).expect("remove");
+    assert!(audit.keep_in_place().expect("kept").is_some_and(|what| what.contains("taken away")));
+    assert_eq!(std::fs::read(&path).expect("read"), whole);
+    std::fs::rename(&path, folder.path().join("elsewhere")).expect("rename");
+    std::fs::write(&path, "another").expect("write");
+    assert!(audit.keep_in_place().expect("kept").is_some());
+    assert_eq!(std::fs::read(&path).expect("read"), whole);
+    audit.append(&alert("goes on"));
+    audit.write().expect("write");
+    assert_eq!(verify(folder.path()), 4);
+    std::fs::OpenOptions::new().write(true).open(&path).expect("open").set_len(10).expect("cut");
+    assert!(audit.keep_in_place().expect("kept").is_some_and(|what| what.contains("cut")));
+    assert_eq!(audit.keep_in_place().expect("kept"), None, "told once");
+}
+
+#[test]
+fn a_log_that_was_rolled_back_or_whose_newest_file_is_gone_is_told_about() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut audit = written(folder.path(), 3);
+    let old = std::fs::read(audit.path()).expect("read");
+    assert!(audit.rotate(1));
+    audit.append(&alert("newest"));
+    let remembered = audit.unrecorded().to_vec();
+    audit.write().expect("write");
+    let newest = std::fs::read(audit.path()).expect("read");
+    drop(audit);
+    let path = folder.path().join("audit.jsonl");
+    let closed = folder.path().join("audit-00000000000000000001.jsonl");
+    let opened = || Audit::open(folder.path(), &remembered[1..]).expect("open").take_alarms();
+    assert_eq!(opened().len(), 0);
+    // The newest file is gone: the log ends with the one before it.
+    std::fs::remove_file(&path).expect("remove");
+    assert!(opened()[0].contains("ends at line 3, and line 5"), "the newest file");
+    // All of it as it was before the file was put aside.
+    std::fs::write(&path, &old).expect("write");
+    std::fs::remove_file(&closed).expect("remove");
+    assert!(opened()[0].contains("ends at line 3, and line 5"), "rolled back");
+    // Only the older file is gone: that is what `verify` is for.
+    std::fs::write(&path, &newest).expect("write");
+    assert_eq!(opened().len(), 0);
+    assert!(bartizan_audit::verify_files(&path, None, Vec::new()).is_err());
+    // Everything is gone.
+    std::fs::remove_file(&path).expect("remove");
+    assert!(opened()[0].contains("empty or new"), "everything");
+}

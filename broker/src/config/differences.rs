@@ -45,6 +45,7 @@ fn flat(config: &Config) -> Flat {
     put("control.operators", &config.operators.as_deref().unwrap_or("root alone"));
     put("scripts.allowlist", &config.allowlist_path.display());
     put("alerts.channel", &config.alerts.as_deref().unwrap_or("direct messages to the admins"));
+    put("audit.checkpoint-channel", &config.checkpoints.as_deref().unwrap_or("nowhere"));
     put("limits.output", &config.limits.output);
     put("limits.attachment", &config.limits.attachment);
     put("limits.jobs", &config.limits.jobs);

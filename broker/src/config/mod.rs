@@ -60,6 +60,8 @@ pub struct Config {
     pub people: BTreeMap<String, Level>,
     /// `[alerts] channel`: where admins are warned; each by a direct message when absent.
     pub alerts: Option<String>,
+    /// `[audit] checkpoint-channel`: where the audit log's checkpoints are posted; nowhere when absent.
+    pub checkpoints: Option<String>,
     /// `people.toml`, where there is one: people by name or id, whatever the database says of them.
     pub people_file: BTreeMap<String, Listed>,
     /// `[groups]` and `groups.toml`.
@@ -162,6 +164,7 @@ impl Config {
         let bot = settings::bot(&raw.bot, &folder, trust).map_err(|wrong| place(wrong, "bot"))?;
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
         let alerts = settings::alerts(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
+        let checkpoints = settings::audit(&raw.audit).map_err(|wrong| place(wrong, "audit"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
         let rates = settings::rates(&raw.rate).map_err(|wrong| place(wrong, "rate"))?;
         let people_file = match beside(&folder, "people.toml", trust)? {
@@ -228,6 +231,7 @@ impl Config {
             operators,
             people,
             alerts,
+            checkpoints,
             people_file,
             groups,
             rates,

@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) alerts: Alerts,
     #[serde(default)]
+    pub(super) audit: Audit,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) people: BTreeMap<String, String>,
@@ -85,6 +87,12 @@ pub(super) struct Scripts {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Alerts {
     pub(super) channel: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Audit {
+    pub(super) checkpoint_channel: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

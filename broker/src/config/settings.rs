@@ -87,6 +87,13 @@ pub(super) fn alerts(raw: &raw::Alerts) -> Result<Option<String>, Wrong> {
     Ok(raw.channel.clone())
 }
 
+pub(super) fn audit(raw: &raw::Audit) -> Result<Option<String>, Wrong> {
+    if let Some(name) = &raw.checkpoint_channel {
+        channels(std::slice::from_ref(name)).map_err(|wrong| wrong.within("checkpoint-channel"))?;
+    }
+    Ok(raw.checkpoint_channel.clone())
+}
+
 pub(super) fn people(raw: &BTreeMap<String, String>) -> Result<BTreeMap<String, Level>, Wrong> {
     let mut people = BTreeMap::new();
     for (name, level) in raw {

@@ -37,6 +37,8 @@ pub enum Topic {
     Impostor,
     /// The bot's account can do more than it should.
     BotAccount,
+    /// The audit log is not as it was written.
+    Audit,
 }
 
 /// What was said when.
@@ -78,6 +80,11 @@ impl Core {
     pub(crate) fn alert(&mut self, topic: Topic, what: &str) -> Result<(), CoreError> {
         tracing::warn!(?topic, what, "alert");
         self.record(&Record::Alert { what: what.to_owned() });
+        self.tell(topic, what)
+    }
+
+    /// The same for what is on record already.
+    pub(crate) fn tell(&mut self, topic: Topic, what: &str) -> Result<(), CoreError> {
         let now = Instant::now();
         if self.alerts.shown.len() == SHOWN {
             self.alerts.shown.pop_front();

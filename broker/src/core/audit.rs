@@ -1,13 +1,13 @@
 //! The audit log's part in a turn, and what operators may do with it: see how far it is, prune it, change its key.
 
 use super::timers::Timer;
-use super::{Core, CoreError};
+use super::{Core, CoreError, Topic};
 use crate::audit::{AuditError, BrainState};
 use crate::policy::{Place, Policy};
 use crate::{command, words};
 use bartizan_proto::Text;
 use bartizan_proto::control::{Answer, AuditHead, AuditPruned, Refusal};
-use bartizan_proto::egress::AttestedUser;
+use bartizan_proto::egress::{AttestedUser, Target};
 use std::time::Duration;
 
 /// How long the log's file may be behind the disk. What it misses then is in the database.
@@ -25,9 +25,8 @@ impl Core {
         if self.audit.unrecorded().is_empty() {
             return Ok(());
         }
-        self.audit.rotate(FULL);
-        if self.audit.since_checkpoint() >= LINES {
-            self.checkpoint();
+        if self.audit.rotate(FULL) || self.audit.since_checkpoint() >= LINES {
+            self.checkpoint()?;
         }
         for (sequence, line) in self.audit.unrecorded() {
             self.store.remember_line(*sequence, line)?;
@@ -46,24 +45,48 @@ impl Core {
 
     /// The time has come to see to it that the log's file is on the disk.
     pub(super) fn sync_audit(&mut self) -> Result<(), CoreError> {
+        if let Some(what) = self.audit.keep_in_place()? {
+            self.alert(Topic::Audit, &what)?;
+        }
         if let Some(through) = self.audit.sync()? {
             self.store.forget_lines(through)?;
         }
         Ok(())
     }
 
-    /// Sums up the log, and shows that to the journal: whoever cuts or rewrites the log later has to change that, too.
-    pub(super) fn checkpoint(&mut self) {
+    /// The start found that the log is not what was written: it is on record, and the admins are told.
+    pub(super) fn tell_of_audit_alarms(&mut self) -> Result<(), CoreError> {
+        for what in self.audit.take_alarms() {
+            self.tell(Topic::Audit, &what)?;
+        }
+        Ok(())
+    }
+
+    /// Sums up the log, and shows that to witnesses, the journal and a channel: whoever cuts or rewrites the log later has
+    /// to change that, too.
+    pub(super) fn checkpoint(&mut self) -> Result<(), CoreError> {
         let brain = self.brain_state();
         let line = self.audit.checkpoint(brain);
         tracing::info!("audit checkpoint {line}");
+        if self.config.checkpoints.is_some() {
+            self.unposted_checkpoint = Some(line.to_owned());
+        }
+        self.post_checkpoint()
+    }
+
+    /// Posts the newest checkpoint, once it is known where. Each holds what those before it hold.
+    pub(super) fn post_checkpoint(&mut self) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let Some(name) = &policy.config.checkpoints else { return Ok(()) };
+        let Some(channel) = policy.channels.get(name).copied().or_else(|| name.parse().ok()) else { return Ok(()) };
+        let Some(line) = self.unposted_checkpoint.take() else { return Ok(()) };
+        let key = format!("audit-{}", self.audit.head().1);
+        self.write_protected(Target::Channel(channel), None, &key, &words::checkpoint(&line))
     }
 
     /// A checkpoint, if there is something new.
-    pub(super) fn checkpoint_now_and_then(&mut self) {
-        if self.audit.since_checkpoint() > 0 {
-            self.checkpoint();
-        }
+    pub(super) fn checkpoint_now_and_then(&mut self) -> Result<(), CoreError> {
+        if self.audit.since_checkpoint() > 0 { self.checkpoint() } else { Ok(()) }
     }
 
     /// How far the brain is.
@@ -123,7 +146,7 @@ impl Core {
             return Ok(failed(&error));
         }
         self.store.must_last();
-        self.checkpoint();
+        self.checkpoint()?;
         self.finish_turn()?;
         self.audit.replace_key()?;
         tracing::info!(key = %self.audit.public_key(), by, "another key signs the audit log");

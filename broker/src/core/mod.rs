@@ -123,6 +123,8 @@ pub struct Core {
     pub(crate) outbox: deliver::Outbox,
     pub(crate) protected: protected::Protected,
     pub(crate) alerts: alert::Alerts,
+    /// The audit log's newest checkpoint, until it is known where it is to be posted.
+    pub(crate) unposted_checkpoint: Option<String>,
     pub(crate) timers: timers::Timers,
     pub(crate) effects: Vec<Effect>,
     pub(crate) inputs: mpsc::Sender<Input>,

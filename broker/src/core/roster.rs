@@ -214,6 +214,7 @@ impl Core {
         self.take_over_people()?;
         self.expire_bans()?;
         self.tell_alerts()?;
+        self.post_checkpoint()?;
         self.introduce_connector()?;
         self.attest_waiting()
     }

@@ -102,6 +102,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         outbox: super::deliver::Outbox::default(),
         protected: super::protected::Protected::default(),
         alerts: super::alert::Alerts::default(),
+        unposted_checkpoint: None,
         timers: super::timers::Timers::default(),
         effects: Vec::new(),
         inputs,
@@ -115,6 +116,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     };
 
     // 6. What was left over, then the peers.
+    core.tell_of_audit_alarms()?;
     core.record_first(&Record::Start { mode: mode_name(mode) });
     core.housekeeping()?;
     core.outbox.written = core.store.last_delivery()?;

@@ -44,7 +44,7 @@ impl Core {
             return Ok(false);
         }
         self.record_first(&Record::Stop);
-        self.checkpoint();
+        self.checkpoint()?;
         self.settle_deliveries(true)?;
         self.finish_turn()?;
         self.audit.close()?;

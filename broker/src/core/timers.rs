@@ -108,7 +108,7 @@ impl Core {
         self.store.forget_old_jobs()?;
         self.store.forget_old_protected()?;
         self.limiter.forget();
-        self.checkpoint_now_and_then();
+        self.checkpoint_now_and_then()?;
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);
         Ok(())
     }
