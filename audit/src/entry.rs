@@ -84,7 +84,7 @@ impl<'l> Entry<'l> {
     /// All its fields.
     ///
     /// # Errors
-    /// Never for a line that [`Entry::read`] took.
+    /// [`Unreadable`]: reading an entry passes over what is wrong inside fields that not every line has.
     pub fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Unreadable> {
         serde_json::from_str(self.line).map_err(|error| Unreadable(format!("is not a record: {error}")))
     }

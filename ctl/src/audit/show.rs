@@ -51,8 +51,9 @@ pub(super) fn line(fields: &Fields, look: &Look) -> String {
     {
         out.push_str(&printable(&format!("  {name}={}", plain(value))));
     }
+    let out = out.trim_end();
     let bad = word("event") == "alert" || fields.get("success") == Some(&Value::Bool(false));
-    format!("{}\n", if bad { look.bad(&out) } else { out })
+    format!("{}\n", if bad { look.bad(out) } else { out.to_owned() })
 }
 
 fn plain(value: &Value) -> String {

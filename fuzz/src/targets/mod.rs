@@ -13,6 +13,7 @@
 //! | [`attested`] | REST answers that decide about rights | egress |
 //! | [`control_frames`], [`scrubber`] | both directions of the carried websocket | egress |
 //! | [`order`] | the core's order | worker |
+//! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
 //! | [`transcript`] | acceptance tests that somebody else wrote | playground |
 
 use crate::engine::Target;
@@ -21,6 +22,7 @@ pub mod allowlist;
 pub mod answers;
 pub mod arguments;
 pub mod attested;
+pub mod audit_log;
 pub mod command;
 pub mod config;
 pub mod control_frames;
@@ -67,4 +69,5 @@ targets! {
     scrubber: MIB,
     order: 4 * MIB,
     transcript: 8 * MIB,
+    audit_log: 8 * MIB,
 }
