@@ -13,8 +13,9 @@
 
 use crate::command::parse::Word;
 use crate::config::{Argument, Kind, Script, nearest};
+use crate::oddity::{self, Oddity};
 use bartizan_proto::limits::MAX_ARGUMENT;
-use bartizan_proto::text::{is_hidden, shown};
+use bartizan_proto::text::shown;
 use regex::Regex;
 use std::fmt;
 
@@ -79,9 +80,12 @@ pub enum Mismatch {
     /// It is empty, and no regex allows that.
     #[error("is empty")]
     Empty,
-    /// It has a character that cannot be seen, or that ends a line.
+    /// It has a control character or a line break, which no schema allows.
     #[error("has the invisible character {}", shown(*.0))]
     Hidden(char),
+    /// It has a character that is read as something else, which this schema does not allow.
+    #[error("{0}")]
+    Odd(Oddity),
     /// It is longer than the schema allows.
     #[error("is longer than {0} characters")]
     TooLong(usize),
@@ -162,11 +166,16 @@ pub fn usage(script: &Script) -> String {
 /// # Errors
 /// [`Mismatch`]: the first thing that is wrong with it.
 pub fn check(argument: &Argument, text: &str) -> Result<String, Mismatch> {
-    if let Some(c) = text.chars().find(|c| is_hidden(*c)) {
+    if let Some(c) = text.chars().find(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(Mismatch::Hidden(c));
     }
     if text.len() > MAX_ARGUMENT {
         return Err(Mismatch::TooLong(MAX_ARGUMENT));
+    }
+    // What the schema names is what it means, whatever it looks like.
+    let named = matches!(&argument.kind, Kind::Enum(values) if values.iter().any(|value| value == text));
+    if let Some(odd) = oddity::find(text, argument.allow).filter(|_| !named) {
+        return Err(Mismatch::Odd(odd));
     }
     match &argument.kind {
         Kind::Text { regex, length } => check_text(text, regex.as_ref(), *length),
@@ -228,7 +237,8 @@ fn assign(schema: &[Argument], words: &[Word]) -> Result<Vec<Option<Given>>, Arg
 }
 
 /// The key of a word, and the value where the word has it too; none for a positional word. Only what was typed bare
-/// can be a key. Letters of any script count as a key: `sеrvice=x` with a Cyrillic letter is a mistake, not a value.
+/// can be a key. Whatever is not ASCII counts as part of one: `sеrvice=x` with a Cyrillic letter is a
+/// mistake, not a value.
 fn keyed<'a>(word: &'a Word, bare: &str) -> Option<(&'a str, Option<&'a str>)> {
     let dashes = if bare.starts_with("--") { 2 } else { 0 };
     let end = match bare.find('=') {
@@ -237,7 +247,7 @@ fn keyed<'a>(word: &'a Word, bare: &str) -> Option<(&'a str, Option<&'a str>)> {
         None => return None,
     };
     let key = word.text.get(dashes..end)?;
-    let like_a_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let like_a_key = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if key.is_empty() || key.starts_with('-') || !key.chars().all(like_a_key) {
         return None;
     }
@@ -255,7 +265,7 @@ fn fitting(argument: &Argument, given: &Given) -> Result<String, ArgumentError> 
     // A negative number is refused by its own check, where it is one at all.
     let digit_after = given.text.strip_prefix('-').is_some_and(|rest| rest.starts_with(is_digit));
     let number = matches!(argument.kind, Kind::Number { .. }) && digit_after;
-    if given.text.starts_with('-') && !given.after_dashes && !number {
+    if given.text.starts_with('-') && !given.after_dashes && !number && !argument.allow.leading_dash {
         return Err(ArgumentError::LeadingDash(argument.name.clone()));
     }
     check(argument, &given.text).map_err(|mismatch| ArgumentError::Mismatch {

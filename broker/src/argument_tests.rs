@@ -181,6 +181,32 @@ fn a_text_has_its_length_its_form_and_is_not_empty() {
     assert_eq!(check(&any, "a\nb"), Err(Mismatch::Hidden('\n')));
 }
 
+/// Attack rows 67, 68 and 69.
+#[test]
+fn what_is_read_as_something_else_is_refused_unless_the_schema_allows_that_kind() {
+    let any = argument("t", text(None), true);
+    let none = Allow::default();
+    for (given, code, allow) in [
+        ("a\u{200b}b", "<U+200B>", Allow { invisible: true, ..none }),
+        ("a\u{202e}b", "<U+202E>", Allow { invisible: true, ..none }),
+        ("cafe\u{301}", "<U+0301>", Allow { decomposed: true, ..none }),
+        ("\u{430}pi", "<U+0430>", Allow { look_alikes: true, ..none }),
+        ("it\u{2019}s", "<U+2019>", Allow { look_alikes: true, ..none }),
+        ("-rf", "may not begin with -", Allow { leading_dash: true, ..none }),
+    ] {
+        let line = format!("\"{given}\"");
+        let error = bound(std::slice::from_ref(&any), &line).unwrap_err();
+        assert!(error.contains(code), "{given:?}: {error}");
+        let allowing = Argument { allow, ..any.clone() };
+        assert_eq!(bound(&[allowing], &line).unwrap(), [given], "{given:?}");
+    }
+    let all = Allow { look_alikes: true, leading_dash: true, invisible: true, decomposed: true };
+    assert!(bound(&[Argument { allow: all, ..any.clone() }], "--t\u{200b}=x").is_err(), "no key of that name");
+    assert_eq!(check(&Argument { allow: all, ..any }, "a\u{1b}b"), Err(Mismatch::Hidden('\u{1b}')), "never");
+    let named = argument("t", values(&["\u{430}\u{431}"]), true);
+    assert_eq!(bound(&[named], "\u{430}\u{431}").unwrap(), ["\u{430}\u{431}"], "the schema names it");
+}
+
 #[test]
 fn a_sensitive_value_is_neither_in_an_error_nor_in_a_debug_line() {
     let secret = Argument { sensitive: true, ..argument("pin", text(Some("[0-9]{4}")), true) };

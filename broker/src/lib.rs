@@ -11,6 +11,7 @@ pub mod core;
 pub mod gate;
 pub mod job;
 pub mod launcher;
+pub mod oddity;
 pub mod output;
 pub mod peer;
 pub mod people;

@@ -127,13 +127,6 @@ impl Policy {
         self.bot.as_str().parse().expect("all ids of the server have one form")
     }
 
-    /// A channel by its name or id, as far as the configuration knows it; whether it is private is not known here.
-    pub fn place(&self, name_or_id: &str) -> Option<Place> {
-        let channel = self.channels.get(name_or_id).copied().or_else(|| name_or_id.parse().ok())?;
-        let name = Text::cut(self.channel_name(name_or_id));
-        Some(Place { channel, name, direct: false, private: false })
-    }
-
     /// Every name of a person in the configuration that is to be resolved.
     pub fn person_names(config: &Config) -> Vec<String> {
         let members = config.groups.values().flat_map(|group| match group {

@@ -326,7 +326,7 @@ impl ClientConfig {
     }
 }
 
-fn parse<'de, T: Deserialize<'de>>(what: &'static str, body: &'de [u8]) -> Result<T, AnswerError> {
+pub(crate) fn parse<'de, T: Deserialize<'de>>(what: &'static str, body: &'de [u8]) -> Result<T, AnswerError> {
     serde_json::from_slice(body).map_err(|error| AnswerError::Shape {
         what,
         problem: match error.classify() {

@@ -12,7 +12,7 @@ use bartizan_proto::egress::{
     Subject,
 };
 use bartizan_proto::ids::{ChannelId, EmojiName, PostId, UserId};
-use bartizan_proto::limits::MAX_REACTIONS;
+use bartizan_proto::limits::{MAX_GROUP, MAX_REACTIONS};
 use bartizan_proto::{List, Text};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ const REPLICA_LAG: [Duration; 2] = [Duration::from_millis(100), Duration::from_m
 
 /// Why there is nothing to attest.
 #[derive(Debug, thiserror::Error)]
-enum AttestError {
+pub(crate) enum AttestError {
     #[error("not found")]
     NotFound,
     #[error("the server does not accept the bot's token (401)")]
@@ -38,6 +38,8 @@ enum AttestError {
     Status(StatusCode),
     #[error("the server has not been reached yet")]
     NotReady,
+    #[error("a group of more than {MAX_GROUP} people")]
+    LargeGroup,
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -96,6 +98,7 @@ impl Attestor {
             Subject::UserNamed(name) => self.user_named(&name).await.map(Outcome::User),
             Subject::Channel(id) => self.channel(id).await.map(Outcome::Channel),
             Subject::ChannelNamed(name) => self.channel_named(&name).await.map(Outcome::Channel),
+            Subject::GroupNamed(name) => self.group_named(&name).await.map(|group| Outcome::Group(Box::new(group))),
             Subject::Reactions { post, emoji } => {
                 self.reactions(post, &emoji).await.map(|reactions| Outcome::Reactions(Box::new(reactions)))
             }
@@ -225,7 +228,11 @@ impl Attestor {
     }
 
     async fn get(&self, path: &[&str]) -> Result<Answer, AttestError> {
-        let answer = self.http.call(Request::get(path)).await?;
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, AttestError> {
+        let answer = self.http.call(Request { query, ..Request::get(path) }).await?;
         match answer.status {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Err(AttestError::NotFound),
@@ -242,7 +249,7 @@ impl Attestor {
 
 /// A name that the server may have: letters, digits, `.`, `_`, `-`. Anything else, and what a path gives a meaning to,
 /// names nobody, and is not asked for.
-fn checked_name(name: &str) -> Result<&str, AttestError> {
+pub(crate) fn checked_name(name: &str) -> Result<&str, AttestError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_name = name.bytes().all(allowed) && name.bytes().any(|byte| byte != b'.');
     if is_name { Ok(name) } else { Err(AttestError::NotFound) }

@@ -20,6 +20,7 @@ pub mod attest;
 pub mod backoff;
 pub mod cache;
 pub mod carrier;
+mod groups;
 pub mod http;
 pub mod link;
 pub mod permits;

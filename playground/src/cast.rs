@@ -13,6 +13,9 @@ pub const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dave", "mallory"];
 /// The channels of the fixed cast; everybody is a member of each.
 pub const CHANNELS: [&str; 4] = ["ops", "deployments", "random", "town-square"];
 
+/// A custom group of the server's, and who is in it.
+pub const GROUP: (&str, [&str; 2]) = ("on-call", ["bob", "dave"]);
+
 /// The team's name, and the bot's.
 pub const TEAM: &str = "bartizan";
 

@@ -5,7 +5,8 @@
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use crate::limits::{
-    MAX_CA_BUNDLE, MAX_EMOJI_ASKED, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED, MAX_REACTIONS, MAX_REASON, MAX_TOKEN,
+    MAX_CA_BUNDLE, MAX_EMOJI_ASKED, MAX_GROUP, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED, MAX_REACTIONS, MAX_REASON,
+    MAX_TOKEN,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,8 @@ pub enum Subject {
     Channel(ChannelId),
     /// The channel of the configured team that has this name now.
     ChannelNamed(Text<MAX_NAME>),
+    /// The group that has this name now, with everybody in it.
+    GroupNamed(Text<MAX_NAME>),
     /// Who has reacted to a post, as far as the reactions are there now.
     Reactions {
         /// To which.
@@ -219,6 +222,8 @@ pub enum Outcome {
     Channel(AttestedChannel),
     /// The reactions to a post.
     Reactions(Box<AttestedReactions>),
+    /// A group.
+    Group(Box<AttestedGroup>),
     /// There is no such thing, or the bot may not see it.
     NotFound,
     /// The server gave no usable answer; nothing is known.
@@ -266,6 +271,15 @@ pub struct AttestedReactions {
     pub more: bool,
     /// The server's clock when it answered, ms since 1970, from its `Date` (whole seconds).
     pub server_ms: u64,
+}
+
+/// A group of the server's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedGroup {
+    /// Its name now, as it is mentioned.
+    pub name: Text<MAX_NAME>,
+    /// Everybody in it.
+    pub members: List<UserId, MAX_GROUP>,
 }
 
 /// One reaction.

@@ -65,6 +65,8 @@ macro_rules! mattermost_id {
 mattermost_id! {
     /// A person or bot on the Mattermost server.
     UserId, "user id";
+    /// A group of the server.
+    GroupId, "group id";
     /// A channel, direct messages included.
     ChannelId, "channel id";
     /// A post.

@@ -66,5 +66,8 @@ pub const MAX_PROTECTED: usize = 8192;
 /// Most flags of one person.
 pub const MAX_FLAGS: usize = 32;
 
+/// Most people of one group of the server. A larger one is as good as unknown.
+pub const MAX_GROUP: usize = 4096;
+
 /// Most gates that one explanation names.
 pub const MAX_GATES: usize = 16;

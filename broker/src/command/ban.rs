@@ -2,6 +2,8 @@
 
 use super::parse::Word;
 use super::whom::{Whom, Wish};
+use crate::config::Allow;
+use crate::oddity;
 use crate::people::duration::InvalidTime;
 
 /// Longest reason, in bytes.
@@ -20,6 +22,9 @@ pub fn read(words: &[Word]) -> Result<(Whom, Wish), String> {
     let reason = reason.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
     if reason.trim().is_empty() {
         return Err("the reason is missing".to_owned());
+    }
+    if let Some(odd) = oddity::find(&reason, Allow { look_alikes: true, ..Allow::default() }) {
+        return Err(format!("the reason {odd}"));
     }
     if reason.len() > MAX_BAN_REASON {
         return Err(format!("the reason is longer than {MAX_BAN_REASON} bytes"));

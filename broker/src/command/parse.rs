@@ -1,8 +1,9 @@
 //! From attested text to a command: is it meant for us, and which words does it have?
 //!
 //! Called with text that egress attested, for nothing else. There is no shell here and none later: quotes and
-//! backslashes group characters into words, and nothing is ever expanded. What could look like one thing and be
-//! another (invisible characters, typographic quotes, a dash that is not `-`) is refused with its code point.
+//! backslashes group characters into words, and nothing is ever expanded. Control characters, line breaks, odd spaces,
+//! typographic quotes and a dash that is not `-` are refused with their code point; other characters that are read as
+//! something else ([`crate::oddity`]) are for the schema of each argument to allow, and refused in a name.
 //!
 //! | typed | word |
 //! |---|---|
@@ -12,10 +13,10 @@
 //! | `a"b c"d` | `ab cd`, one word |
 //! | `""` | an empty word |
 
+use crate::config::Allow;
+use crate::oddity::{self, Oddity};
 use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_MESSAGE};
-use bartizan_proto::text::{is_hidden, shown};
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::canonical_combining_class;
+use bartizan_proto::text::shown;
 
 /// Most words of one command: every argument as `--key value`, and the name.
 const MAX_WORDS: usize = 2 * MAX_ARGUMENTS + 3;
@@ -40,7 +41,7 @@ pub struct Word {
 }
 
 /// Why a text is no command. Its text is for the person who typed it, and repeats nothing but single characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// A quote that is never closed.
     #[error("a quote {0} is opened and never closed; write \\{0} for the character itself")]
@@ -48,18 +49,18 @@ pub enum ParseError {
     /// A backslash at the end.
     #[error("a backslash stands at the end; write \\\\ for the character itself")]
     LoneBackslash,
-    /// A line break, a control character, or one that cannot be seen.
+    /// A line break, a control character, or a space that is not a plain one.
     #[error("it has the character {} ({}), which is not accepted; write the command on one line, by keyboard", shown(*.0), named(*.0))]
     Hidden(char),
     /// A quotation mark as word processors and telephones write it.
-    #[error("it has the typographic quote {0} {code}; use \" or ', or put the whole value between those", code = shown(*.0))]
+    #[error("it has the typographic quote {0} {code}; use \" or '", code = shown(*.0))]
     SmartQuote(char),
     /// A long dash where an option begins.
     #[error("a word begins with the long dash {0} {code}; write - or --, or put the word in quotes", code = shown(*.0))]
     LongDash(char),
-    /// Another spelling of what has a shorter one: an accent of its own after its letter, the Kelvin sign.
-    #[error("a word has the character {0} {code} as it is not written in NFC; write it by keyboard", code = shown(*.0))]
-    NotComposed(char),
+    /// A name with a character that is read as something else.
+    #[error("the name {0}")]
+    Odd(Oddity),
     /// The whole text, or one word.
     #[error("it is too long: at most {MAX_ARGUMENT} bytes a word")]
     TooLong,
@@ -74,8 +75,12 @@ pub enum ParseError {
 /// [`ParseError`] for the first thing that is wrong.
 pub fn command(line: &str) -> Result<Option<Command>, ParseError> {
     let mut words = split(line)?.into_iter();
-    let name = words.next();
-    Ok(name.map(|name| Command { name: name.text, words: words.collect() }))
+    let Some(name) = words.next() else { return Ok(None) };
+    // One that only looks like a known name is an unknown one.
+    match oddity::find(&name.text, Allow { look_alikes: true, ..Allow::default() }) {
+        Some(odd) => Err(ParseError::Odd(odd)),
+        None => Ok(Some(Command { name: name.text, words: words.collect() })),
+    }
 }
 
 /// The part of a post that is a command for us, if it is one: after the prefix, after our name at the start
@@ -100,7 +105,7 @@ pub fn split(line: &str) -> Result<Vec<Word>, ParseError> {
     if line.len() > MAX_MESSAGE {
         return Err(ParseError::TooLong);
     }
-    if let Some(c) = line.chars().find(|c| is_hidden(*c) || (c.is_whitespace() && *c != ' ')) {
+    if let Some(c) = line.chars().find(|c| c.is_control() || (c.is_whitespace() && *c != ' ')) {
         return Err(ParseError::Hidden(c));
     }
     let mut words = Vec::new();
@@ -145,27 +150,7 @@ fn next_word(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, options_ended
             return Err(ParseError::TooLong);
         }
     }
-    match not_composed(&text) {
-        Some(c) => Err(ParseError::NotComposed(c)),
-        None => Ok(Word { bare: bare.unwrap_or(text.len()), text }),
-    }
-}
-
-/// The first character for which a word is not in NFC, the form that keyboards write: two words that look the same
-/// would be different ones for a script (attack row 68).
-fn not_composed(text: &str) -> Option<char> {
-    if text.is_ascii() {
-        return None;
-    }
-    let mut composed = text.nfc();
-    let mut typed = text.chars().peekable();
-    while let Some(c) = typed.next() {
-        if composed.next() != Some(c) {
-            // Where a letter and its accent are two, the accent is the one to name.
-            return Some(typed.next_if(|accent| canonical_combining_class(*accent) != 0).unwrap_or(c));
-        }
-    }
-    None
+    Ok(Word { bare: bare.unwrap_or(text.len()), text })
 }
 
 /// Reads to the closing quote.
@@ -198,17 +183,13 @@ fn after_mention<'a>(text: &'a str, bot_name: &str) -> Option<&'a str> {
     (ends && !bot_name.is_empty()).then(|| after.trim_start())
 }
 
-/// What people call a character that they cannot see.
+/// What people call a character of [`ParseError::Hidden`].
 fn named(c: char) -> &'static str {
     match c {
         '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => "a line break",
         '\t' => "a tab",
         c if c.is_whitespace() => "a space that is not a plain one",
-        c if c.is_control() => "a control character",
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            "a change of writing direction"
-        }
-        _ => "an invisible character",
+        _ => "a control character",
     }
 }
 

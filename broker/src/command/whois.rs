@@ -51,6 +51,12 @@ pub fn answer(user: &AttestedUser, policy: &Policy) -> String {
             out.push_str(&format!(", by {}{since}.", code(&person.by)));
         }
     }
+    let mut groups: Vec<String> =
+        policy.groups.iter().filter(|(_, members)| members.contains(&user.id)).map(|(name, _)| code(name)).collect();
+    if !groups.is_empty() {
+        groups.sort();
+        out.push_str(&format!("\nIn the groups {}.", groups.join(", ")));
+    }
     if let Some((ban, _)) = ban {
         out.push_str(&format!("\nBanned {} by {}: {}", words::until(ban.until_ms), code(&ban.by), escape(&ban.reason)));
     }

@@ -148,7 +148,7 @@ pub struct Argument {
 /// What an argument may have that is otherwise refused, because it is read as something else than it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Allow {
-    /// `look-alikes`: letters of other scripts that look like Latin ones, and scripts mixed in one word.
+    /// `look-alikes`: characters that look like one from an English keyboard, as Cyrillic `а` does.
     pub look_alikes: bool,
     /// `leading-dash`: a `-` at the beginning, also without `--`.
     pub leading_dash: bool,

@@ -9,6 +9,7 @@ mod alert;
 mod answers;
 mod audit;
 mod deliver;
+mod groups;
 mod names;
 mod obey;
 mod people;
@@ -107,6 +108,7 @@ pub struct Core {
     /// `None` until egress and the server answered and every name is resolved.
     pub(crate) policy: Option<Policy>,
     pub(crate) roster: roster::Roster,
+    pub(crate) groups: groups::Groups,
     pub(crate) store: Store,
     pub(crate) audit: Audit,
     pub(crate) opener: Opener,

@@ -79,9 +79,12 @@ impl Core {
                 }
                 return Ok(true);
             }
-            Outcome::NotFound | Outcome::User(_) | Outcome::Post(_) | Outcome::Channel(_) | Outcome::Reactions(_) => {
-                None
-            }
+            Outcome::NotFound
+            | Outcome::User(_)
+            | Outcome::Post(_)
+            | Outcome::Channel(_)
+            | Outcome::Reactions(_)
+            | Outcome::Group(_) => None,
         };
         waiting.named.insert(name, user);
         waiting.open -= 1;

@@ -33,6 +33,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub struct Lookups {
     open: HashMap<QuestionId, Lookup>,
+    /// Channels that the host's operator asks about.
+    pub(super) places: HashMap<QuestionId, super::people_host::AskedPlace>,
 }
 
 /// A person that is looked up, and what for.
@@ -55,6 +57,7 @@ impl Lookups {
     /// Egress is gone: the posts whose commands waited, to be attested again; operators are told by the closing of their
     /// channel that there is no answer now.
     pub(crate) fn lost(&mut self) -> Vec<Report> {
+        self.places.clear();
         let open = self.open.drain().map(|(_, lookup)| lookup.then);
         open.filter_map(|then| match then {
             Then::Chat { report, .. } => Some(*report),

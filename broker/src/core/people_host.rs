@@ -5,12 +5,12 @@ use crate::command::ban::MAX_BAN_REASON;
 use crate::command::parse;
 use crate::command::whom::{Whom, Wish};
 use crate::config::Level;
-use crate::gate;
+use crate::gate::{self, attest};
 use crate::people::change::{Actor, Deed};
 use crate::people::{Ban, People, Source};
 use crate::policy::{Place, Policy, Requester};
 use bartizan_proto::control::{Answer, Refusal};
-use bartizan_proto::egress::AttestedUser;
+use bartizan_proto::egress::{AttestedUser, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::UserId;
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME, MAX_ROWS};
 use bartizan_proto::people::{BanRow, Done, Explained, GateRow, PeopleAnswer, PeopleRequest, PersonRow};
@@ -26,6 +26,15 @@ pub(crate) enum Asked {
     Show,
     /// Every gate's verdict.
     Explain { channel: Option<Text<MAX_NAME>>, command: Text<MAX_MESSAGE> },
+}
+
+/// A channel that is looked up, and what for.
+#[derive(Debug)]
+pub(crate) struct AskedPlace {
+    name: Text<MAX_NAME>,
+    command: Text<MAX_MESSAGE>,
+    user: AttestedUser,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl Core {
@@ -68,13 +77,22 @@ impl Core {
         user: &AttestedUser,
         answer: oneshot::Sender<Answer>,
     ) -> Result<(), CoreError> {
+        if let Asked::Explain { channel: Some(name), command } = asked {
+            return self.look_up_place(AskedPlace { name, command, user: user.clone(), answer });
+        }
         let told = match asked {
             Asked::Wishes(wishes) => self.do_wishes(wishes, user)?,
             Asked::Show => match &self.policy {
                 Some(policy) => Answer::People(PeopleAnswer::Person(Box::new(row(user.id, Some(&user.name), policy)))),
                 None => unavailable("the service does not know the server now"),
             },
-            Asked::Explain { channel, command } => self.explain_for_host(user, channel.as_ref(), &command),
+            Asked::Explain { channel: _, command } => match self.policy.as_ref().map(Policy::bot_channel) {
+                Some(channel) => {
+                    let place = Place { channel, name: Text::default(), direct: true, private: false };
+                    self.explain_for_host(user, place, &command)
+                }
+                None => unavailable("the service does not know the server now"),
+            },
         };
         self.effects.push(Effect::Answer(answer, Box::new(told)));
         Ok(())
@@ -99,18 +117,42 @@ impl Core {
         Ok(Answer::People(PeopleAnswer::Done(done)))
     }
 
-    fn explain_for_host(&self, user: &AttestedUser, channel: Option<&Text<MAX_NAME>>, command: &str) -> Answer {
-        let Some(policy) = &self.policy else { return unavailable("the service does not know the server now") };
-        let place = match channel {
-            None => Place { channel: policy.bot_channel(), name: Text::default(), direct: true, private: false },
-            Some(name) => match policy.place(name.strip_prefix('#').unwrap_or(name)) {
-                Some(place) => place,
-                None => {
-                    let why = format!("the configuration names no channel {}; give its id", name.as_str());
-                    return Answer::Refused { refusal: Refusal::NotFound, why: Text::cut(why) };
-                }
-            },
+    /// The channel of an explanation, as the server has it: under its name now, but for those that were pinned at the start.
+    fn look_up_place(&mut self, asked: AskedPlace) -> Result<(), CoreError> {
+        let name = asked.name.strip_prefix('#').unwrap_or(&asked.name).to_owned();
+        let pinned = self.policy.as_ref().and_then(|policy| policy.channels.get(&name).copied());
+        let subject = match pinned.or_else(|| name.parse().ok()) {
+            Some(id) => Subject::Channel(id),
+            None => Subject::ChannelNamed(Text::cut(name)),
         };
+        let question = self.ask_egress(subject)?;
+        self.lookups.places.insert(question, asked);
+        Ok(())
+    }
+
+    /// Egress answered which channel that is. `false` when the question is not about that.
+    pub(crate) fn on_place(&mut self, question: QuestionId, outcome: &Outcome) -> Result<bool, CoreError> {
+        let Some(AskedPlace { name, command, user, answer }) = self.lookups.places.remove(&question) else {
+            return Ok(false);
+        };
+        let place = match (outcome, &self.policy) {
+            (Outcome::Channel(channel), Some(policy)) => attest::place(channel, user.id.as_str(), policy),
+            (Outcome::NotFound, _) => Err("is no channel of the team that the bot can see"),
+            _no_answer => return Ok(true),
+        };
+        let told = match place {
+            Ok(place) => self.explain_for_host(&user, place, &command),
+            Err(why) => {
+                let why = format!("a command in {} would be ignored: it {why}", name.as_str());
+                Answer::Refused { refusal: Refusal::NotFound, why: Text::cut(why) }
+            }
+        };
+        self.effects.push(Effect::Answer(answer, Box::new(told)));
+        Ok(true)
+    }
+
+    fn explain_for_host(&self, user: &AttestedUser, place: Place, command: &str) -> Answer {
+        let Some(policy) = &self.policy else { return unavailable("the service does not know the server now") };
         let requester = Requester { user: user.id, name: user.name.clone(), restricted: user.guest || user.remote };
         let prefix = &policy.config.bot.prefix;
         let line = command.trim().strip_prefix(prefix.as_str()).unwrap_or(command.trim());

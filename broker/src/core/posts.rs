@@ -173,7 +173,7 @@ impl Core {
                 self.posts.paused.insert(report.post, Open { report, attempts: attempts + 1 });
             }
             Outcome::Unavailable { why } => self.refuse(&report, Refusal::Unattested, &why, Vec::new())?,
-            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) => {
+            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) | Outcome::Group(_) => {
                 return Err(CoreError::Start("egress answered a question about a post with something else".to_owned()));
             }
         }

@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::{Bytes, Text};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,12 +51,22 @@ pub struct Roster {
     channels: BTreeMap<String, ChannelId>,
     /// Names that the server does not know: one line each for `status`.
     pub unknown: Vec<String>,
+    /// Whether a new policy waits for answers.
+    pending: bool,
 }
 
 impl Roster {
     /// What the server said when it was asked last.
     pub fn ready(&self) -> Option<&Ready> {
         self.ready.as_deref()
+    }
+
+    /// The server does not know something that the configuration names.
+    pub(super) fn missing(&mut self, what: String) {
+        if !self.unknown.contains(&what) {
+            tracing::warn!("{what}");
+            self.unknown.push(what);
+        }
     }
 }
 
@@ -115,7 +125,9 @@ impl Core {
         let channels = channels.filter(|name| !roster.channels.contains_key(name));
         let names = people.map(Name::Person).chain(channels.map(Name::Channel)).collect();
         self.roster.names = names;
+        self.roster.pending = true;
         self.ask_names()?;
+        self.ask_groups()?;
         self.roster_complete()
     }
 
@@ -167,22 +179,21 @@ impl Core {
                 }
                 self.roster.later.push(name);
             }
-            (Name::Person(name), _) => self.unknown(format!("people: the server knows no user {name:?}")),
-            (Name::Channel(name), _) => self.unknown(format!("the team has no channel {name:?} that the bot can see")),
+            (Name::Person(name), _) => self.roster.missing(format!("people: the server knows no user {name:?}")),
+            (Name::Channel(name), _) => {
+                self.roster.missing(format!("the team has no channel {name:?} that the bot can see"))
+            }
         }
         self.ask_names()?;
         self.roster_complete()?;
         Ok(true)
     }
 
-    fn unknown(&mut self, what: String) {
-        tracing::warn!("{what}");
-        self.roster.unknown.push(what);
-    }
-
     /// When every name is answered, a new generation of the policy begins.
-    fn roster_complete(&mut self) -> Result<(), CoreError> {
-        let answered = self.roster.names.is_empty() && self.roster.asked.is_empty() && self.roster.later.is_empty();
+    pub(crate) fn roster_complete(&mut self) -> Result<(), CoreError> {
+        let roster = &self.roster;
+        let named = roster.names.is_empty() && roster.asked.is_empty() && roster.later.is_empty();
+        let answered = roster.pending && named && self.groups.are_settled();
         let Some(ready) = self.roster.ready.as_deref().filter(|_| answered) else { return Ok(()) };
         let mut people = People::new(self.store.people()?, self.store.bans()?);
         let wanted = Policy::person_names(&self.config);
@@ -196,7 +207,7 @@ impl Core {
         }
         let members = |group: &Group| match group {
             Group::Members(members) => members.iter().filter_map(|name| whose(name)).collect(),
-            Group::Mattermost(_) => HashSet::new(),
+            Group::Mattermost(theirs) => self.groups.members(theirs),
         };
         let groups = self.config.groups.iter().map(|(name, group)| (name.clone(), members(group))).collect();
         self.policy = Some(Policy {
@@ -211,6 +222,7 @@ impl Core {
             channels: self.roster.channels.clone(),
             server_ahead_ms: self.server_ahead_ms,
         });
+        self.roster.pending = false;
         self.take_over_people()?;
         self.expire_bans()?;
         self.tell_alerts()?;
@@ -222,6 +234,8 @@ impl Core {
     /// Egress answered a question: about a name of the configuration, a name in a command, or a post.
     pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
         if self.on_resolved(question, &outcome)?
+            || self.on_group(question, &outcome)?
+            || self.on_place(question, &outcome)?
             || self.on_named(question, &outcome)?
             || self.on_person(question, &outcome)?
             || self.on_attested(question, outcome)?

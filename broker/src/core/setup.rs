@@ -89,6 +89,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         workers: workers.as_raw(),
         policy: None,
         roster: super::roster::Roster::default(),
+        groups: super::groups::Groups::default(),
         store,
         audit,
         opener: Opener::new(trust),

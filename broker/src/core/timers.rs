@@ -1,4 +1,5 @@
-//! What is to be done later. An idle core has no timer that comes again by itself more often than once an hour.
+//! What is to be done later. An idle core has no timer that comes again by itself more often than once an hour, but where
+//! the configuration names groups of the server: who is in them is asked every minute.
 
 use super::{Core, CoreError};
 use bartizan_proto::Role;
@@ -28,6 +29,8 @@ pub enum Timer {
     Greeting(ChildId),
     /// Look names up that could not be looked up.
     Names,
+    /// Ask the server who is in its groups.
+    Groups,
     /// Order a post of the core's own again.
     Protected,
     /// Order waiting workers again.
@@ -93,6 +96,7 @@ impl Core {
                 Timer::Housekeeping => self.housekeeping()?,
                 Timer::Greeting(child) => self.greeting_overdue(child)?,
                 Timer::Names => self.ask_names_again()?,
+                Timer::Groups => self.ask_groups()?,
                 Timer::Protected => self.protected_again(),
                 Timer::Spare => self.keep_spare_workers()?,
                 Timer::Bans => self.expire_bans()?,

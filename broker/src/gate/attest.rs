@@ -102,7 +102,8 @@ pub fn impostor(post: &AttestedPost, policy: &Policy) -> Option<String> {
     )
 }
 
-fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Place, &'static str> {
+/// The place that a channel is to this person, or why commands there are left alone.
+pub(crate) fn place(channel: &AttestedChannel, author: &str, policy: &Policy) -> Result<Place, &'static str> {
     if channel.archived {
         return Err("is in an archived channel");
     }

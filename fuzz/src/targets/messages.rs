@@ -7,7 +7,8 @@ use bartizan_proto::connector::{
 };
 use bartizan_proto::control::{Answer, Request};
 use bartizan_proto::egress::{
-    FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject, Target, ToEgress, WriteId,
+    AttestedGroup, FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject, Target, ToEgress,
+    WriteId,
 };
 use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::ids::JobId;
@@ -162,6 +163,7 @@ fn to_egress() -> Vec<ToEgress> {
     let (post, named) = (attest(Subject::Post(id('p'))), attest(Subject::UserNamed(Text::cut("alice"))));
     let emoji = List::cut(["+1".parse().expect("an emoji's name")]);
     let reactions = attest(Subject::Reactions { post: id('p'), emoji });
+    let group = attest(Subject::GroupNamed(Text::cut("web")));
     let create = ProtectedAct::Create {
         target: Target::Direct(id('u')),
         root: None,
@@ -170,7 +172,7 @@ fn to_egress() -> Vec<ToEgress> {
     };
     let protected = ToEgress::Protected { write: WriteId(4), act: Box::new(create), again: true };
     let protect = ToEgress::Protect(List::cut([id('p')]));
-    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, protected, protect]
+    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, group, protected, protect]
 }
 
 fn from_egress() -> Vec<FromEgress> {
@@ -181,7 +183,9 @@ fn from_egress() -> Vec<FromEgress> {
     let posted = ProtectedOutcome::Posted { post: id('p'), channel: id('c') };
     let protected = FromEgress::Protected { write: WriteId(4), outcome: posted };
     let dropped = FromEgress::Dropped { session: 1, why: Text::cut("a call with a page size out of bounds") };
-    vec![unready, attested(Outcome::NotFound), attested(unavailable), protected, dropped]
+    let group = AttestedGroup { name: Text::cut("web"), members: List::cut([id('u')]) };
+    let group = attested(Outcome::Group(Box::new(group)));
+    vec![unready, attested(Outcome::NotFound), attested(unavailable), group, protected, dropped]
 }
 
 fn verbs() -> [Verb; 4] {

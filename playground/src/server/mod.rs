@@ -16,6 +16,7 @@ mod edits;
 mod faults;
 mod files;
 mod gateway;
+mod groups;
 mod handle;
 mod hooks;
 mod hub;

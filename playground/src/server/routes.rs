@@ -9,8 +9,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::state::Shared;
 use super::{
-    bots, channels, conversations, drafts, edits, files, gateway, hooks, listing, members, reactions, statuses, system,
-    teams, users, websocket,
+    bots, channels, conversations, drafts, edits, files, gateway, groups, hooks, listing, members, reactions, statuses,
+    system, teams, users, websocket,
 };
 
 /// More than this no request may carry; what a post or a file may have is checked where it is handled.
@@ -39,6 +39,8 @@ pub(crate) fn all(shared: Arc<Shared>) -> Router {
         .route("/teams/name/{name}", get(teams::by_name))
         .route("/teams/{id}/members", get(teams::members))
         .route("/teams/{id}/members/{user}", get(teams::member))
+        .route("/groups", get(groups::all))
+        .route("/groups/{id}/members", get(groups::members))
         .route("/files", post(files::upload))
         .route("/files/{id}", get(files::content))
         .route("/files/{id}/info", get(files::info));

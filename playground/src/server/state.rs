@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::faults::Faults;
 use super::files::StoredFile;
 use super::gateway::Limiter;
+use super::groups::Group;
 use super::hooks::Hook;
 use super::hub::Hub;
 use super::ids::new_id;
@@ -78,6 +79,8 @@ pub(crate) struct State {
     pub(crate) reactions: HashMap<String, Vec<Reaction>>,
     pub(crate) files: HashMap<String, StoredFile>,
     pub(crate) hooks: HashMap<String, Hook>,
+    /// Custom groups; none where the server has no licence for them.
+    pub(crate) groups: Option<Vec<Group>>,
     /// Values by user id, category and name.
     pub(crate) preferences: BTreeMap<(String, String, String), String>,
     pub(crate) statuses: HashMap<String, Status>,
@@ -119,6 +122,7 @@ impl State {
             reactions: HashMap::new(),
             files: HashMap::new(),
             hooks: HashMap::new(),
+            groups: Some(Vec::new()),
             preferences: BTreeMap::new(),
             statuses: HashMap::new(),
             pending: HashMap::new(),

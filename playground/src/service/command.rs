@@ -19,6 +19,11 @@ impl Finished {
     pub fn success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
+
+    /// Its exit code; `None` when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.and_then(|status| status.code())
+    }
 }
 
 /// Runs a command with nothing on its standard input.

@@ -10,7 +10,7 @@ pub mod puppet;
 pub mod seen;
 pub mod web;
 
-pub use ground::{programs, skip};
+pub use ground::{programs, skip, stand};
 pub use plan::Plan;
 
 use bartizan_playground::server::{Options, Server};
