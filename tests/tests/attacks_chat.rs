@@ -54,6 +54,26 @@ async fn row_54_a_jobs_name_is_never_a_path() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn row_21_what_is_forbidden_and_what_does_not_exist_are_told_apart_by_nothing_that_chat_sees() {
+    let house = House::open().await;
+    let mut seen = Vec::new();
+    for (who, name) in [("carol", "deploy"), ("carol", "deplox"), ("dave", "deploy"), ("dave", "deplox")] {
+        for arguments in ["", " --no-such argument", " \"quoted\""] {
+            let post = house.say(who, "ops", &format!("!run {name}{arguments}"));
+            let reply = house.reply(&post).await.replace(name, "NAME");
+            house.reaction(&post, "no_entry").await;
+            assert_eq!(house.server.reactions(&post).len(), 1, "{who} {name}{arguments}");
+            seen.push(reply);
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(seen[0].contains("I know no command"), "{seen:?}");
+    house.works().await;
+    assert_eq!(house.jobs(), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn row_55_an_old_username_gives_its_new_owner_nothing_also_after_egress_was_started_again() {
     let house = House::open().await;
     assert!(house.server.rename_user("alice", "alice-before") && house.server.rename_user("dave", "alice"));

@@ -194,7 +194,7 @@ fn what_was_opened_is_what_runs_although_the_path_was_swapped() {
 }
 
 #[test]
-fn a_sealed_script_does_not_change_when_its_file_is_rewritten_in_place() {
+fn row_51_a_sealed_script_does_not_change_when_its_file_is_rewritten_in_place() {
     // bash reads a script as it goes, so rewriting the file changes a running script that is not sealed.
     let content = |word: &str| format!("#!/bin/bash\nsleep 0.5\necho {word}\n");
     for without in [&[][..], &[Layer::MountNamespace]] {
