@@ -72,7 +72,7 @@ fn output_that_nobody_reads_yet_waits_in_the_pipe_and_a_stop_is_still_heard() {
 #[test]
 fn a_script_that_runs_out_of_time_gets_a_polite_signal_first() {
     let script = Script::bash("trap 'echo so long; exit 0' TERM\nwhile :; do sleep 0.05; done")
-        .with(|order| order.timeout_ms = 200);
+        .with(|order| order.timeout_ms = 2000);
     let outcome = script.run();
     assert_eq!(outcome.ending, Some(Ending::TimedOut));
     // bash may also say that the signal ended its sleep.
@@ -82,13 +82,13 @@ fn a_script_that_runs_out_of_time_gets_a_polite_signal_first() {
 #[test]
 fn a_script_that_ignores_the_polite_signal_is_killed_after_its_grace() {
     let script = Script::bash("trap '' TERM\necho begun\nwhile :; do :; done").with(|order| {
-        order.timeout_ms = 200;
+        order.timeout_ms = 2000;
         order.grace_ms = 200;
     });
     let start = Instant::now();
     let outcome = script.run();
     assert_eq!((outcome.ending, outcome.text()), (Some(Ending::TimedOut), "begun\n".to_owned()));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(30));
     assert!(outcome.usage.user_us + outcome.usage.system_us > 50_000, "{:?}", outcome.usage);
 }
 
@@ -136,7 +136,7 @@ fn a_supervisor_that_is_killed_takes_the_job_with_it() {
 fn a_daemon_that_holds_the_pipe_neither_hangs_nor_outlives_the_job() {
     let daemon = "import time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        \
                   print('daemon', flush=True)\n        time.sleep(600)\n    os._exit(0)\n\
-                  os.wait()\ntime.sleep(0.3)\nprint('main', flush=True)";
+                  os.wait()\ntime.sleep(2)\nprint('main', flush=True)";
     for without in [&[][..], &[Layer::PidNamespace], &[Layer::UserNamespace]] {
         let start = Instant::now();
         let script = Script::python(daemon).without(without);
@@ -147,7 +147,7 @@ fn a_daemon_that_holds_the_pipe_neither_hangs_nor_outlives_the_job() {
         let Some(FromWorker::Inspected { pids, .. }) = worker.next() else { panic!("not inspected") };
         let outcome = worker.finish();
         assert_eq!((outcome.code(), outcome.text().as_str()), (Some(0), "main\n"), "without {without:?}");
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < Duration::from_secs(60));
         assert!(pids.len() >= 2 && pids.iter().all(|pid| !alive(*pid)), "without {without:?}: {pids:?}");
     }
 }

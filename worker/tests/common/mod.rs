@@ -226,11 +226,11 @@ pub fn alive(pid: u32) -> bool {
 
 /// Waits until a condition holds, at most five seconds.
 pub fn soon(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..6000 {
         if condition() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("not within five seconds: {what}");
+    panic!("not within a minute: {what}");
 }
