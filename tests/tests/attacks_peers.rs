@@ -84,6 +84,8 @@ async fn survives(role: Role, parts: Vec<Part>) -> (House, Puppets) {
     let puppets = Puppets::instead_of(role, parts);
     let house = House::at(server, Plan::default().programs(puppets.programs())).await;
     house.wait("the parts to be played", || (puppets.played() == count).then_some(())).await;
+    // A worker that has just gone may still be given this one: then it is told to be interrupted.
+    house.ask("carol", "ops", "!hello First").await;
     house.works().await;
     assert_eq!(house.audit().iter().filter(|record| record["event"] == "start").count(), 1, "the core lived");
     (house, puppets)
