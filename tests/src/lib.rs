@@ -3,3 +3,4 @@
 
 pub mod bench;
 pub mod house;
+pub mod installed;

@@ -56,7 +56,9 @@ pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, W
 pub(super) fn operators(group: Option<&str>) -> Result<(), Wrong> {
     let Some(group) = group else { return Ok(()) };
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if group.is_empty() || group.len() > 32 || !group.bytes().all(plain) || group == "0" || group == "root" {
+    // `(gid_t) -1` means "leave it" to set*id(2) and chown(2), and is no group (CVE-2019-14287).
+    let no_group = matches!(group, "0" | "root" | "4294967295");
+    if group.is_empty() || group.len() > 32 || !group.bytes().all(plain) || no_group {
         let what = format!("\"{group}\" cannot be the operators' group");
         let remedy = "name a group of people other than root's, or remove the key: root may always";
         return Err(Wrong::new(what, remedy).within("operators"));

@@ -223,6 +223,8 @@ impl Trust {
             FileType::Symlink => return Err(TrustError::Link(path.to_owned())),
             _ => return Err(TrustError::NotRegular(path.to_owned())),
         }
+        // So that one who may not open it learns why.
+        self.check_owner(path, before.st_uid, purpose)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(openat(&directory, &name, flags, Mode::empty()).map_err(|e| failed(path, e))?);
         let metadata = file.metadata().map_err(|source| TrustError::Open { path: path.to_owned(), source })?;

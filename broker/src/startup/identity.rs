@@ -55,6 +55,9 @@ pub struct Identity {
     frozen: bool,
 }
 
+/// What the kernel says in a user namespace of a user that it does not have (`/proc/sys/kernel/overflowuid`); nobody's.
+const NOT_MAPPED: u32 = 65_534;
+
 /// Reads the ids, refuses those that no service may have, and gives up every capability for good: no exec from here on
 /// can gain anything, and nobody of the same user can look into this process.
 ///
@@ -108,8 +111,8 @@ impl Identity {
                 Err(IdentityError::Elevated(path()))
             }
             None => Ok(Mode::SingleUser),
-            Some(owner) if owner == real => Err(IdentityError::ByItsOwner(path())),
-            Some(owner) if owner != effective || owner != saved => {
+            Some(owner) if owner == real && owner != NOT_MAPPED => Err(IdentityError::ByItsOwner(path())),
+            Some(owner) if owner != effective || owner != saved || owner == NOT_MAPPED => {
                 let why = if self.frozen {
                     "no_new_privs is set; start it without (systemd: NoNewPrivileges= and what implies it)"
                 } else if nosuid {
@@ -215,6 +218,8 @@ mod tests {
         assert!(reason(&Identity { frozen: true, ..alice() }, true).contains("no_new_privs"));
         assert!(reason(&alice(), true).contains("nosuid"));
         assert!(reason(&alice(), false).contains("user namespace"));
+        let nobody = Identity { uids: [65_534; 3], ..alice() };
+        assert!(matches!(mode(&nobody, Some(65_534)), Err(IdentityError::Ignored { .. })));
     }
 
     #[test]

@@ -1,0 +1,85 @@
+//! The control socket: closed from its first moment, for root and the operators, never for the user that scripts run as.
+
+use bartizan_tests::installed::{INVOKER, OPERATOR, OPERATORS, Place, SERVICE, STRANGER, User};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[test]
+fn row_36_only_root_and_operators_may_ask() {
+    let Some(place) = Place::install() else { return };
+    let _running = place.start();
+    let code = |user: User| place.bartizan(user, &["ps"]).status.code();
+    assert_eq!(code(OPERATOR), Some(0));
+    assert_eq!(Command::new(place.path("bin/bartizan")).arg("ps").status().expect("runs").code(), Some(0), "root");
+    assert_eq!(code(STRANGER), Some(4));
+    assert_eq!(code(INVOKER), Some(4));
+    assert_eq!(code(SERVICE), Some(4));
+}
+
+#[test]
+fn row_36_the_user_that_scripts_run_as_is_refused_by_its_uid_alone() {
+    let Some(place) = Place::install() else { return };
+    let mut running = place.start();
+    // As a worker would come whose profile grants Unix sockets, and whom even the directory let in.
+    let let_in = |uid| User { uid, gid: uid, further: Some(OPERATORS) };
+    for (user, word) in [(let_in(INVOKER.uid), "scripts run as"), (let_in(SERVICE.uid), "service's own user")] {
+        let output = place.bartizan(user, &["ps"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(running.log().contains("control socket: refused"), "{}", running.log());
+    running.works();
+}
+
+#[test]
+fn row_36_a_script_does_not_even_find_it() {
+    let Some(place) = Place::install() else { return };
+    let socket = place.socket();
+    place.script(
+        "socket",
+        &format!(
+            "#!/bin/sh\nls -l {0} 2>&1; ls -d {1} 2>&1; echo end\n",
+            socket.display(),
+            place.root.path().display()
+        ),
+    );
+    let reply = place.start().ask("carol", "!socket");
+    assert!(reply.contains("end") && !reply.contains("srw"), "{reply}");
+}
+
+#[test]
+fn row_19_the_socket_and_its_directory_are_never_open_to_others() {
+    // CVE-2025-46802: screen opened a terminal to everybody for a moment.
+    let Some(place) = Place::install() else { return };
+    let socket = place.socket();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut seen = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                if let Ok(metadata) = fs::symlink_metadata(&socket) {
+                    let now = (metadata.permissions().mode() & 0o7777, metadata.uid(), metadata.gid());
+                    if seen.last() != Some(&now) {
+                        seen.push(now);
+                    }
+                }
+            }
+            seen
+        });
+        for _ in 0..3 {
+            let mut running = place.start();
+            let main = running.processes().main;
+            running.kill(main, nix::sys::signal::Signal::SIGTERM);
+            assert_eq!(running.ended(), Some(0));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(watch.join().expect("no panic"), [(0o660, SERVICE.uid, OPERATORS)]);
+    });
+    let directory = fs::metadata(place.path("var/lib/bartizan/control")).expect("there");
+    assert_eq!((directory.mode() & 0o7777, directory.uid(), directory.gid()), (0o2710, SERVICE.uid, OPERATORS));
+}

@@ -1,0 +1,12 @@
+//! One file for each thing that is promised.
+
+mod capabilities;
+mod chat;
+mod control;
+mod descriptors;
+mod doctor;
+mod identity;
+mod life;
+mod make;
+mod places;
+mod start_up;
