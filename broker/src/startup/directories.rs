@@ -5,7 +5,7 @@
 
 use crate::config::{Config, Trust, TrustError};
 use bartizan_proto::control::Mode;
-use rustix::fs::{CWD, FileType, FlockOperation, Mode as Bits, OFlags, flock, fstat, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode as Bits, OFlags, flock, fstat, mkdirat, openat, statat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -137,11 +137,16 @@ fn private(path: &Path) -> Result<OwnedFd, DirectoryError> {
     }
     let open = |error| DirectoryError::Open { path: path.to_owned(), error };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = openat(CWD, path, flags, Bits::empty()).map_err(open)?;
-    let stat = fstat(&directory).map_err(open)?;
     let own = rustix::process::geteuid().as_raw();
+    let foreign = |owner| DirectoryError::Foreign { path: path.to_owned(), owner, own };
+    let directory = openat(CWD, path, flags, Bits::empty()).map_err(|error| {
+        // Another user's private directory cannot even be opened: whose it is says what to do.
+        let owner = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_uid);
+        owner.filter(|owner| error == Errno::ACCESS && *owner != own).map_or_else(|| open(error), foreign)
+    })?;
+    let stat = fstat(&directory).map_err(open)?;
     if stat.st_uid != own {
-        return Err(DirectoryError::Foreign { path: path.to_owned(), owner: stat.st_uid, own });
+        return Err(foreign(stat.st_uid));
     }
     if stat.st_mode & 0o077 != 0 {
         return Err(DirectoryError::Public { path: path.to_owned(), mode: stat.st_mode & 0o7777 });

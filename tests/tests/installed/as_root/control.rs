@@ -70,6 +70,8 @@ fn row_19_the_socket_and_its_directory_are_never_open_to_others() {
             }
             seen
         });
+        // Also when an assertion below fails: the watcher would run for ever.
+        let _at_the_end = Stop(&stop);
         for _ in 0..3 {
             let mut running = place.start();
             let main = running.processes().main;
@@ -82,4 +84,13 @@ fn row_19_the_socket_and_its_directory_are_never_open_to_others() {
     });
     let directory = fs::metadata(place.path("var/lib/bartizan/control")).expect("there");
     assert_eq!((directory.mode() & 0o7777, directory.uid(), directory.gid()), (0o2710, SERVICE.uid, OPERATORS));
+}
+
+/// Ends a watcher when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
