@@ -6,6 +6,7 @@ use super::post::Post;
 use super::table::{Permit, permits, program};
 use super::watch::Watch;
 use super::{LauncherError, say};
+use bartizan_proto::FrameError;
 use bartizan_proto::bounded::Text;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
@@ -16,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, kill_process, wait};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -157,8 +159,11 @@ impl Launcher {
     }
 
     fn answer_order(&mut self) -> Result<ControlFlow<End>, LauncherError> {
-        let Some((order, descriptors)) = self.channel.receive_with::<ToLauncher>()? else {
-            return Ok(ControlFlow::Break(End::CoreGone));
+        let (order, descriptors) = match self.channel.receive_with::<ToLauncher>() {
+            Ok(Some(received)) => received,
+            Ok(None) => return Ok(ControlFlow::Break(End::CoreGone)),
+            Err(error) if is_gone(&error) => return Ok(ControlFlow::Break(End::CoreGone)),
+            Err(error) => return Err(error.into()),
         };
         match permits(&self.post, &order, descriptors.len()) {
             Permit::Deny => Err(LauncherError::Denied(format!("{order:?} with {} descriptors", descriptors.len()))),
@@ -289,8 +294,14 @@ impl Launcher {
     /// Tells the core. A core that is gone is noticed by its channel, not here.
     fn report(&mut self, report: &FromLauncher) -> Result<(), LauncherError> {
         match self.channel.send(report) {
-            Err(bartizan_proto::FrameError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             other => Ok(other?),
         }
     }
+}
+
+/// Whether the core's end of the channel is closed. The kernel says "reset" where the core ended before it had read all
+/// that we said, which is as good an end as any: its exit code tells.
+fn is_gone(error: &FrameError) -> bool {
+    matches!(error, FrameError::Io(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset))
 }
