@@ -82,9 +82,7 @@ fn every_row_of_the_catalogue_has_a_test_or_a_reason_and_names_no_test_that_is_n
         listed.insert(row);
         // What stands before the list of tests is a person's reason; the list is ours.
         let last = cells.get(3).copied().unwrap_or_default().trim_end_matches('|').trim();
-        let reason = last.split('`').next().unwrap_or_default();
-        let reason =
-            if last.contains("`row") { reason.trim_end_matches([' ', ':']).to_owned() } else { last.to_owned() };
+        let reason = last.find("`row").map_or(last, |list| last[..list].trim_end_matches([' ', ':'])).to_owned();
         let names: Vec<&str> = last.split('`').filter(|word| word.starts_with("row")).collect();
         wrong.extend(
             names
