@@ -244,6 +244,7 @@ fn usage_shows_what_each_argument_may_be() {
         },
         sha256: None,
         remote: None,
+        secrets: Vec::new(),
     };
     assert_eq!(
         usage(&script),

@@ -5,6 +5,7 @@
 
 pub mod argument;
 pub mod audit;
+pub mod brain;
 pub mod command;
 pub mod config;
 pub mod core;

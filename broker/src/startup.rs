@@ -50,6 +50,8 @@ pub struct CoreStart {
     pub launcher: Channel,
     /// The channel of the process that starts egress. Nothing was said yet.
     pub egress_launcher: Channel,
+    /// `$CREDENTIALS_DIRECTORY`, of a unit of systemd's; of a caller that is not trusted never.
+    pub credentials: Option<PathBuf>,
 }
 
 /// Why the service does not start. One line each; the last part says what to do.
@@ -144,6 +146,7 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     inherited::descriptors()?;
 
     // 3. Environment, umask, directory, signals and timers as if nobody had called us; then limits.
+    let credentials = inherited::credentials();
     let callers_directory = inherited::surroundings()?;
     limits::settle()?;
 
@@ -156,6 +159,11 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     let installed = match mode {
         Mode::Setuid => Some(own.installation()?),
         Mode::SingleUser | Mode::Systemd => None,
+    };
+
+    let credentials = match mode {
+        Mode::Systemd | Mode::SingleUser => credentials,
+        Mode::Setuid => None,
     };
 
     // 6. What the caller asks for. Whose rights it has not, it does not choose the configuration of.
@@ -192,7 +200,8 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     // 10. Three processes and two channels, each one user for good; from here on each is on its own.
     let users = Users { service: identity.service(), invoker: identity.invoker() };
     let become_core = |launcher, egress_launcher| {
-        core(CoreStart { config, mode, workers: users.invoker, operators, trust, lock, launcher, egress_launcher })
+        let workers = users.invoker;
+        core(CoreStart { config, mode, workers, operators, trust, lock, launcher, egress_launcher, credentials })
     };
     processes::split(users, become_core).map_err(StartError::from)
 }

@@ -193,6 +193,10 @@ impl Core {
         if self.stopping.is_some() {
             return Ok(());
         }
+        if role == Role::Egress && !self.brain.has_token() {
+            self.supervisor.egress.note = "waits for the bot's token".to_owned();
+            return Ok(());
+        }
         let child = self.supervisor.next_child();
         let (ours, theirs) = pair()?;
         let inputs = self.inputs.clone();

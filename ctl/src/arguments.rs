@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::installation;
-use bartizan_proto::ids::{FlagName, JobId};
-use clap::{Parser, Subcommand};
+use bartizan_proto::ids::{FlagName, JobId, SecretName};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Where the service listens unless something else is said, for a program that `make install` did not put where it is.
@@ -104,6 +104,24 @@ pub enum Command {
         #[arg(value_name = "COMMAND")]
         command: String,
     },
+    /// Keys and everything that is kept under them
+    Brain {
+        /// What to do
+        #[command(subcommand)]
+        command: BrainCommand,
+    },
+    /// Secrets of scripts
+    Secret {
+        /// What to do
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+    /// The bot's access token
+    Token {
+        /// What to do
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
 }
 
 /// About people.
@@ -179,6 +197,110 @@ pub enum Admin {
         #[arg(long)]
         again: bool,
     },
+}
+
+/// What opens the brain, where it is not what the configuration names.
+#[derive(Debug, Args)]
+pub struct KeyChoice {
+    /// Ask for a passphrase (or read it from standard input)
+    #[arg(long, conflicts_with = "key_file")]
+    pub passphrase: bool,
+    /// Use the key in this file
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// What to do with the brain.
+#[derive(Debug, Subcommand)]
+pub enum BrainCommand {
+    /// Say whether it is open, and what to do if it is not
+    Status,
+    /// Make a key file (needs no service)
+    Key {
+        /// The new file
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
+    /// Make a brain; with a key file the service does that by itself
+    Init {
+        /// Its key
+        #[command(flatten)]
+        key: KeyChoice,
+        /// Throw away the one that is there, with everything in it
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Open it
+    Unlock {
+        /// Its key
+        #[command(flatten)]
+        key: KeyChoice,
+    },
+    /// Encrypt everything under a new key, and erase what was there before
+    Rekey {
+        /// Its key from now on
+        #[command(flatten)]
+        key: KeyChoice,
+    },
+    /// Take the brain as it is, although it is older than the audit log says
+    Accept,
+    /// Write everything, encrypted as it is, into a new file
+    Backup {
+        /// The new file
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
+    /// Replace the brain by a backup
+    Restore {
+        /// The backup
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// The backup's key
+        #[command(flatten)]
+        key: KeyChoice,
+    },
+    /// Print every secret and memory, one line of JSON each
+    Export {
+        /// Yes, in clear
+        #[arg(long, required = true)]
+        in_clear: bool,
+    },
+    /// List what is in it: names, never values
+    List,
+    /// Show one long-term memory
+    Show {
+        /// Which
+        #[arg(value_name = "NAMESPACE/NAME")]
+        memory: SecretName,
+    },
+}
+
+/// What to do with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Keep a secret: asked for, or from standard input
+    Set {
+        /// Which
+        #[arg(value_name = "NAMESPACE/NAME")]
+        name: SecretName,
+    },
+    /// List the names of all secrets
+    List,
+    /// Remove a secret
+    Remove {
+        /// Which
+        #[arg(value_name = "NAMESPACE/NAME")]
+        name: SecretName,
+    },
+}
+
+/// What to do with the token.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum TokenCommand {
+    /// Keep a token: asked for, or from standard input; also while the server cannot be asked about it
+    Set,
+    /// Exchange the token while the service runs, once the server knows the new one as the same bot's
+    Rotate,
 }
 
 #[cfg(test)]

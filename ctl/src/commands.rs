@@ -4,6 +4,7 @@ mod people;
 
 use crate::arguments::{Arguments, Command, DEFAULT_CONFIG};
 use crate::ask::{ask, nobody_listens};
+use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
 use crate::{installation, siblings};
@@ -55,6 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Bans { what } => people::bans(what, &ask, &out),
         Command::Admin { what } => people::admin(what, &ask, &out),
         Command::Explain { who, channel, command } => people::explain((who, channel.as_deref(), command), &ask, &out),
+        Command::Brain { command } => out.tell(brain::brain(&socket, command)?),
+        Command::Secret { command } => out.tell(brain::secret(&socket, command)?),
+        Command::Token { command } => out.tell(brain::token(&socket, command)?),
     }
 }
 
@@ -65,6 +69,11 @@ pub(crate) struct Out {
 }
 
 impl Out {
+    fn tell(&self, told: brain::Told) -> Result<Exit, CtlError> {
+        self.give(&told.json, |_| told.text.clone())?;
+        Ok(told.exit)
+    }
+
     /// Writes an answer in the form that was asked for.
     pub(crate) fn give<T: Serialize>(&self, answer: &T, show: impl FnOnce(&Look) -> String) -> Result<Exit, CtlError> {
         let text = if self.json { show::json(answer)? } else { show(&self.look) };

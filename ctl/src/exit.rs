@@ -105,6 +105,17 @@ pub enum CtlError {
         /// What it said, printable.
         why: String,
     },
+    /// What was to be typed, was not.
+    #[error("{0}")]
+    Typed(io::Error),
+    /// A file of the caller's.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// A file of the audit log, or one that is read with it.
     #[error("{path}: {error}; name the log, or run it as a user who may read it")]
     AuditFile {
@@ -143,7 +154,7 @@ impl CtlError {
             Self::Refused { refusal: Refusal::Forbidden | Refusal::NotFound | Refusal::Unavailable, .. } => {
                 Exit::Refused
             }
-            Self::Refused { refusal: Refusal::Usage, .. } => Exit::Usage,
+            Self::Refused { refusal: Refusal::Usage, .. } | Self::Typed(_) | Self::File { .. } => Exit::Usage,
             Self::AuditFile { .. } | Self::AuditKey { .. } | Self::Witness(_) => Exit::Usage,
             Self::WrongAnswer | Self::Sibling { .. } | Self::SiblingFailed { .. } | Self::Output(_) | Self::Json(_) => {
                 Exit::Bad

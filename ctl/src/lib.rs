@@ -7,9 +7,11 @@
 pub mod arguments;
 mod ask;
 mod audit;
+mod brain;
 mod commands;
 mod exit;
 mod installation;
+mod prompt;
 pub mod show;
 mod siblings;
 

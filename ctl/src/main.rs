@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// What is typed into it may be a secret: what is freed is zeroed.
+#[global_allocator]
+static HEAP: bartizan_secret::WipingHeap = bartizan_secret::WipingHeap;
+
 fn main() -> ExitCode {
     bartizan_ctl::run()
 }

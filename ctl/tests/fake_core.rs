@@ -1,6 +1,7 @@
 //! The program `bartizan` against a socket where the test plays the core.
 
 use bartizan_proto::bounded::{List, Text};
+use bartizan_proto::brain::{BrainState, BrainStatus};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::control::{
     AlertRow, Answer, Check, CheckVerdict, ConfigReport, Doctor, Health, Inspection, JobRow, JobState, Mode,
@@ -100,6 +101,14 @@ fn status(health: Health) -> Answer {
         refused: 3,
         scripts: 4,
         alerts: List::cut([AlertRow { age_s: 60, what: Text::cut("connector dropped: it lied") }]),
+        brain: BrainStatus {
+            state: BrainState::Open,
+            remedy: Text::default(),
+            key: Text::cut("file /etc/bartizan/brain.key"),
+            epoch: 7,
+            records: 3,
+            token: true,
+        },
     }))
 }
 
@@ -157,6 +166,7 @@ Jobs      1 running, 0 queued, 12 started so far
 Commands  0 undecided, 3 refused so far
 Replies   0 not delivered yet
 Scripts   4
+Brain     open
 ! alert 1m ago: connector dropped: it lied
 
 PROCESS    PID  UP        RESTARTS  NOTE

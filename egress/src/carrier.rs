@@ -130,9 +130,12 @@ async fn carry(
     };
     let _connector_gone = say.send(FromCarrier::Opened { attempt }).await;
     let (from_server, to_server) = tokio::io::split(connection);
+    let mut changes = http.token().changes();
     let why = tokio::select! {
         why = down(attempt, from_server, http, say) => why,
         why = up(to_server, frames) => why,
+        // The connector connects again, and that connection is opened with the new one.
+        _ = changes.changed() => "the bot's token was exchanged".to_owned(),
     };
     tracing::info!("the websocket has ended: {why}");
     FromCarrier::Closed { attempt, why: Text::cut(why) }

@@ -174,6 +174,11 @@ impl Http {
         self.unauthorized.notified().await;
     }
 
+    /// The same server asked with another token, of whose refusal nobody is told.
+    pub fn with_token(&self, token: Token) -> Self {
+        Self { token, unauthorized: Arc::new(Notify::new()), ..self.clone() }
+    }
+
     /// The token, for scrubbing what does not come through [`Http::call`].
     pub fn token(&self) -> &Token {
         &self.token

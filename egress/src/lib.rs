@@ -9,7 +9,8 @@
 //! |---|---|
 //! | from `main` to the first message, as a list | [`startup`] |
 //! | the core's socket, and who may say what when | [`link`], [`permits`] |
-//! | the token, and keeping it out of everything that leaves | [`token`], [`scrub`], [`system`] |
+//! | another token while it runs | [`rotate`] |
+//! | the token, and keeping it out of everything that leaves | [`token`], [`scrub`] |
 //! | one request to the server | [`server`], [`http`], [`answers`] |
 //! | is the server there, and who is the bot | [`verify`], [`backoff`] |
 //! | the connector's two sockets | [`session`], [`verbs`], [`carrier`] |
@@ -25,11 +26,11 @@ pub mod http;
 pub mod link;
 pub mod permits;
 pub mod protected;
+pub mod rotate;
 pub mod scrub;
 pub mod server;
 pub mod session;
 pub mod startup;
-pub mod system;
 pub mod token;
 pub mod verbs;
 pub mod verify;

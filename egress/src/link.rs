@@ -5,6 +5,7 @@ use crate::http::Http;
 use crate::permits::Permit;
 use crate::permits::core::{Kind, Phase, kind, permits};
 use crate::protected::{Register, Writer};
+use crate::rotate;
 use crate::session::{self, Ends};
 use crate::verify::keep_verified;
 use bartizan_proto::channel::Channel;
@@ -78,10 +79,17 @@ async fn take_orders(
     const PHASE: Phase = Phase::Serving;
     let mut connector = JoinSet::new();
     let mut session = 0;
+    let mut rotation = JoinSet::new();
     while let Some(message) = next(&mut receiver, &mut connector).await? {
         let kind = kind(&message);
         match (permits(PHASE, kind), message) {
             (Permit::Allow, ToEgress::Attest { question, subject }) => attestor.take(question, subject, core).await,
+            (Permit::Allow, ToEgress::Token(token)) => {
+                let (http, identity, core) = (ends.http.clone(), ends.identity.clone(), core.clone());
+                // One at a time: a second one before the first is answered is the core's mistake, and the last one counts.
+                rotation.shutdown().await;
+                rotation.spawn(rotate::rotate(token.into_inner(), http, identity, core));
+            }
             (Permit::Allow, ToEgress::Attach) => {
                 let [verbs, carrier] = two(receiver.take_descriptors())?;
                 // No older connector may still be served when a newer one is.

@@ -3,7 +3,8 @@
 //! Mattermost repeats a refused token in some error texts. Each byte of it is overwritten with `*`, so that lengths
 //! and JSON stay as they were. A server that wants to give the token away in another form can: it knows it.
 
-use crate::token::Token;
+use bartizan_secret::SecretBytes;
+use std::sync::Arc;
 
 /// Overwrites every occurrence of `secret`.
 pub fn overwrite(bytes: &mut [u8], secret: &[u8]) {
@@ -24,12 +25,12 @@ pub fn overwrite(bytes: &mut [u8], secret: &[u8]) {
 /// a websocket message of Mattermost ends in `}`, which no token contains, so no whole message is ever held.
 #[derive(Debug)]
 pub struct StreamScrubber {
-    token: Token,
+    token: Arc<SecretBytes>,
     held: Vec<u8>,
 }
 
 impl StreamScrubber {
-    pub(crate) fn new(token: Token) -> Self {
+    pub(crate) fn new(token: Arc<SecretBytes>) -> Self {
         Self { token, held: Vec::new() }
     }
 
@@ -49,6 +50,7 @@ impl StreamScrubber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Token;
     use proptest::prelude::*;
     use zeroize::Zeroizing;
 

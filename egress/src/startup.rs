@@ -143,7 +143,7 @@ fn receive_setup(core: &mut UnixStream) -> Result<Option<Given>, StartError> {
         return Err(LinkError::Phase { kind, phase: Phase::Setup }.into());
     };
     let Setup { url, token, ca, team } = *setup;
-    let token = Token::keep(Zeroizing::new(token.into_vec()))?;
+    let token = Token::keep(token.into_inner())?;
     let server = Server::parse(&url)?;
     let tls = server::tls(&server, &ca)?;
     Ok(Some(Given { server, tls, token, team }))

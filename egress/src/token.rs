@@ -4,12 +4,12 @@
 //! header in ordinary memory; ours is zeroed when the header is dropped, theirs cannot be.
 
 use crate::scrub::{self, StreamScrubber};
-use crate::system::secret_memory::{Protection, SecretBytes, SecretMemoryError};
+use bartizan_secret::{Protection, SecretBytes, SecretMemoryError, Zeroizing};
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use std::fmt;
-use std::sync::Arc;
-use zeroize::Zeroizing;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// Shortest token taken, in bytes (Mattermost's have 26): a shorter one could not be told from ordinary text when
 /// answers are scrubbed.
@@ -29,9 +29,20 @@ pub enum TokenError {
     Memory(#[from] SecretMemoryError),
 }
 
-/// The token. Cloning shares the one protected copy.
+/// The token in use. Cloning shares it: when it is exchanged, it is for all.
 #[derive(Clone)]
-pub struct Token(Arc<SecretBytes>);
+pub struct Token(Arc<Shared>);
+
+struct Shared {
+    kept: RwLock<Kept>,
+    changed: watch::Sender<u64>,
+}
+
+struct Kept {
+    current: Arc<SecretBytes>,
+    /// The one before, which may still stand in an answer that is on its way.
+    before: Option<Arc<SecretBytes>>,
+}
 
 impl Token {
     /// Puts the token into protected memory; the given copy is zeroed.
@@ -45,12 +56,38 @@ impl Token {
         if !token.iter().all(u8::is_ascii_graphic) {
             return Err(TokenError::Characters);
         }
-        Ok(Self(Arc::new(SecretBytes::new(token)?)))
+        let kept = Kept { current: Arc::new(SecretBytes::new(token)?), before: None };
+        Ok(Self(Arc::new(Shared { kept: RwLock::new(kept), changed: watch::Sender::new(0) })))
+    }
+
+    /// From now on the other one's token is in use. The one before is only kept to be scrubbed out of what is on its way:
+    /// [`Token::forget_before`].
+    pub fn exchange(&self, other: &Token) {
+        let current = other.current();
+        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.before = Some(std::mem::replace(&mut kept.current, current));
+        drop(kept);
+        self.0.changed.send_modify(|times| *times += 1);
+    }
+
+    /// Nothing that was sent with the token before the last exchange is still to be answered.
+    pub fn forget_before(&self) {
+        self.0.kept.write().unwrap_or_else(PoisonError::into_inner).before = None;
+    }
+
+    /// Tells of every exchange from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    fn current(&self) -> Arc<SecretBytes> {
+        Arc::clone(&self.0.kept.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
     /// The value of one request's `Authorization` header.
     pub fn header(&self) -> HeaderValue {
-        let token = self.0.expose();
+        let current = self.current();
+        let token = current.expose();
         let mut value = Zeroizing::new(Vec::with_capacity(b"Bearer ".len() + token.len()));
         value.extend_from_slice(b"Bearer ");
         value.extend_from_slice(token);
@@ -62,21 +99,20 @@ impl Token {
 
     /// Overwrites the token wherever it stands in something the server said.
     pub fn scrub(&self, bytes: &mut [u8]) {
-        scrub::overwrite(bytes, self.0.expose());
+        let kept = self.0.kept.read().unwrap_or_else(PoisonError::into_inner);
+        for token in [Some(&kept.current), kept.before.as_ref()].into_iter().flatten() {
+            scrub::overwrite(bytes, token.expose());
+        }
     }
 
     /// Overwrites the token in a stream, also where it is cut in two.
     pub fn stream_scrubber(&self) -> StreamScrubber {
-        StreamScrubber::new(self.clone())
+        StreamScrubber::new(self.current())
     }
 
     /// Which memory it is in.
     pub fn protection(&self) -> Protection {
-        self.0.protection()
-    }
-
-    pub(crate) fn expose(&self) -> &[u8] {
-        self.0.expose()
+        self.current().protection()
     }
 }
 
@@ -98,6 +134,23 @@ mod tests {
         let shown = format!("{token:?} {:?}", token.header());
         assert!(!shown.contains("canary"), "{shown}");
         assert_eq!(token.header().as_bytes(), b"Bearer canarytokencanarytokencana");
+    }
+
+    #[test]
+    fn after_an_exchange_the_new_token_is_sent_and_both_are_scrubbed() {
+        let token = Token::keep(Zeroizing::new(CANARY.to_vec())).expect("a token");
+        let (shared, mut changes) = (token.clone(), token.changes());
+        shared.exchange(&Token::keep(Zeroizing::new(b"newtokennewtoken".to_vec())).expect("a token"));
+        assert_eq!(token.header().as_bytes(), b"Bearer newtokennewtoken");
+        assert!(changes.has_changed().expect("there"));
+        let mut text = [CANARY, b"newtokennewtoken"].concat();
+        token.scrub(&mut text);
+        assert!(text.iter().all(|byte| *byte == b'*'));
+        token.forget_before();
+        let mut text = CANARY.to_vec();
+        token.scrub(&mut text);
+        assert_eq!(text, CANARY);
+        changes.mark_unchanged();
     }
 
     #[test]

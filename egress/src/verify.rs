@@ -86,7 +86,12 @@ pub async fn keep_verified(
                 if core.send(FromEgress::Unready { why: Text::cut(error.to_string()), retry_ms }).await.is_err() {
                     return;
                 }
-                tokio::time::sleep(wait).await;
+                // A new token may be just what was missing.
+                let mut changes = http.token().changes();
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    _ = changes.changed() => backoff.reset(),
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 //! All answers serialise to JSON as they are: `bartizan --json` prints them, so a field's name is part of the interface.
 
 use crate::bounded::{List, Text};
+use crate::brain::{BrainAnswer, BrainRequest, BrainStatus};
 use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
@@ -47,6 +48,8 @@ pub enum Request {
     },
     /// Sign the audit log with another key from now on.
     AuditRotateKey,
+    /// Keys, secrets, the token.
+    Brain(Box<BrainRequest>),
 }
 
 /// What the core answers.
@@ -80,6 +83,8 @@ pub enum Answer {
     },
     /// To [`Request::AuditPrune`].
     AuditPruned(AuditPruned),
+    /// To [`Request::Brain`].
+    Brain(BrainAnswer),
     /// It cannot be answered.
     Refused {
         /// In what way.
@@ -167,6 +172,8 @@ pub struct Status {
     pub refused: u64,
     /// Scripts on the allowlist.
     pub scripts: u64,
+    /// Keys, secrets and the token.
+    pub brain: BrainStatus,
     /// What admins were warned of in the last day, the newest first.
     pub alerts: List<AlertRow, MAX_ROWS>,
 }

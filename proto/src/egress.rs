@@ -3,6 +3,7 @@
 //! [`ToEgress::Attach`] carries two descriptors: egress's ends of [`crate::verbs`] and [`crate::carrier`].
 
 use crate::bounded::{Bytes, List, Text};
+use crate::confidential::Confidential;
 use crate::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use crate::limits::{
     MAX_CA_BUNDLE, MAX_EMOJI_ASKED, MAX_GROUP, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED, MAX_REACTIONS, MAX_REASON,
@@ -16,7 +17,7 @@ pub struct Setup {
     /// The server's base address, `https://chat.example.com` or with a path below it.
     pub url: Text<MAX_NAME>,
     /// The bot's access token.
-    pub token: Bytes<MAX_TOKEN>,
+    pub token: Confidential<MAX_TOKEN>,
     /// PEM certificates to trust; empty for a plain `http` server.
     pub ca: Bytes<MAX_CA_BUNDLE>,
     /// The name of the team that the bot works in.
@@ -52,6 +53,8 @@ pub enum ToEgress {
         /// Whether it may have been done before: then it is looked for first.
         again: bool,
     },
+    /// Ask the server about this token; if it is the same bot's, use it from now on instead of the one before.
+    Token(Confidential<MAX_TOKEN>),
     /// These posts are the core's own. Egress knows none when it starts.
     Protect(List<PostId, MAX_PROTECTED>),
 }
@@ -166,6 +169,30 @@ pub enum FromEgress {
         /// Which: the how many-th [`ToEgress::Attach`] of this egress brought it.
         session: u32,
         /// What, without anything secret.
+        why: Text<MAX_REASON>,
+    },
+    /// The answer to [`ToEgress::Token`].
+    TokenChecked(TokenVerdict),
+}
+
+/// What became of a new token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenVerdict {
+    /// The server knows it as the bot's: it is in use, and the one before is forgotten.
+    InUse,
+    /// The server does not know it; the one before is still in use.
+    Refused {
+        /// Why, without anything secret.
+        why: Text<MAX_REASON>,
+    },
+    /// It is another account's; the one before is still in use.
+    OtherAccount {
+        /// Whose.
+        name: Text<MAX_NAME>,
+    },
+    /// The server gave no answer; the one before is still in use.
+    Unanswered {
+        /// Why, without anything secret.
         why: Text<MAX_REASON>,
     },
 }

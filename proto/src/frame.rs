@@ -86,11 +86,19 @@ pub struct Decoder {
 impl Decoder {
     /// Adds bytes as they were read.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.start > 0 && (self.start == self.buffer.len() || self.start >= 64 * 1024) {
-            self.buffer.drain(..self.start);
-            self.start = 0;
+        if self.start >= 64 * 1024 {
+            self.forget();
         }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Lets go of what was taken; nothing of it stays in the buffer, because it may have been a secret.
+    fn forget(&mut self) {
+        let rest = self.buffer.len() - self.start;
+        self.buffer.copy_within(self.start.., 0);
+        self.buffer[rest..].fill(0);
+        self.buffer.truncate(rest);
+        self.start = 0;
     }
 
     /// The next whole message, or `None` until more bytes come.
@@ -107,8 +115,7 @@ impl Decoder {
         let message = decode(&rest[..length])?;
         self.start += HEADER + length;
         if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
+            self.forget();
             // A rare large frame must not keep its memory for ever.
             self.buffer.shrink_to(64 * 1024);
         }
@@ -139,6 +146,18 @@ mod tests {
         let bytes = [253, 0, 0, 0, 0, 0, 0, 0, 16];
         assert!(matches!(decode::<Vec<u64>>(&bytes), Err(FrameError::Malformed(_))));
         assert!(matches!(decode::<String>(&bytes), Err(FrameError::Malformed(_))));
+    }
+
+    #[test]
+    fn nothing_of_a_message_that_was_taken_stays_in_the_decoder() {
+        let mut decoder = Decoder::default();
+        decoder.push(&[encode(&"canary").expect("small"), encode(&"x".repeat(70_000)).expect("small")].concat());
+        for _ in 0..2 {
+            decoder.take::<String>().expect("well formed").expect("whole");
+        }
+        decoder.push(&encode(&"y").expect("small"));
+        decoder.buffer.resize(decoder.buffer.capacity().min(64), 0);
+        assert!(!decoder.buffer.windows(6).any(|window| window == b"canary"));
     }
 
     #[test]

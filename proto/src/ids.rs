@@ -114,7 +114,7 @@ macro_rules! checked_name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let allowed: fn(u8) -> bool = $allowed;
-                if !text.is_empty() && text.len() <= $max && text.bytes().all(allowed) {
+                if !text.is_empty() && text.len() <= $max && !text.starts_with('.') && text.bytes().all(allowed) {
                     Ok(Self(text.to_owned()))
                 } else {
                     Err(InvalidId($what))
@@ -157,6 +157,37 @@ checked_name! {
     EmojiName, "emoji name", 64, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'+' | b'-');
 }
 
+checked_name! {
+    /// Whose a secret or memory is: `[a-zA-Z0-9_.-]+`, no dot first, at most 64 bytes. `bot` is the bot's own.
+    Namespace, "namespace", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    /// The name of a secret or a memory in its namespace: the same characters, at most 64 bytes.
+    MemoryKey, "name", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+}
+
+/// A secret: `NAMESPACE/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecretName {
+    /// Whose it is.
+    pub namespace: Namespace,
+    /// What it is called there.
+    pub key: MemoryKey,
+}
+
+impl FromStr for SecretName {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        const WHAT: InvalidId = InvalidId("secret's name; write it as NAMESPACE/NAME, in letters, digits, - _ and .");
+        let (namespace, key) = text.split_once('/').ok_or(WHAT)?;
+        Ok(Self { namespace: namespace.parse().map_err(|_| WHAT)?, key: key.parse().map_err(|_| WHAT)? })
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +198,17 @@ mod tests {
         for bad in ["", "abc", "abcdefghijklmnopqrstuvwxy/", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "../../../../../../users/me"]
         {
             assert!(bad.parse::<PostId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_has_a_namespace_and_a_name_and_neither_is_a_path() {
+        assert_eq!(
+            "deploy/api-key.v2".parse::<SecretName>().map(|n| n.to_string()),
+            Ok("deploy/api-key.v2".to_owned())
+        );
+        for bad in ["", "x", "/x", "x/", "a/b/c", "../x", "x/..", "x/.hidden", "a b/c", "a/b\n"] {
+            assert!(bad.parse::<SecretName>().is_err(), "{bad:?}");
         }
     }
 

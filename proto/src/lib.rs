@@ -11,14 +11,16 @@
 //! | [`verbs`] | connector ↔ egress: typed REST |
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
-//! | [`control`], [`people`] | `bartizan` ↔ core: the control socket |
+//! | [`control`], [`people`], [`brain`] | `bartizan` ↔ core: the control socket |
 //!
 //! [`installation`] has the paths that the core and `bartizan` must agree on.
 #![forbid(unsafe_code)]
 
 pub mod bounded;
+pub mod brain;
 pub mod carrier;
 pub mod channel;
+pub mod confidential;
 pub mod connector;
 pub mod control;
 pub mod egress;
@@ -36,5 +38,6 @@ pub mod version;
 pub mod worker;
 
 pub use bounded::{Bytes, List, Text};
+pub use confidential::Confidential;
 pub use frame::FrameError;
 pub use version::{Role, Version};

@@ -51,6 +51,24 @@ pub const MAX_DESCRIPTORS: usize = 4;
 /// Largest bundle of CA certificates in bytes (Debian's is about 220 KiB).
 pub const MAX_CA_BUNDLE: usize = 768 * 1024;
 
+/// Largest secret or memory in bytes.
+pub const MAX_SECRET: usize = 16 * 1024;
+
+/// Most secrets of one job.
+pub const MAX_SECRETS: usize = 16;
+
+/// Most bytes of all secrets of one job: what a pipe holds.
+pub const MAX_SECRETS_SIZE: usize = 64 * 1024;
+
+/// Longest passphrase in bytes.
+pub const MAX_PASSPHRASE: usize = 1024;
+
+/// Largest part of a backup in one frame, in bytes.
+pub const MAX_BACKUP_PART: usize = 512 * 1024;
+
+/// Largest backup of the brain, in bytes.
+pub const MAX_BACKUP: usize = 96 * 1024 * 1024;
+
 /// Largest bot token in bytes (Mattermost's are 26).
 pub const MAX_TOKEN: usize = 256;
 

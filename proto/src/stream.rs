@@ -138,7 +138,11 @@ impl Receiver {
             match read {
                 0 if self.decoder.is_empty() => return Ok(None),
                 0 => return Err(FrameError::Truncated),
-                read => self.decoder.push(&self.buffer[..read]),
+                read => {
+                    self.decoder.push(&self.buffer[..read]);
+                    // It may have been a secret.
+                    self.buffer[..read].fill(0);
+                }
             }
         }
     }

@@ -5,17 +5,18 @@
 //! What it reports of output and exit is bounded and typed, and the launcher's reaping has the last word on its end.
 
 use crate::bounded::{Bytes, List, Text};
-use crate::ids::{JobId, ScriptName};
+use crate::ids::{JobId, ScriptName, SecretName};
 use crate::launcher::ExitStatus;
 use crate::limits::{
     MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENVIRONMENT, MAX_GRANTS, MAX_NAME, MAX_OUTPUT_CHUNK, MAX_PATH, MAX_REASON,
+    MAX_SECRETS,
 };
 use serde::{Deserialize, Serialize};
 
 /// What the core orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Confine yourself and run this (one descriptor: the script). Once only.
+    /// Confine yourself and run this (descriptors: the script, and where there are secrets, a pipe). Once only.
     Order(Box<Order>),
     /// End the script: this signal to its process group now, everything killed after `grace_ms`.
     Stop {
@@ -39,6 +40,8 @@ pub struct Order {
     pub arguments: List<Text<MAX_ARGUMENT>, MAX_ARGUMENTS>,
     /// Additional environment variables; the worker sets PATH, HOME, TMPDIR, LANG, TZ, USER itself.
     pub environment: List<(Text<MAX_NAME>, Text<MAX_ARGUMENT>), MAX_ENVIRONMENT>,
+    /// Its secrets, in the order in which the order's second descriptor, a pipe, has their values, one after the other.
+    pub secrets: List<SecretSlot, MAX_SECRETS>,
     /// Show the script without the directory that it stands in: something of Bartizan's own lies there, too.
     pub alone: bool,
     /// Run from a sealed copy instead of the opened file (its hash is pinned).
@@ -55,6 +58,17 @@ pub struct Order {
     pub max_output: u64,
     /// Layers to leave off, to see what the others give. Empty outside tests; the core refuses it otherwise.
     pub without: List<Layer, 32>,
+}
+
+/// One secret of a job, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretSlot {
+    /// Which.
+    pub name: SecretName,
+    /// Bytes of its value.
+    pub size: u32,
+    /// The environment variable that it goes into besides, where that was asked for.
+    pub variable: Option<Text<MAX_NAME>>,
 }
 
 /// What a script may reach and use.

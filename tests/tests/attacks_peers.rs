@@ -458,7 +458,7 @@ async fn row_80_an_egress_that_lies_to_the_connector_ends_a_session_and_disturbs
                     ToEgress::Attest { question, .. } => {
                         core.send(&FromEgress::Attested { question, outcome: Outcome::NotFound }).expect("sent");
                     }
-                    ToEgress::Protected { .. } | ToEgress::Protect(_) => {}
+                    ToEgress::Protected { .. } | ToEgress::Protect(_) | ToEgress::Token(_) => {}
                     ToEgress::Attach => {
                         let [mut verbs, mut carrier] = <[OwnedFd; 2]>::try_from(fds).expect("two").map(Channel::from);
                         lie(&mut verbs, &mut carrier);

@@ -160,12 +160,15 @@ impl Cell {
     /// Hands the order in.
     pub(crate) fn order(&mut self, job: &Job) -> Result<(), CellError> {
         if !self.private {
-            let made = nix::unistd::mkdtemp("/tmp/bartizan-job-XXXXXX");
+            // Secrets do not touch a disk: where there is no tmpfs of the job's own, the machine's takes them.
+            let place = if job.secrets.is_some() { "/dev/shm/bartizan-job-XXXXXX" } else { "/tmp/bartizan-job-XXXXXX" };
+            let made = nix::unistd::mkdtemp(place);
             self.scratch = Some(made.map_err(|errno| CellError::Scratch(errno.into()))?);
         }
         let scratch = self.scratch.as_deref().and_then(Path::to_str).map(str::to_owned);
         let order = ToInit { order: Box::new(job.order.clone()), scratch };
-        Ok(self.control.send_with(&order, &[job.script.as_fd()])?)
+        let fds: Vec<_> = [job.script.as_fd()].into_iter().chain(job.secrets.as_ref().map(AsFd::as_fd)).collect();
+        Ok(self.control.send_with(&order, &fds)?)
     }
 
     /// Why its init refused, where it did after its preparation.

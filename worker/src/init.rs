@@ -51,8 +51,9 @@ fn serve(
 
     // 3. The order. Its supervisor has checked it.
     let Some((ToInit { order, scratch }, mut fds)) = ends.control.receive_with::<ToInit>()? else { return Ok(()) };
+    let secrets = if order.secrets.is_empty() { None } else { fds.pop() };
     let Some(script) = fds.pop() else { return Err(ConfineError::Descriptors(io::ErrorKind::NotFound.into())) };
-    let job = Job { order: *order, script: script.into() };
+    let job = Job { order: *order, script: script.into(), secrets };
     inside.admit(&job, scratch.as_deref().map(Path::new))?;
     if job.network() && inside.has_network_of_its_own() {
         let control = &mut ends.control;
@@ -84,6 +85,7 @@ fn serve(
     ends.control.send_with(&FromInit::Started, &[handle.as_fd()])?;
 
     // 5. From here on it only waits: no pipe or socket of the script's held open, no capability, no file of the job.
+    inside.secrets.clear();
     drop((job, handle));
     fds::keep_only(&[ends.control.as_fd()]).map_err(ConfineError::Descriptors)?;
     identity::drop_capabilities()?;

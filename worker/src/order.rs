@@ -5,13 +5,14 @@
 use crate::confine::root;
 use bartizan_proto::FrameError;
 use bartizan_proto::channel::Channel;
+use bartizan_proto::limits::MAX_SECRETS_SIZE;
 use bartizan_proto::worker::{Layer, Order, ToWorker};
 use rustix::fs::{MemfdFlags, Mode, SealFlags};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
@@ -25,9 +26,14 @@ pub enum OrderError {
     /// Another message came first.
     #[error("{0} before any order")]
     WrongPhase(&'static str),
-    /// Not exactly one descriptor.
-    #[error("an order brings one descriptor, not {0}")]
-    Descriptors(usize),
+    /// Not exactly the descriptors that belong to it.
+    #[error("this order brings {due} descriptors, not {came}")]
+    Descriptors {
+        /// The script, and a pipe where there are secrets.
+        due: usize,
+        /// What came.
+        came: usize,
+    },
     /// The descriptor is not a regular file, or cannot be examined.
     #[error("the script is not a regular file")]
     NotAFile,
@@ -45,6 +51,9 @@ pub enum OrderError {
     /// A NUL byte, which argv and the environment cannot carry.
     #[error("{0} holds a NUL byte")]
     Nul(&'static str),
+    /// More secrets than a pipe holds.
+    #[error("{0} bytes of secrets are too many")]
+    Secrets(usize),
     /// A variable name that is none.
     #[error("not a variable name: {0}")]
     Variable(String),
@@ -65,6 +74,8 @@ pub struct Job {
     pub order: Order,
     /// The script: what was opened is what runs.
     pub script: File,
+    /// A pipe with the values of its secrets, where it has any. Only the sandbox's init reads it.
+    pub secrets: Option<OwnedFd>,
 }
 
 impl Job {
@@ -77,9 +88,11 @@ impl Job {
         let Some((message, mut fds)) = channel.receive_with::<ToWorker>()? else { return Ok(None) };
         match message {
             ToWorker::Order(order) => {
-                let count = fds.len();
-                let (Some(script), 1) = (fds.pop(), count) else { return Err(OrderError::Descriptors(count)) };
-                Self::check(*order, script.into()).map(Some)
+                let (due, came) = (1 + usize::from(!order.secrets.is_empty()), fds.len());
+                let secrets = if due == 2 { fds.pop() } else { None };
+                let script = fds.pop().filter(|_| due == came);
+                let script = script.ok_or(OrderError::Descriptors { due, came })?;
+                Self::check(*order, script.into(), secrets).map(Some)
             }
             ToWorker::Stop { .. } => Err(OrderError::WrongPhase("Stop")),
             ToWorker::Inspect => Err(OrderError::WrongPhase("Inspect")),
@@ -87,7 +100,7 @@ impl Job {
     }
 
     /// Checks an order that was received.
-    pub(crate) fn check(order: Order, script: File) -> Result<Job, OrderError> {
+    pub(crate) fn check(order: Order, script: File, secrets: Option<OwnedFd>) -> Result<Job, OrderError> {
         if !script.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(OrderError::NotAFile);
         }
@@ -102,11 +115,18 @@ impl Job {
         if order.arguments.iter().any(|argument| argument.contains('\0')) {
             return Err(OrderError::Nul("an argument"));
         }
-        for (name, value) in &order.environment {
+        let size = order.secrets.iter().map(|secret| secret.size as usize).sum();
+        if size > MAX_SECRETS_SIZE {
+            return Err(OrderError::Secrets(size));
+        }
+        let names = order.environment.iter().map(|(name, _)| name);
+        for name in names.chain(order.secrets.iter().filter_map(|secret| secret.variable.as_ref())) {
             let first = |c: char| c.is_ascii_alphabetic() || c == '_';
             if !name.starts_with(first) || !name.chars().all(|c| first(c) || c.is_ascii_digit()) {
                 return Err(OrderError::Variable(name.to_string()));
             }
+        }
+        for (_, value) in &order.environment {
             if value.contains('\0') {
                 return Err(OrderError::Nul("a variable"));
             }
@@ -123,7 +143,7 @@ impl Job {
                 return Err(OrderError::Limit { what, value });
             }
         }
-        Ok(Job { order, script })
+        Ok(Job { order, script, secrets })
     }
 
     /// Whether a layer is to be left off.

@@ -77,6 +77,7 @@ fn job() -> Result<Job, ProbeError> {
         path: Text::new(path.to_string_lossy()).map_err(|error| invalid(&error))?,
         arguments: List::default(),
         environment: List::default(),
+        secrets: List::default(),
         alone: false,
         sealed: false,
         profile: Profile {
@@ -92,5 +93,5 @@ fn job() -> Result<Job, ProbeError> {
         max_output: 0,
         without: List::default(),
     };
-    Ok(Job::check(order, File::open(path)?)?)
+    Ok(Job::check(order, File::open(path)?, None)?)
 }

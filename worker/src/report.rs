@@ -30,7 +30,7 @@ pub(crate) enum FromScript {
     Refused { step: String, why: String },
 }
 
-/// To init: the order that the supervisor checked (one descriptor: the script).
+/// To init: the order that the supervisor checked (descriptors: the script, and where there are secrets, a pipe).
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToInit {
     /// The order.

@@ -15,6 +15,7 @@
 
 mod file;
 mod key;
+mod last;
 mod prune;
 mod reconcile;
 mod record;
@@ -24,9 +25,10 @@ mod space;
 mod tests;
 
 pub use bartizan_audit::{Fields, hex};
-pub use record::{BrainState, Gate, Record};
+pub use record::{Gate, Record};
 pub use search::Found;
 
+use crate::brain::Checkpoint;
 use bartizan_audit::{Chain, Entry, PublicKey};
 use file::LogFile;
 use key::KeyFiles;
@@ -149,7 +151,7 @@ impl Audit {
     }
 
     /// Adds a checkpoint, and gives its line, to be shown to witnesses.
-    pub fn checkpoint(&mut self, brain: Option<BrainState>) -> &str {
+    pub fn checkpoint(&mut self, brain: Option<Checkpoint>) -> &str {
         let (count, head) = (self.chain.sequence(), self.chain.head().to_owned());
         self.append(&Record::Checkpoint { count, head, brain });
         self.since_checkpoint = 0;

@@ -6,6 +6,8 @@ use bartizan_proto::worker::{Ending, InForce, LayerState, Usage};
 use bartizan_proto::{Role, text};
 use serde_json::{Map, Value, json};
 
+use super::hex;
+use crate::brain::Checkpoint;
 use crate::store::jobs::Intent;
 
 /// One gate's verdict on one command.
@@ -15,15 +17,6 @@ pub struct Gate {
     pub name: &'static str,
     /// Whether it let the command pass.
     pub passed: bool,
-}
-
-/// How far the brain is: a rollback of its file shows against the last checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrainState {
-    /// Counts its changes.
-    pub epoch: u64,
-    /// What authenticates all of its records.
-    pub root: String,
 }
 
 /// Everything that is recorded.
@@ -157,7 +150,7 @@ pub enum Record {
         /// The hash of the last of them.
         head: String,
         /// The brain's epoch and root, where there is one.
-        brain: Option<BrainState>,
+        brain: Option<Checkpoint>,
     },
     /// The file was full or old: this is the first line of the next.
     Rotation {
@@ -184,6 +177,19 @@ pub enum Record {
         /// Who asked for it.
         by: String,
     },
+    /// Something was done with the brain. Never with a value, or with a digest of one.
+    Brain {
+        /// What: `secret-set`, `token-rotated`, `rekey` …
+        what: &'static str,
+        /// Which record, where it was about one.
+        name: Option<String>,
+        /// Who: `uid 1000`, a user id, or `service`.
+        by: String,
+        /// Why it was not done.
+        error: Option<String>,
+    },
+    /// The brain's newest state in the database, after the database has it: an older one is noticed by this.
+    BrainCheckpoint(Checkpoint),
     /// Something that a person should look at.
     Alert {
         /// What.
@@ -297,7 +303,7 @@ impl Record {
                 put("count", json!(count));
                 put("headHash", json!(head));
                 put("brainEpoch", json!(brain.as_ref().map(|brain| brain.epoch)));
-                put("brainRoot", json!(brain.as_ref().map(|brain| &brain.root)));
+                put("brainRoot", json!(brain.as_ref().map(|brain| hex(&brain.root))));
             }
             Record::Rotation { previous_file } => {
                 put("event", json!(bartizan_audit::ROTATION));
@@ -315,6 +321,19 @@ impl Record {
                 put("newPublicKey", json!(new));
                 put("newSignature", json!(proof));
                 put("userId", json!(by));
+            }
+            Record::Brain { what, name, by, error } => {
+                put("event", json!("brain"));
+                put("action", json!(what));
+                put("name", json!(name));
+                put("by", json!(by));
+                put("success", json!(error.is_none()));
+                put("error", json!(error.as_deref().map(text::printable)));
+            }
+            Record::BrainCheckpoint(Checkpoint { epoch, root }) => {
+                put("event", json!(super::last::BRAIN));
+                put("brainEpoch", json!(epoch));
+                put("brainRoot", json!(hex(root)));
             }
             Record::Alert { what } => {
                 put("event", json!("alert"));

@@ -75,7 +75,11 @@ fn timestamp(line: &str) -> Option<&str> {
 }
 
 /// Every whole line, the last one first, until `take` has enough or nothing of `left` is left.
-fn backward(file: &File, left: &mut u64, mut take: impl FnMut(&str) -> ControlFlow<()>) -> io::Result<ControlFlow<()>> {
+pub(super) fn backward(
+    file: &File,
+    left: &mut u64,
+    mut take: impl FnMut(&str) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
     let mut end = file.metadata()?.len();
     // The end of a line whose beginning was not read yet.
     let mut rest = Vec::new();

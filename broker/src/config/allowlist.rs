@@ -1,7 +1,7 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
 use super::{Level, Rate, nearest};
-use bartizan_proto::ids::{FlagName, ScriptName};
+use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::worker::Profile;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -71,6 +71,15 @@ impl Allowlist {
     }
 }
 
+/// A secret that a script is given: as a file always, in a variable only where that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// Which.
+    pub name: SecretName,
+    /// The variable.
+    pub variable: Option<String>,
+}
+
 /// One script on the allowlist.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -113,6 +122,8 @@ pub struct Script {
     pub sha256: Option<[u8; 32]>,
     /// `remote-config`: run a playbook instead of a script here. Kept; a script that has it is refused at run time.
     pub remote: Option<RemoteConfig>,
+    /// `secrets`: what it is given of the brain's.
+    pub secrets: Vec<Attached>,
 }
 
 /// Where a remote script's playbook is (the seed's `remoteConfig`).

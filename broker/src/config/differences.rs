@@ -38,7 +38,10 @@ fn flat(config: &Config) -> Flat {
         put("server.ca-file", &path.display());
     }
     put("server.channels", &config.server.channels.as_ref().map_or("every channel".to_owned(), |list| list.join(", ")));
-    put("bot.token-file", &config.bot.token_file.display());
+    if let Some(path) = &config.bot.token_file {
+        put("bot.token-file", &path.display());
+    }
+    put("brain.key", &config.brain.key);
     put("bot.prefix", &config.bot.prefix);
     put("state.directory", &config.state.display());
     put("control.directory", &config.control.display());
@@ -112,6 +115,10 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     }
     if let Some(remote) = &script.remote {
         put("remote-config", &format!("{remote:?}"));
+    }
+    for (i, attached) in script.secrets.iter().enumerate() {
+        let variable = attached.variable.as_ref().map_or(String::new(), |name| format!(" as ${name}"));
+        put(&format!("secrets.{}", i + 1), &format!("{}{variable}", attached.name));
     }
     // Order counts: it is the order in which the script gets them.
     for (i, argument) in script.arguments.iter().enumerate() {

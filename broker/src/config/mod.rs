@@ -17,12 +17,13 @@ mod rate;
 mod raw;
 mod raw_people;
 mod script;
+mod secrets;
 mod settings;
 mod source;
 pub mod trust;
 mod url;
 
-pub use allowlist::{Allow, Allowlist, Argument, Kind, RemoteConfig, Script};
+pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, RemoteConfig, Script};
 pub use check::{Checked, check_config};
 pub use error::ConfigError;
 pub use level::Level;
@@ -31,6 +32,7 @@ pub use rate::{Rate, Rates};
 pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};
 
+use crate::brain::KeySource;
 use bartizan_proto::ids::FlagName;
 use bartizan_proto::worker::{Guarantee, Profile};
 use error::Wrong;
@@ -50,6 +52,8 @@ pub struct Config {
     pub server: Server,
     /// `[bot]`.
     pub bot: Bot,
+    /// `[brain]`.
+    pub brain: Brain,
     /// `[state] directory`: database, audit log, and what else the core keeps.
     pub state: PathBuf,
     /// `[control] directory`: where `control.sock` is made. `STATE/run` unless the file says otherwise.
@@ -102,10 +106,17 @@ pub struct Server {
 /// The bot's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bot {
-    /// `token-file`: a file of mode 0600 or 0400 with the access token and nothing else.
-    pub token_file: PathBuf,
+    /// `token-file`: a file of mode 0600 or 0400 with the access token, taken over into a brain that holds none.
+    pub token_file: Option<PathBuf>,
     /// `prefix`: what a command begins with; `!` unless the file says otherwise.
     pub prefix: String,
+}
+
+/// Keys and secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brain {
+    /// `key-file`, `key-credential` or `passphrase`: what opens the brain. `STATE/brain.key` where none is given.
+    pub key: KeySource,
 }
 
 /// The service's own limits; those of a job are in its [`Profile`].
@@ -142,9 +153,16 @@ pub enum Group {
 }
 
 impl Config {
-    /// What no script may so much as read: token, state, control socket.
+    /// What no script may so much as read: token, keys, state, control socket.
     pub fn secrets(&self) -> impl Iterator<Item = &Path> {
-        [&self.bot.token_file, &self.state, &self.control].into_iter().map(PathBuf::as_path)
+        let key = match &self.brain.key {
+            KeySource::File(path) | KeySource::Own(path) => Some(path),
+            KeySource::Credential(_) | KeySource::Passphrase => None,
+        };
+        [Some(&self.state), Some(&self.control), self.bot.token_file.as_ref(), key]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
     }
 
     /// Reads and checks `bartizan.toml`, the allowlist, and every file that they name.
@@ -183,6 +201,7 @@ impl Config {
             }
         }
         let state = absolute(&folder, &raw.state.directory);
+        let brain = settings::brain(&raw.brain, &folder, &state).map_err(|wrong| place(wrong, "brain"))?;
         let named = raw.control.as_ref().and_then(|control| control.directory.as_deref());
         let control = named.map_or(state.join("run"), |directory| absolute(&folder, directory));
         let operators = raw.control.and_then(|control| control.operators);
@@ -190,10 +209,12 @@ impl Config {
         let allowlist_path = absolute(&folder, raw.scripts.allowlist.as_deref().unwrap_or(Path::new("allowlist.toml")));
 
         // 3. Profiles, which may grant nothing of what was just named.
-        let own = profile::Own {
-            secret: vec![bot.token_file.clone(), state.clone(), control.clone()],
-            fixed: vec![path.clone(), allowlist_path.clone()],
-        };
+        let mut secret = vec![state.clone(), control.clone()];
+        secret.extend(bot.token_file.clone());
+        if let KeySource::File(path) = &brain.key {
+            secret.push(path.clone());
+        }
+        let own = profile::Own { secret, fixed: vec![path.clone(), allowlist_path.clone()] };
         let mut profiles = BTreeMap::new();
         for (name, raw) in &raw.profiles {
             let profile = profile::check(raw, &folder, &own).map_err(|wrong| {
@@ -226,6 +247,7 @@ impl Config {
             production: raw.service.production.unwrap_or(false),
             server,
             bot,
+            brain,
             state,
             control,
             operators,

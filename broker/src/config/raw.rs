@@ -18,7 +18,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) service: Service,
     pub(super) server: Server,
+    #[serde(default)]
     pub(super) bot: Bot,
+    #[serde(default)]
+    pub(super) brain: Brain,
     pub(super) state: Directory,
     pub(super) control: Option<Control>,
     #[serde(default)]
@@ -50,11 +53,20 @@ pub(super) struct Server {
     pub(super) channels: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Bot {
-    pub(super) token_file: PathBuf,
+    pub(super) token_file: Option<PathBuf>,
     pub(super) prefix: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Brain {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_credential: Option<String>,
+    #[serde(default)]
+    pub(super) passphrase: bool,
 }
 
 #[derive(Deserialize)]
@@ -227,6 +239,40 @@ pub(super) struct Script {
     pub(super) sha256: Option<String>,
     #[serde(alias = "remoteConfig")]
     pub(super) remote_config: Option<Remote>,
+    #[serde(default)]
+    pub(super) secrets: Vec<Attached>,
+}
+
+/// A secret of a script: its name alone, or with a variable to put it into.
+pub(super) struct Attached {
+    pub(super) secret: String,
+    pub(super) variable: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Attached {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        struct Full {
+            secret: String,
+            variable: Option<String>,
+        }
+        struct Taker;
+        impl<'de> Visitor<'de> for Taker {
+            type Value = Attached;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("NAMESPACE/NAME, or a table with secret and variable")
+            }
+            fn visit_str<E: Error>(self, secret: &str) -> Result<Attached, E> {
+                Ok(Attached { secret: secret.to_owned(), variable: None })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Attached, A::Error> {
+                let full = Full::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(Attached { secret: full.secret, variable: full.variable })
+            }
+        }
+        deserializer.deserialize_any(Taker)
+    }
 }
 
 impl Script {
@@ -252,6 +298,7 @@ impl Script {
             profile: raw.profile.clone(),
             limits: raw.limits.clone(),
             sha256: raw.sha256.clone(),
+            secrets: Vec::new(),
             remote_config: None,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
-use super::{Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, settings};
+use super::{
+    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, secrets, settings,
+};
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
 use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_PATH};
@@ -117,6 +119,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         profile,
         sha256,
         remote,
+        secrets: secrets::check(&raw.secrets)?,
     })
 }
 

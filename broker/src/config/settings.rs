@@ -4,8 +4,9 @@ use super::error::{Wrong, not_one_of};
 use super::quantity::Amount;
 use super::script::flags;
 use super::trust::Trust;
-use super::{Bot, Group, Level, Limits, Listed, Rate, Rates, Server, absolute, raw};
-use bartizan_proto::ids::UserId;
+use super::{Bot, Brain, Group, Level, Limits, Listed, Rate, Rates, Server, absolute, raw};
+use crate::brain::KeySource;
+use bartizan_proto::ids::{MemoryKey, UserId};
 use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_TOKEN};
 use bartizan_proto::text::is_hidden;
 use std::collections::BTreeMap;
@@ -35,12 +36,14 @@ pub(super) fn server(raw: &raw::Server, folder: &Path, trust: &Trust) -> Result<
 }
 
 pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, Wrong> {
-    let token_file = absolute(folder, &raw.token_file);
-    let (_, metadata) = trust.open_secret(&token_file).map_err(|error| Wrong::from(error).within("token-file"))?;
-    // One line end after the token is usual.
-    if metadata.len() == 0 || metadata.len() > MAX_TOKEN as u64 + 1 {
-        let what = format!("{} has {} bytes, which is no access token", token_file.display(), metadata.len());
-        return Err(Wrong::new(what, "put the bot's token there and nothing else").within("token-file"));
+    let token_file = raw.token_file.as_ref().map(|path| absolute(folder, path));
+    if let Some(path) = &token_file {
+        let (_, metadata) = trust.open_secret(path).map_err(|error| Wrong::from(error).within("token-file"))?;
+        // One line end after the token is usual.
+        if metadata.len() == 0 || metadata.len() > MAX_TOKEN as u64 + 1 {
+            let what = format!("{} has {} bytes, which is no access token", path.display(), metadata.len());
+            return Err(Wrong::new(what, "put the bot's token there and nothing else").within("token-file"));
+        }
     }
     let prefix = raw.prefix.clone().unwrap_or_else(|| "!".to_owned());
     let usable = |c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '/' | '\\' | '"' | '\'' | '`');
@@ -64,6 +67,27 @@ pub(super) fn operators(group: Option<&str>) -> Result<(), Wrong> {
         return Err(Wrong::new(what, remedy).within("operators"));
     }
     Ok(())
+}
+
+pub(super) fn brain(raw: &raw::Brain, folder: &Path, state: &Path) -> Result<Brain, Wrong> {
+    let given = [raw.key_file.is_some(), raw.key_credential.is_some(), raw.passphrase];
+    if given.iter().filter(|given| **given).count() > 1 {
+        return Err(Wrong::new(
+            "more than one key opens the brain",
+            "keep one of key-file, key-credential, passphrase",
+        ));
+    }
+    let key = match (&raw.key_file, &raw.key_credential, raw.passphrase) {
+        (Some(path), _, _) => KeySource::File(absolute(folder, path)),
+        (None, Some(name), _) if name.parse::<MemoryKey>().is_ok() => KeySource::Credential(name.clone()),
+        (None, Some(name), _) => {
+            let what = format!("\"{name}\" is not a credential's name");
+            return Err(Wrong::new(what, "use the name in the unit's LoadCredential=").within("key-credential"));
+        }
+        (None, None, true) => KeySource::Passphrase,
+        (None, None, false) => KeySource::Own(state.join("brain.key")),
+    };
+    Ok(Brain { key })
 }
 
 pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {

@@ -134,7 +134,7 @@ fn a_small_configuration_loads_with_every_default() {
     assert_eq!(config.state, place.path("state"));
     assert_eq!(config.control, place.path("state/run"));
     assert_eq!(config.bot.prefix, "!");
-    assert_eq!(config.bot.token_file, place.path("config/token"));
+    assert_eq!(config.bot.token_file, Some(place.path("config/token")));
     assert_eq!((config.limits.output, config.limits.attachment, config.limits.jobs), (4000, 1 << 20, 16));
     assert_eq!(config.limits.stale_after, Duration::from_secs(300));
     assert_eq!(config.limits.shutdown_grace, Duration::from_secs(10));

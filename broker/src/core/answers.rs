@@ -54,6 +54,7 @@ impl Core {
             Request::AuditRotateKey => self.rotate_audit_key(&by)?,
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
             Request::People(request) => return self.on_people(request, answer),
+            Request::Brain(request) => return self.on_brain(*request, uid, answer),
         };
         self.effects.push(Effect::Answer(answer, Box::new(told)));
         Ok(())
@@ -63,6 +64,7 @@ impl Core {
         let ready = self.roster.ready();
         let connected = self.supervisor.is_connected();
         let mut problems: Vec<String> = self.roster.unknown.clone();
+        problems.extend(self.brain_problems());
         for role in [Role::Egress, Role::Connector] {
             if let Some(seen) = self.supervisor.seen(role).filter(|seen| !seen.note.is_empty()) {
                 problems.push(format!("{role}: {}", seen.note));
@@ -81,6 +83,7 @@ impl Core {
             mode: self.mode,
             health: match (self.stopping.is_some(), self.policy.is_some(), connected && problems.is_empty()) {
                 (true, _, _) => Health::Stopping,
+                (false, _, false) if !self.brain.has_token() => Health::Degraded,
                 (false, false, _) => Health::Starting,
                 (false, true, true) => Health::Ok,
                 (false, true, false) => Health::Degraded,
@@ -100,6 +103,7 @@ impl Core {
             refused: self.refused,
             scripts: u64::try_from(self.config.allowlist.len()).unwrap_or(u64::MAX),
             alerts: self.alerts.rows(),
+            brain: self.brain.status(),
         }
     }
 
@@ -189,7 +193,7 @@ impl Core {
             pids: List::cut(entry.pids.clone()),
             usage: entry.usage,
             ending: entry.ending,
-            tail: Text::cut(crate::output::strip::strip(entry.output.tail())),
+            tail: Text::cut(entry.shown_tail()),
         };
         for inspector in inspectors {
             let told = Answer::Inspect(Box::new(inspection.clone()));
@@ -253,6 +257,7 @@ impl Core {
                     .to_owned(),
             ));
         }
+        checks.extend(self.brain_checks());
         for unknown in &self.roster.unknown {
             checks.push(check(
                 "names",

@@ -2,7 +2,7 @@
 
 use super::timers::Timer;
 use super::{Core, CoreError, Topic};
-use crate::audit::{AuditError, BrainState};
+use crate::audit::AuditError;
 use crate::policy::{Place, Policy};
 use crate::{command, words};
 use bartizan_proto::Text;
@@ -65,7 +65,7 @@ impl Core {
     /// Sums up the log, and shows that to witnesses, the journal and a channel: whoever cuts or rewrites the log later has
     /// to change that, too.
     pub(super) fn checkpoint(&mut self) -> Result<(), CoreError> {
-        let brain = self.brain_state();
+        let brain = self.brain.last_known();
         let line = self.audit.checkpoint(brain);
         tracing::info!("audit checkpoint {line}");
         if self.config.checkpoints.is_some() {
@@ -87,11 +87,6 @@ impl Core {
     /// A checkpoint, if there is something new.
     pub(super) fn checkpoint_now_and_then(&mut self) -> Result<(), CoreError> {
         if self.audit.since_checkpoint() > 0 { self.checkpoint() } else { Ok(()) }
-    }
-
-    /// How far the brain is.
-    fn brain_state(&self) -> Option<BrainState> {
-        None
     }
 
     /// Where the log is, and how far: a witness for whoever reads the file.
@@ -129,6 +124,8 @@ impl Core {
         };
         let mut done = (0, 0);
         if let Some(prune) = prune {
+            // Among what goes may be the last line that knows how far the brain is.
+            self.checkpoint()?;
             self.store.must_last();
             self.finish_turn()?;
             match self.audit.prune(&prune) {

@@ -8,6 +8,7 @@
 mod alert;
 mod answers;
 mod audit;
+mod brain;
 mod deliver;
 mod groups;
 mod names;
@@ -21,12 +22,14 @@ mod roster;
 mod setup;
 mod shutdown;
 mod timers;
+mod token;
 
 pub use alert::Topic;
 pub use names::Named;
 pub use timers::Timer;
 
 use crate::audit::{Audit, AuditError, Record};
+use crate::brain::Brain;
 use crate::config::Config;
 use crate::gate::file::Opener;
 use crate::gate::rate::Limiter;
@@ -111,6 +114,9 @@ pub struct Core {
     pub(crate) groups: groups::Groups,
     pub(crate) store: Store,
     pub(crate) audit: Audit,
+    pub(crate) brain: Brain,
+    /// A new token that egress asks the server about.
+    pub(crate) new_token: Option<token::NewToken>,
     pub(crate) opener: Opener,
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
@@ -188,9 +194,15 @@ impl Core {
     /// Makes the turn durable, then acts on it.
     fn finish_turn(&mut self) -> Result<(), CoreError> {
         self.settle_deliveries(false)?;
+        if let Some(checkpoint) = self.brain.take_unrecorded() {
+            self.record(&Record::BrainCheckpoint(checkpoint));
+        }
         self.record_lines()?;
         self.store.commit()?;
         self.write_audit()?;
+        if self.brain.take_remains() {
+            self.store.erase_remains(&mut |_| {})?;
+        }
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Launcher(which, frame) => self.supervisor.hand_launcher(which, frame)?,

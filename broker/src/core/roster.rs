@@ -71,10 +71,10 @@ impl Roster {
 }
 
 impl Core {
-    /// What egress is lent: address, token and certificates, read anew each time.
-    pub(crate) fn egress_setup(&self) -> Result<Setup, String> {
+    /// What egress is lent: address, token out of the brain, and certificates, read anew each time.
+    pub(crate) fn egress_setup(&mut self) -> Result<Setup, String> {
+        let token = self.token()?;
         let server = &self.config.server;
-        let token = self.opener.read_token(&self.config.bot.token_file)?;
         let ca = match (&server.ca_file, server.url.as_str().starts_with("https:")) {
             (_, false) => Vec::new(),
             (Some(path), true) => read_ca(path)?,
@@ -85,7 +85,7 @@ impl Core {
         };
         Ok(Setup {
             url: Text::new(server.url.as_str()).map_err(|error| format!("server.url: {error}"))?,
-            token: Bytes::new(token).map_err(|error| format!("the bot's token: {error}"))?,
+            token,
             ca: Bytes::new(ca).map_err(|error| format!("server.ca-file: {error}"))?,
             team: Text::new(server.team.clone()).map_err(|error| format!("server.team: {error}"))?,
         })

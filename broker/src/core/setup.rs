@@ -2,6 +2,7 @@
 
 use super::{Core, CoreError, Input, MAX_INPUTS};
 use crate::audit::{Audit, Record};
+use crate::brain::{Brain, BrainError, KeySource};
 use crate::config::Config;
 use crate::gate::file::Opener;
 use crate::job::Jobs;
@@ -16,7 +17,7 @@ use bartizan_confine::daemon::{Confinement, confine};
 use bartizan_proto::Role;
 use bartizan_proto::control::Mode;
 use bartizan_proto::worker::{Layer, LayerState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -44,7 +45,7 @@ pub(crate) fn runtime(start: CoreStart) -> Result<(), CoreError> {
 
 /// Opens everything, in order.
 fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError> {
-    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust } = start;
+    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust, credentials } = start;
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
     if mode == Mode::SingleUser {
@@ -60,9 +61,16 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     bartizan_confine::process::harden().map_err(|error| failed("hardening", &error))?;
     crate::system::signals::ignore_file_size().map_err(|error| failed("signals", &error))?;
 
-    // 2. Database and audit log.
-    let store = Store::open(&config.state.join("state.db"))?;
+    // 2. Database and audit log; the brain, which is compared with what the log says of it.
+    let mut store = Store::open(&config.state.join("state.db"))?;
     let audit = Audit::open(&config.state, &store.remembered_lines()?)?;
+    let known = audit.last_brain()?;
+    let source = config.brain.key.clone();
+    let brain = match Brain::start(source, credentials.clone(), trust, known, &mut store) {
+        Ok(brain) => brain,
+        Err(BrainError::Store(error)) => return Err(error.into()),
+        Err(other) => return Err(failed("brain", &other)),
+    };
 
     // 3. The control socket, in its private directory.
     let (listener, control_path) =
@@ -79,7 +87,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let supervisor = Supervisor::new(link(launcher, Which::Service)?, link(egress_launcher, Which::Egress)?);
 
     // 5. From here on: no program is executed, no process made, no socket opened, no other file touched.
-    confine_core(&config, mode)?;
+    confine_core(&config, mode, credentials.as_deref())?;
     let service = rustix::process::geteuid().as_raw();
     let access = Access { mode, service, workers: workers.as_raw(), operators };
     tokio::spawn(control::serve(listener, access, audit.path().into(), inputs.clone()));
@@ -92,6 +100,8 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         groups: super::groups::Groups::default(),
         store,
         audit,
+        brain,
+        new_token: None,
         opener: Opener::new(trust),
         supervisor,
         jobs: Jobs::default(),
@@ -119,6 +129,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     // 6. What was left over, then the peers.
     core.tell_of_audit_alarms()?;
     core.record_first(&Record::Start { mode: mode_name(mode) });
+    core.brain_at_start(known)?;
     core.housekeeping()?;
     core.outbox.written = core.store.last_delivery()?;
     core.protected = super::protected::Protected::restored(core.store.last_protected()?);
@@ -132,8 +143,8 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 }
 
 /// Landlock and seccomp around the core. Reads: the configuration, the scripts, the CA certificates.
-fn confine_core(config: &Config, mode: Mode) -> Result<(), CoreError> {
-    let read = readable(config);
+fn confine_core(config: &Config, mode: Mode, credentials: Option<&Path>) -> Result<(), CoreError> {
+    let read = readable(config, credentials);
     let write = [config.state.clone(), config.control.clone()];
     let confinement = Confinement { role: Role::Core, read: &read, write: &write, connect_ports: &[] };
     let layers = confine(&confinement).map_err(|error| CoreError::Start(format!("confining the core: {error}")))?;
@@ -158,12 +169,17 @@ fn confine_core(config: &Config, mode: Mode) -> Result<(), CoreError> {
 }
 
 /// Everything that the core reads after its start, as folders and files that exist.
-fn readable(config: &Config) -> Vec<PathBuf> {
+fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut add = |path: Option<&std::path::Path>| paths.extend(path.map(std::path::Path::to_owned));
     add(config.path.parent());
     add(config.allowlist_path.parent());
-    add(Some(&config.bot.token_file));
+    add(config.bot.token_file.as_deref());
+    match &config.brain.key {
+        KeySource::File(path) => add(path.parent()),
+        KeySource::Credential(_) => add(credentials),
+        KeySource::Own(_) | KeySource::Passphrase => {}
+    }
     add(config.server.ca_file.as_deref());
     for script in config.allowlist.iter().chain(config.allowlist.authorizers()) {
         add(script.path.parent());

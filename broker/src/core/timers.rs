@@ -37,6 +37,8 @@ pub enum Timer {
     Spare,
     /// End the bans whose time is over.
     Bans,
+    /// Egress has not said what became of a new token.
+    NewToken,
     /// The time for ending in order is over.
     Shutdown,
 }
@@ -100,6 +102,7 @@ impl Core {
                 Timer::Protected => self.protected_again(),
                 Timer::Spare => self.keep_spare_workers()?,
                 Timer::Bans => self.expire_bans()?,
+                Timer::NewToken => self.token_overdue()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }
         }

@@ -40,7 +40,7 @@ impl Core {
     ) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get(&job)) else { return Ok(()) };
         let intent = entry.intent.clone();
-        let launch = match launch::order(job, cleared, policy) {
+        let launch = match launch::order(job, cleared, policy, None) {
             Ok(launch) => launch,
             Err(error) => {
                 let name = intent.script.to_string();
@@ -58,7 +58,7 @@ impl Core {
         }
         self.timers.after(timeout + launch::GRACE + TO_GIVE_UP, Timer::Overdue(child));
         let order = ToWorker::Order(Box::new(launch.order));
-        self.effects.push(Effect::Worker(child, Outgoing::new(&order, vec![launch.script])?));
+        self.effects.push(Effect::Worker(child, Outgoing::new(&order, launch.descriptors)?));
         Ok(())
     }
 

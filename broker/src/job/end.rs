@@ -3,7 +3,7 @@
 use super::REMEMBERED;
 use crate::audit::Record;
 use crate::core::{Core, CoreError, Effect, Timer};
-use crate::output::{limit, strip};
+use crate::output::limit;
 use crate::peer::Outgoing;
 use crate::store::jobs::Intent;
 use crate::words;
@@ -20,7 +20,7 @@ impl Core {
         let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
         let whole = !entry.output.is_cut(usage.output);
-        let shown = limit::limit(strip::strip(entry.output.head()), self.config.limits.output);
+        let shown = limit::limit(entry.shown(!whole), self.config.limits.output);
         entry.usage = usage;
         entry.ending = Some(ending);
         let name = intent.script.as_str();
@@ -61,7 +61,7 @@ impl Core {
         let intent = entry.intent.clone();
         let usage = entry.usage;
         tracing::error!(job = job.0, script = %intent.script, why, "its worker died");
-        let output = limit::limit(strip::strip(entry.output.head()), self.config.limits.output).post;
+        let output = limit::limit(entry.shown(true), self.config.limits.output).post;
         let head = words::lost(intent.script.as_str());
         let body = if output.is_empty() {
             Body::Markup(Text::cut(head))
@@ -95,7 +95,7 @@ impl Core {
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.state = JobState::Done;
             entry.worker = None;
-            entry.output.forget_head();
+            entry.forget();
             self.jobs.ended.push_back(job);
         }
         self.answer_inspection(job);

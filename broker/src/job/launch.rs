@@ -1,11 +1,13 @@
 //! From a cleared right to a worker's order. [`order`] takes nothing but a [`Cleared`], which only the gates can make.
 
 use super::Launched;
+use crate::brain::job::JobSecrets;
+use crate::config::{Attached, Script};
 use crate::gate::Cleared;
 use crate::policy::Policy;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
-use bartizan_proto::worker::{Endpoint, Order, Profile};
+use bartizan_proto::worker::{Endpoint, Order, Profile, SecretSlot};
 use bartizan_proto::{List, Text};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -18,8 +20,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 pub struct Launch {
     /// For the worker.
     pub order: Order,
-    /// The script, open.
-    pub script: OwnedFd,
+    /// The script, open; where there are secrets, a pipe with their values.
+    pub descriptors: Vec<OwnedFd>,
     /// For those who look on.
     pub launched: Launched,
 }
@@ -43,8 +45,8 @@ pub enum LaunchError {
         /// How much.
         source: TooLong,
     },
-    /// The script's descriptor cannot be duplicated.
-    #[error("the script's descriptor: {0}")]
+    /// The script's descriptor cannot be duplicated, or there is no pipe for its secrets.
+    #[error("its descriptors: {0}")]
     Descriptor(#[from] std::io::Error),
 }
 
@@ -62,7 +64,12 @@ fn granted(mut profile: Profile, policy: &Policy) -> Profile {
 ///
 /// # Errors
 /// [`LaunchError`]; then nothing runs.
-pub fn order<K>(job: JobId, cleared: &Cleared<K>, policy: &Policy) -> Result<Launch, LaunchError> {
+pub fn order<K>(
+    job: JobId,
+    cleared: &Cleared<K>,
+    policy: &Policy,
+    secrets: Option<&JobSecrets>,
+) -> Result<Launch, LaunchError> {
     if cleared.generation() != policy.generation {
         return Err(LaunchError::Outdated { cleared: cleared.generation(), now: policy.generation });
     }
@@ -81,6 +88,7 @@ pub fn order<K>(job: JobId, cleared: &Cleared<K>, policy: &Policy) -> Result<Lau
         path: Text::new(script.path.display().to_string()).map_err(too_long("path"))?,
         arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
         environment: List::new(environment.map_err(too_long("a variable"))?).map_err(too_long("variables"))?,
+        secrets: List::new(slots(script, secrets)).map_err(too_long("secrets"))?,
         alone: policy
             .config
             .secrets()
@@ -99,5 +107,18 @@ pub fn order<K>(job: JobId, cleared: &Cleared<K>, policy: &Policy) -> Result<Lau
         limits: script.profile.limits,
         timeout: script.timeout,
     };
-    Ok(Launch { order, script: cleared.file().fd.try_clone()?, launched })
+    let mut descriptors = vec![cleared.file().fd.try_clone()?];
+    descriptors.extend(secrets.map(JobSecrets::pipe).transpose()?);
+    Ok(Launch { order, descriptors, launched })
+}
+
+/// What the worker is told of the secrets: names, sizes, and the variables that were asked for.
+fn slots(script: &Script, secrets: Option<&JobSecrets>) -> Vec<SecretSlot> {
+    let sizes = secrets.map(JobSecrets::sizes).unwrap_or_default();
+    let slot = |(attached, size): (&Attached, &usize)| SecretSlot {
+        name: attached.name.clone(),
+        size: u32::try_from(*size).unwrap_or(u32::MAX),
+        variable: attached.variable.as_deref().map(Text::cut),
+    };
+    script.secrets.iter().zip(sizes).map(slot).collect()
 }

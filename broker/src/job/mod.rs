@@ -10,7 +10,10 @@ pub mod queue;
 pub mod watch;
 pub mod workers;
 
+use crate::brain::job::JobSecrets;
 use crate::output::collect::Collected;
+use crate::output::redact::{self, Cut};
+use crate::output::strip::strip;
 use crate::peer::Outgoing;
 use crate::store::jobs::Intent;
 use bartizan_proto::control::{Answer, JobState};
@@ -44,6 +47,8 @@ pub struct Job {
     pub layers: Vec<InForce>,
     /// What that gives.
     pub given: Vec<Given>,
+    /// The secrets that it was given, for as long as what it prints may have them in it.
+    pub secrets: Option<JobSecrets>,
     /// What it printed.
     pub output: Collected,
     /// What it used, as last heard.
@@ -54,6 +59,29 @@ pub struct Job {
     pub pids: Vec<u32>,
     /// Operators who wait for an inspection.
     pub inspectors: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Job {
+    /// Its output from the beginning, as it may be shown.
+    pub fn shown(&self, is_cut: bool) -> String {
+        let cut = if is_cut { Cut::End } else { Cut::None };
+        redact::redact(strip(self.output.head()), self.secrets.as_ref(), cut)
+    }
+
+    /// The end of its output, as it may be shown.
+    pub fn shown_tail(&self) -> String {
+        shown_tail(self.output.tail(), self.output.is_longer_than_its_tail(), self.secrets.as_ref())
+    }
+
+    /// It is over: what it printed was shown, and its secrets are forgotten.
+    pub fn forget(&mut self) {
+        let (secrets, longer) = (self.secrets.take(), self.output.is_longer_than_its_tail());
+        self.output.forget_head(|tail| shown_tail(tail, longer, secrets.as_ref()));
+    }
+}
+
+fn shown_tail(tail: &[u8], longer: bool, secrets: Option<&JobSecrets>) -> String {
+    redact::redact(strip(tail), secrets, if longer { Cut::Both } else { Cut::End })
 }
 
 /// What was known when a job was launched.

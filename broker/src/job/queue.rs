@@ -2,6 +2,8 @@
 
 use super::{Job, launch};
 use crate::audit::Record;
+use crate::brain::BrainError;
+use crate::brain::job::JobSecrets;
 use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError, Effect, Timer};
@@ -46,6 +48,7 @@ impl Core {
             launched: None,
             layers: Vec::new(),
             given: Vec::new(),
+            secrets: None,
             output: Collected::new(self.config.limits.attachment),
             usage: Usage::default(),
             ending: None,
@@ -133,10 +136,19 @@ impl Core {
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse_job(job, &Refusal::Unrecorded, &Cause(cause));
         }
-        let launch = match launch::order(job, &cleared, policy) {
+        let attached = cleared.script().secrets.iter().map(|attached| attached.name.clone());
+        let secrets = match JobSecrets::fetch(&mut self.brain, &self.store, attached) {
+            Ok(secrets) => secrets,
+            Err(BrainError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                return self.refuse_job(job, &Refusal::Broken, &Cause(format!("its secrets: {error}")));
+            }
+        };
+        let launch = match launch::order(job, &cleared, policy, secrets.as_ref()) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
+        entry.secrets = secrets;
         entry.state = JobState::Starting;
         entry.worker = Some(child);
         let timeout = launch.launched.timeout;
@@ -161,7 +173,7 @@ impl Core {
         // The worker keeps the time itself; one that does not is not waited for.
         self.timers.after(timeout + launch::GRACE + TO_GIVE_UP, Timer::Overdue(child));
         let order = ToWorker::Order(Box::new(launch.order));
-        self.effects.push(Effect::Worker(child, Outgoing::new(&order, vec![launch.script])?));
+        self.effects.push(Effect::Worker(child, Outgoing::new(&order, launch.descriptors)?));
         Ok(())
     }
 

@@ -29,10 +29,16 @@ impl Collected {
         }
     }
 
-    /// Gives the beginning up: it has been shown. The end stays for those who look on.
-    pub fn forget_head(&mut self) {
+    /// Gives the beginning up: it has been shown. The end stays for those who look on, as `shown` makes of it what may be.
+    pub fn forget_head(&mut self, shown: impl FnOnce(&[u8]) -> String) {
         self.head = Vec::new();
+        self.tail = shown(self.tail()).into_bytes();
         self.tail.shrink_to_fit();
+    }
+
+    /// Whether there is more than the tail has.
+    pub fn is_longer_than_its_tail(&self) -> bool {
+        self.total > u64::try_from(TAIL).unwrap_or(u64::MAX)
     }
 
     /// The beginning of the output.
@@ -72,7 +78,7 @@ mod tests {
         assert!(collected.tail().ends_with(b"the end") && collected.tail().len() == TAIL);
         assert!(collected.head.capacity() + collected.tail.capacity() < 200_000);
         assert!(collected.is_cut(0));
-        collected.forget_head();
-        assert!(collected.head.capacity() == 0 && collected.tail().ends_with(b"the end"));
+        collected.forget_head(|tail| String::from_utf8_lossy(tail).replace("the end", "its end"));
+        assert!(collected.head.capacity() == 0 && collected.tail().ends_with(b"its end"));
     }
 }

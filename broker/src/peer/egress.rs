@@ -32,6 +32,8 @@ pub enum Kind {
     Protected,
     /// The connector was dropped.
     Dropped,
+    /// What became of a new token.
+    TokenChecked,
 }
 
 /// The kind of a message.
@@ -42,6 +44,7 @@ pub fn kind(message: &FromEgress) -> Kind {
         FromEgress::Attested { .. } => Kind::Attested,
         FromEgress::Protected { .. } => Kind::Protected,
         FromEgress::Dropped { .. } => Kind::Dropped,
+        FromEgress::TokenChecked(_) => Kind::TokenChecked,
     }
 }
 
@@ -49,14 +52,17 @@ pub fn kind(message: &FromEgress) -> Kind {
 pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
         (Phase::Starting, Kind::Ready) => Permit::Once,
-        (Phase::Starting, Kind::Unready) => Permit::Allow,
+        // A token that the server does not know is replaced before it was ever ready.
+        (Phase::Starting, Kind::Unready | Kind::TokenChecked) => Permit::Allow,
         (Phase::Starting, Kind::Attested | Kind::Protected) => Permit::Deny,
         // A connector that ran already is attached before the server has answered this egress.
         (Phase::Starting, Kind::Dropped) => Permit::Allow,
         (Phase::Ready, Kind::Ready) => Permit::Deny,
-        (Phase::Ready, Kind::Unready | Kind::Attested | Kind::Protected | Kind::Dropped) => Permit::Allow,
         (Phase::Unready, Kind::Ready) => Permit::Once,
-        (Phase::Unready, Kind::Unready | Kind::Attested | Kind::Protected | Kind::Dropped) => Permit::Allow,
+        (
+            Phase::Ready | Phase::Unready,
+            Kind::Unready | Kind::Attested | Kind::Protected | Kind::Dropped | Kind::TokenChecked,
+        ) => Permit::Allow,
     }
 }
 
@@ -100,6 +106,7 @@ impl Core {
                 // An older connector is gone already.
                 if session == self.supervisor.attached { self.drop_connector(&why) } else { Ok(()) }
             }
+            FromEgress::TokenChecked(verdict) => self.on_token_checked(verdict),
         }
     }
 

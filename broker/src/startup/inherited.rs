@@ -48,6 +48,11 @@ pub fn descriptors() -> Result<(), InheritedError> {
     close_from(3).map_err(InheritedError::Close)
 }
 
+/// Where systemd put the unit's credentials: the one word of the environment that is read before it is cleared.
+pub fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
 /// Environment, umask, directory, signals and timers. Returns the directory that the caller was in, where it has one:
 /// a relative path on the command line is meant from there.
 ///

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0002_audit_pending.sql"),
     include_str!("../../../migrations/0003_protected.sql"),
     include_str!("../../../migrations/0004_people.sql"),
+    include_str!("../../../migrations/0005_brain.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -6,6 +6,7 @@
 //! answer is looked for in the thread before it is given a second time.
 
 pub mod audit;
+pub mod brain;
 pub mod inbox;
 pub mod jobs;
 pub mod migrate;
@@ -63,6 +64,8 @@ impl From<rusqlite::Error> for StoreError {
 pub struct Store {
     connection: Connection,
     in_turn: bool,
+    /// Whether SQLite zeroes what this turn frees.
+    secretly: bool,
     /// Whether this turn must be on the disk before it is acted on.
     must_last: bool,
     /// The write-ahead log, to be synced; opened when it is first needed.
@@ -94,7 +97,14 @@ impl Store {
         migrate::run(&mut connection, path)?;
         let mut log_path = path.as_os_str().to_owned();
         log_path.push("-wal");
-        Ok(Store { connection, in_turn: false, must_last: false, log: None, log_path: log_path.into() })
+        Ok(Store {
+            connection,
+            in_turn: false,
+            secretly: false,
+            must_last: false,
+            log: None,
+            log_path: log_path.into(),
+        })
     }
 
     /// The connection, inside this turn's transaction.
@@ -147,6 +157,9 @@ impl Store {
         if self.in_turn {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.in_turn = false;
+            if std::mem::take(&mut self.secretly) {
+                self.connection.execute_batch("PRAGMA secure_delete=OFF")?;
+            }
             if std::mem::take(&mut self.must_last) {
                 self.sync_log().map_err(|source| StoreError::Sync { path: self.log_path.clone(), source })?;
             }

@@ -6,6 +6,7 @@ mod inspect;
 mod look;
 mod people;
 mod ps;
+mod records;
 mod status;
 
 pub use config::config;
@@ -14,6 +15,7 @@ pub use inspect::inspect;
 pub use look::Look;
 pub use people::{bans, explained, people, person};
 pub use ps::ps;
+pub use records::{printable_lines, records};
 pub use status::status;
 
 use bartizan_proto::text::is_hidden;
@@ -47,7 +49,7 @@ pub fn inert(json: &str) -> String {
 }
 
 /// The name of one of our own enum's variants, as it stands in JSON.
-fn word<T: Serialize>(variant: T) -> String {
+pub(crate) fn word<T: Serialize>(variant: T) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),

@@ -1,6 +1,7 @@
 //! `bartizan status`: one screen.
 
 use super::{Look, duration, word};
+use bartizan_proto::brain::BrainState;
 use bartizan_proto::control::{Health, Status};
 use bartizan_proto::text::printable;
 
@@ -13,6 +14,10 @@ pub fn status(status: &Status, look: &Look) -> String {
         Health::Degraded => look.bad(&health),
     };
     let connection = if status.connected { look.good("connected") } else { look.bad("not connected") };
+    let brain = match (status.brain.state, status.brain.remedy.is_empty()) {
+        (BrainState::Open, true) => look.good("open"),
+        (state, _) => look.bad(&word(state)),
+    };
     let known = |text: &str| if text.is_empty() { "not known yet".to_owned() } else { printable(text) };
     let mut out = look.pairs(&[
         ("Bartizan", format!("{health}, up {}", duration(status.uptime_s.saturating_mul(1000)))),
@@ -23,6 +28,7 @@ pub fn status(status: &Status, look: &Look) -> String {
         ("Commands", format!("{} undecided, {} refused so far", status.undecided, status.refused)),
         ("Replies", format!("{} not delivered yet", status.undelivered)),
         ("Scripts", status.scripts.to_string()),
+        ("Brain", brain),
     ]);
     for problem in &status.problems {
         out.push_str(&format!("{} {}\n", look.bad("✘"), printable(problem)));

@@ -25,6 +25,8 @@ pub enum Kind {
     Protected,
     /// [`ToEgress::Protect`].
     Protect,
+    /// [`ToEgress::Token`].
+    Token,
 }
 
 /// The kind of a message.
@@ -35,6 +37,7 @@ pub fn kind(message: &ToEgress) -> Kind {
         ToEgress::Attest { .. } => Kind::Attest,
         ToEgress::Protected { .. } => Kind::Protected,
         ToEgress::Protect(_) => Kind::Protect,
+        ToEgress::Token(_) => Kind::Token,
     }
 }
 
@@ -42,9 +45,9 @@ pub fn kind(message: &ToEgress) -> Kind {
 pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
         (Phase::Setup, Kind::Setup) => Permit::Once,
-        (Phase::Setup, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect) => Permit::Deny,
+        (Phase::Setup, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect | Kind::Token) => Permit::Deny,
         (Phase::Serving, Kind::Setup) => Permit::Deny,
-        (Phase::Serving, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect) => Permit::Allow,
+        (Phase::Serving, Kind::Attach | Kind::Attest | Kind::Protected | Kind::Protect | Kind::Token) => Permit::Allow,
     }
 }
 
@@ -56,7 +59,7 @@ mod tests {
     fn setup_comes_first_and_once() {
         assert_eq!(permits(Phase::Setup, Kind::Setup), Permit::Once);
         assert_eq!(permits(Phase::Serving, Kind::Setup), Permit::Deny);
-        for kind in [Kind::Attach, Kind::Attest, Kind::Protected, Kind::Protect] {
+        for kind in [Kind::Attach, Kind::Attest, Kind::Protected, Kind::Protect, Kind::Token] {
             assert_eq!(permits(Phase::Setup, kind), Permit::Deny);
             assert_eq!(permits(Phase::Serving, kind), Permit::Allow);
         }

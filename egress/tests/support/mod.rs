@@ -12,7 +12,7 @@ use bartizan_proto::egress::{FromEgress, Outcome, QuestionId, Ready, Setup, Subj
 use bartizan_proto::frame::{self, Decoder};
 use bartizan_proto::ids::{ChannelId, PostId, TeamId, UserId};
 use bartizan_proto::verbs::{FromVerbs, RequestId, ToVerbs, Verb};
-use bartizan_proto::{Bytes, Role, Text, Version};
+use bartizan_proto::{Bytes, Confidential, Role, Text, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
@@ -269,7 +269,7 @@ impl Drop for Egress {
 pub fn setup(url: &str, ca: &[u8]) -> ToEgress {
     ToEgress::Setup(Box::new(Setup {
         url: text(url),
-        token: Bytes::new(TOKEN).expect("short"),
+        token: Confidential::copy_of(TOKEN.as_bytes()).expect("short"),
         ca: Bytes::new(ca).expect("short"),
         team: text("main"),
     }))

@@ -17,7 +17,11 @@ pub fn target(data: &[u8]) {
 pub(super) fn judge(path: &Path) {
     match Config::load(path, &Trust::single_user()) {
         Ok(config) => {
-            assert!(config.state.is_absolute() && config.control.is_absolute() && config.bot.token_file.is_absolute());
+            assert!(
+                config.state.is_absolute()
+                    && config.control.is_absolute()
+                    && config.bot.token_file.as_ref().is_none_or(|path| path.is_absolute())
+            );
             assert!(config.limits.jobs > 0 && !config.bot.prefix.is_empty());
             for script in config.allowlist.iter() {
                 assert!(script.path.is_absolute(), "{:?}", script.path);

@@ -16,7 +16,7 @@ use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
 use bartizan_proto::limits::MAX_FRAME;
 use bartizan_proto::verbs::{Failure, FromVerbs, RequestId, ToVerbs, Verb};
 use bartizan_proto::worker::{Ending, FromWorker, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker, Usage};
-use bartizan_proto::{Bytes, Role, Text, Version};
+use bartizan_proto::{Bytes, Confidential, Role, Text, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -154,7 +154,7 @@ pub(super) fn from_connector() -> Vec<FromConnector> {
 fn to_egress() -> Vec<ToEgress> {
     let setup = Setup {
         url: Text::cut("https://chat.example.com"),
-        token: Bytes::new(*b"abcdefghijklmnopqrstuvwxyz").unwrap_or_default(),
+        token: token(),
         ca: Bytes::default(),
         team: Text::cut("ops"),
     };
@@ -172,7 +172,12 @@ fn to_egress() -> Vec<ToEgress> {
     };
     let protected = ToEgress::Protected { write: WriteId(4), act: Box::new(create), again: true };
     let protect = ToEgress::Protect(List::cut([id('p')]));
-    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, group, protected, protect]
+    let token = ToEgress::Token(token());
+    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, group, protected, protect, token]
+}
+
+fn token<const MAX: usize>() -> Confidential<MAX> {
+    Confidential::copy_of(b"abcdefghijklmnopqrstuvwxyz").unwrap_or_default()
 }
 
 fn from_egress() -> Vec<FromEgress> {
@@ -209,6 +214,7 @@ pub(super) fn order() -> Order {
         path: text("/srv/scripts/hello"),
         arguments: List::cut([Text::cut("world"), Text::default()]),
         environment: List::cut([(Text::cut("LEVEL"), Text::cut("1"))]),
+        secrets: List::default(),
         alone: false,
         sealed: false,
         profile: Profile {

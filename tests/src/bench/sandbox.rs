@@ -213,6 +213,7 @@ impl Worker {
             path: Text::cut(self.script.to_string_lossy()),
             arguments: List::default(),
             environment: List::default(),
+            secrets: List::default(),
             alone: false,
             sealed: false,
             profile: Profile {

@@ -1,9 +1,9 @@
 //! The environment: written from nothing, for every job the same names.
 
+use crate::confine::{ConfineError, Inside, secrets};
 use crate::order::Job;
 use bartizan_proto::worker::Layer;
 use std::ffi::CString;
-use std::path::Path;
 
 /// Where programs are found.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -12,8 +12,8 @@ pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub(crate) const USER: &str = "job";
 
 /// All variables, in the form that exec takes. What the order adds comes last and wins.
-pub(crate) fn variables(job: &Job, scratch: &Path) -> Vec<CString> {
-    let scratch = scratch.display().to_string();
+pub(crate) fn variables(job: &Job, inside: &Inside) -> Result<Vec<CString>, ConfineError> {
+    let scratch = inside.scratch.display().to_string();
     let mut variables: Vec<(String, String)> = [
         ("PATH", PATH),
         ("HOME", &scratch),
@@ -34,6 +34,13 @@ pub(crate) fn variables(job: &Job, scratch: &Path) -> Vec<CString> {
         variables.retain(|(other, _)| other != name.as_str());
         variables.push((name.to_string(), value.to_string()));
     }
+    if !job.order.secrets.is_empty() {
+        let folder = inside.scratch.join(secrets::FOLDER);
+        variables.push((secrets::VARIABLE.to_owned(), folder.display().to_string()));
+    }
+    let own = secrets::variables(job, inside)?;
+    variables.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
     // The order's check refuses NUL, so nothing is lost here.
-    variables.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect()
+    let plain = variables.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
+    Ok(plain.chain(own.into_iter().map(|(_, whole)| whole)).collect())
 }

@@ -10,6 +10,7 @@ pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod root;
 pub(crate) mod seccomp;
+pub(crate) mod secrets;
 pub(crate) mod verify;
 
 use crate::guarantee;
@@ -28,6 +29,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// A step failed; nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,14 @@ pub(crate) enum ConfineError {
     /// No private root, and no directory in its place.
     #[error("no scratch directory: {0}")]
     Scratch(#[source] io::Error),
+    /// The job's secrets.
+    #[error("cannot hand over the secret {name}: {source}")]
+    Secrets {
+        /// Which.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A sealed script without a private root.
     #[error("cannot seal the script: {source}")]
     Seal {
@@ -108,6 +118,7 @@ impl ConfineError {
             Self::Identity(_) => "identity",
             Self::Root(_) => "root",
             Self::Scratch(_) => "scratch",
+            Self::Secrets { .. } => "secrets",
             Self::Seal { .. } => "seal",
             Self::Network { .. } => "network",
             Self::Session(_) => "session",
@@ -137,6 +148,8 @@ pub(crate) struct Inside {
     pub(crate) namespaces: Vec<(Layer, Option<u64>)>,
     /// Of a network grant: how many destinations the relay serves, and how many were granted.
     pub(crate) relayed: Option<(usize, usize)>,
+    /// The values of the job's secrets, in the order's order.
+    pub(crate) secrets: Vec<Zeroizing<Vec<u8>>>,
     /// What could not be had, and why.
     pub(crate) unavailable: Vec<(Layer, String)>,
     /// Ready to be loaded, for a job without network.
@@ -167,7 +180,16 @@ impl Inside {
         };
         // 5. The filters.
         let filters = Filters::compile(false)?;
-        Ok(Self { root, private: false, scratch: PathBuf::new(), namespaces, relayed: None, unavailable, filters })
+        Ok(Self {
+            root,
+            private: false,
+            scratch: PathBuf::new(),
+            namespaces,
+            relayed: None,
+            secrets: Vec::new(),
+            unavailable,
+            filters,
+        })
     }
 
     /// What the order adds. `scratch` is a directory for a job that gets no private root.
@@ -184,6 +206,7 @@ impl Inside {
             }
             (None, None) => return Err(ConfineError::Scratch(io::ErrorKind::NotFound.into())),
         }
+        self.secrets = secrets::take(job, &self.scratch)?;
         if job.network() {
             self.filters = Filters::compile(true)?;
         }
@@ -290,7 +313,7 @@ impl Invocation {
         for argument in &job.order.arguments {
             arguments.push(text(argument)?);
         }
-        Ok(Self { path, arguments, environment: environment::variables(job, &inside.scratch) })
+        Ok(Self { path, arguments, environment: environment::variables(job, inside)? })
     }
 
     fn run(&self, job: &Job) -> Result<std::convert::Infallible, ConfineError> {

@@ -47,6 +47,14 @@ impl Worker {
         self.channel.send_with(&ToWorker::Order(Box::new(order)), &[script.as_fd()]).expect("send");
     }
 
+    /// An order with secrets: their values in a pipe, as the core hands them over.
+    pub fn order_with(&mut self, order: Order, script: &File, values: &[&[u8]]) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        File::from(OwnedFd::from(writer)).write_all(&values.concat()).expect("fits");
+        let fds = [script.as_fd(), reader.as_fd()];
+        self.channel.send_with(&ToWorker::Order(Box::new(order)), &fds).expect("send");
+    }
+
     pub fn next(&mut self) -> Option<FromWorker> {
         self.channel.receive().expect("receive")
     }
@@ -136,6 +144,7 @@ impl Script {
             path: Text::new(path.to_str().expect("UTF-8")).expect("short"),
             arguments: List::default(),
             environment: List::default(),
+            secrets: List::default(),
             alone: false,
             sealed: false,
             profile: Profile {

@@ -1,0 +1,108 @@
+//! The secrets of one job, together in one region of secret memory: on their way to its worker, and for as long as its output
+//! is looked through for them.
+
+use super::{Brain, BrainError, RecordId};
+use crate::store::Store;
+use bartizan_proto::ids::SecretName;
+use bartizan_proto::limits::MAX_SECRETS_SIZE;
+use bartizan_secret::SecretBytes;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// The values, one after the other.
+#[derive(Debug)]
+pub struct JobSecrets {
+    values: SecretBytes,
+    sizes: Vec<usize>,
+}
+
+impl JobSecrets {
+    /// Fetches them. `None` when there are none to fetch.
+    ///
+    /// # Errors
+    /// [`BrainError`] for the first that cannot be had.
+    pub fn fetch(
+        brain: &mut Brain,
+        store: &Store,
+        names: impl Iterator<Item = SecretName>,
+    ) -> Result<Option<Self>, BrainError> {
+        let values: Vec<SecretBytes> =
+            names.map(|name| brain.get(store, &RecordId::secret(&name))).collect::<Result<_, _>>()?;
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let sizes: Vec<usize> = values.iter().map(|value| value.expose().len()).collect();
+        let total = sizes.iter().sum();
+        if total > MAX_SECRETS_SIZE {
+            return Err(BrainError::TooLarge);
+        }
+        let joined = SecretBytes::build(total, |memory| {
+            let mut rest = memory;
+            for value in &values {
+                let (place, after) = std::mem::take(&mut rest).split_at_mut(value.expose().len());
+                place.copy_from_slice(value.expose());
+                rest = after;
+            }
+        });
+        Ok(Some(Self { values: joined.map_err(super::seal::SealError::from)?, sizes }))
+    }
+
+    /// Bytes of each.
+    pub fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
+    /// Each value.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.values.expose();
+        self.sizes.iter().map(move |size| {
+            let (value, after) = rest.split_at(*size);
+            rest = after;
+            value
+        })
+    }
+
+    /// The reading end of a pipe with all of them in it: memory of the kernel, of which nothing reaches a disk, and which
+    /// only who is handed this descriptor can read, once.
+    ///
+    /// # Errors
+    /// When there is no pipe, or it takes less than it must.
+    pub fn pipe(&self) -> io::Result<OwnedFd> {
+        let (reader, writer) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
+        let values = self.values.expose();
+        if rustix::io::write(&writer, values)? != values.len() {
+            return Err(io::Error::other("the pipe does not hold the secrets"));
+        }
+        Ok(reader)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn secrets(values: &[&[u8]]) -> JobSecrets {
+    let joined = values.concat();
+    let values_ = SecretBytes::new(bartizan_secret::Zeroizing::new(joined)).expect("memory");
+    JobSecrets { values: values_, sizes: values.iter().map(|value| value.len()).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn the_pipe_gives_every_value_once_and_ends() {
+        let secrets = secrets(&[b"one", &[7; 30_000], b"three"]);
+        assert_eq!(secrets.values().map(<[u8]>::len).collect::<Vec<_>>(), [3, 30_000, 5]);
+        let mut read = Vec::new();
+        std::fs::File::from(secrets.pipe().expect("a pipe")).read_to_end(&mut read).expect("read");
+        assert_eq!(read.len(), 30_008);
+        assert!(read.starts_with(b"one") && read.ends_with(b"three"));
+    }
+
+    #[test]
+    fn as_much_as_a_job_may_have_fits_the_pipe() {
+        let all = vec![1; MAX_SECRETS_SIZE];
+        assert!(secrets(&[&all]).pipe().is_ok());
+    }
+}

@@ -1,0 +1,5 @@
+//! The only unsafe code of this package.
+
+pub(crate) mod heap;
+pub(crate) mod memory;
+pub(crate) mod stack;
