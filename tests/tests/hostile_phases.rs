@@ -64,7 +64,8 @@ fn next_of_egress(after: Option<&FromEgress>) -> Option<FromEgress> {
             FromEgress::Protected { .. }
             | FromEgress::Ready(_)
             | FromEgress::Unready { .. }
-            | FromEgress::Dropped { .. },
+            | FromEgress::Dropped { .. }
+            | FromEgress::TokenChecked(_),
         ) => {
             return None;
         }
