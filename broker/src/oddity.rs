@@ -53,7 +53,8 @@ fn look_alike(text: &str) -> Option<Oddity> {
     let mut buffer = [0; 4];
     text.chars().filter(|c| !c.is_ascii()).find_map(|c| {
         let like: String = unicode_security::skeleton(c.encode_utf8(&mut buffer)).collect();
-        like.is_ascii().then_some(Oddity::LookAlike(c, like))
+        // What is left out of the skeleton cannot be seen: that is another oddity.
+        (!like.is_empty() && like.is_ascii()).then_some(Oddity::LookAlike(c, like))
     })
 }
 

@@ -237,7 +237,7 @@ async fn row_67_what_looks_like_something_else_is_refused_with_its_code_point() 
         ("!hello\u{a0}Ada", &["U+00A0"]),
         ("!hello\u{3000}Ada", &["U+3000"]),
         ("!hel\u{200d}lo", &["U+200D"]),
-        ("!hello \u{410}da", &["does not have the form"]),
+        ("!hello \u{410}da", &["U+0410", "looks like A"]),
         ("!hell\u{43e}", &["I know no command"]),
         ("!run \u{ff48}\u{ff45}\u{ff4c}\u{ff4c}\u{ff4f}", &["I know no command"]),
         ("!hello wh\u{43e}=Ada", &["no argument"]),

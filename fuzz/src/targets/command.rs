@@ -1,10 +1,11 @@
-//! A command line (`broker/src/command/parse.rs`): nothing hidden becomes part of a word, and a quoted word is that word.
+//! A command line (`broker/src/command/parse.rs`): no control character becomes part of a word, nothing hidden part of a
+//! name, and a quoted word is that word. What else is odd in a word is for the argument's schema (`broker/src/oddity.rs`).
 
 use bartizan_broker::command::parse::{addressed, command, split};
 use bartizan_proto::text::is_hidden;
 
 /// # Panics
-/// When a word holds something that cannot be seen, or quoting changes it.
+/// When a word holds a control character, a name something that cannot be seen, or quoting changes a word.
 pub fn target(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for direct in [false, true] {
@@ -18,7 +19,7 @@ pub fn target(data: &[u8]) {
     }
     let Ok(words) = split(&text) else { return };
     for word in &words {
-        assert!(!word.text.chars().any(is_hidden), "{word:?}");
+        assert!(!word.text.chars().any(char::is_control), "{word:?}");
         assert!(word.bare <= word.text.len() && word.text.is_char_boundary(word.bare), "{word:?}");
     }
     let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.text.replace('\'', "'\\''"))).collect();
