@@ -109,7 +109,9 @@ fn a_termination_of_the_main_process_ends_everything_in_order() {
     assert!(ok, "{text}");
     assert_eq!(running.ended(), Some(0), "{}", running.log());
     let log = place.read("var/lib/bartizan/state/audit.jsonl");
-    assert!(log.lines().last().is_some_and(|line| line.contains("\"stop\"")), "{log}");
+    let last: Vec<&str> = log.lines().rev().take(2).collect();
+    let is = |line: &str, event: &str| line.contains(&format!("\"event\":\"{event}\""));
+    assert!(last.len() == 2 && is(last[0], "checkpoint") && is(last[1], "stop"), "{log}");
 }
 
 #[test]
