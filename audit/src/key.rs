@@ -1,8 +1,10 @@
-//! Public keys as people hand them on.
+//! Keys: public ones as people hand them on, and the one that signs, which stays in secret memory.
 
+use bartizan_secret::{SecretBox, SecretBytes, SecretMemoryError, on_clean_stack};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -43,5 +45,49 @@ impl PublicKey {
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// A key that signs. There is no way to print it, and no copy of it outside secret memory.
+#[derive(Debug)]
+pub struct SealingKey {
+    key: SecretBox<SigningKey>,
+    public_key: PublicKey,
+}
+
+impl SealingKey {
+    /// Bytes that such a key is made of.
+    pub const LENGTH: usize = ed25519_dalek::SECRET_KEY_LENGTH;
+
+    /// The key of these bytes.
+    ///
+    /// # Errors
+    /// [`SecretMemoryError`]; of [`SecretMemoryError::Empty`] when there are not [`SealingKey::LENGTH`] of them.
+    pub fn of(seed: &SecretBytes) -> Result<Self, SecretMemoryError> {
+        let seed: &[u8; Self::LENGTH] = seed.expose().try_into().map_err(|_| SecretMemoryError::Empty)?;
+        let key = SecretBox::new(|| SigningKey::from_bytes(seed))?;
+        let public_key = PublicKey::from(key.expose().verifying_key());
+        Ok(Self { key, public_key })
+    }
+
+    /// Its public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// The signature of a message, in base64.
+    pub fn sign(&self, message: &[u8]) -> String {
+        BASE64.encode(on_clean_stack(|| self.key.expose().sign(message)).to_bytes())
+    }
+
+    /// What stands for a value: only who has this key can tell which one it was. `purpose` is a text of fixed length.
+    pub fn keyed_hash(&self, purpose: &[u8], value: &[u8]) -> [u8; 32] {
+        on_clean_stack(|| {
+            let mut hasher = Sha256::new();
+            hasher.update(purpose);
+            hasher.update(self.key.expose().as_bytes());
+            hasher.update(value);
+            hasher.finalize().into()
+        })
     }
 }

@@ -1,9 +1,6 @@
 //! Writing: every line is numbered, chained to the one before, and signed.
 
-use crate::{PublicKey, hash, nothing_before};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::{Signer as _, SigningKey};
+use crate::{PublicKey, SealingKey, hash, nothing_before};
 use serde_json::Value;
 
 /// A line's own fields, in the order in which they are written.
@@ -11,8 +8,7 @@ pub type Fields = serde_json::Map<String, Value>;
 
 /// The end of a log, to which lines are added.
 pub struct Chain {
-    key: SigningKey,
-    public_key: PublicKey,
+    key: SealingKey,
     sequence: u64,
     previous_hash: String,
 }
@@ -25,11 +21,10 @@ impl std::fmt::Debug for Chain {
 
 impl Chain {
     /// Goes on after the last line there is, given with its number.
-    pub fn after(key: SigningKey, last: Option<(u64, &str)>) -> Self {
-        let public_key = PublicKey::from(key.verifying_key());
+    pub fn after(key: SealingKey, last: Option<(u64, &str)>) -> Self {
         let (sequence, previous_hash) =
             last.map_or_else(|| (0, nothing_before()), |(sequence, line)| (sequence, hash(line.as_bytes())));
-        Self { key, public_key, sequence, previous_hash }
+        Self { key, sequence, previous_hash }
     }
 
     /// The number of the last line.
@@ -42,14 +37,18 @@ impl Chain {
         &self.previous_hash
     }
 
+    /// What signs.
+    pub fn key(&self) -> &SealingKey {
+        &self.key
+    }
+
     /// Who signs.
     pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        self.key.public_key()
     }
 
     /// Another key signs from the next line on.
-    pub fn change_key(&mut self, key: SigningKey) {
-        self.public_key = PublicKey::from(key.verifying_key());
+    pub fn change_key(&mut self, key: SealingKey) {
         self.key = key;
     }
 
@@ -72,19 +71,19 @@ impl Chain {
         line.insert("timestamp".into(), timestamp.into());
         line.extend(fields);
         line.insert("previousHash".into(), previous.into());
-        line.insert("publicKey".into(), self.public_key.as_str().into());
+        line.insert("publicKey".into(), self.public_key().as_str().into());
         let mut line = Value::Object(line).to_string();
         line.truncate(line.len() - 1);
         let signature = self.key.sign(line.as_bytes());
         line.push_str(",\"signature\":\"");
-        BASE64.encode_string(signature.to_bytes(), &mut line);
+        line.push_str(&signature);
         line.push_str("\"}");
         line
     }
 
     /// Signs something that is not a line.
     pub fn sign(&self, message: &[u8]) -> String {
-        BASE64.encode(self.key.sign(message).to_bytes())
+        self.key.sign(message)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Whatever is done to a log by somebody who has not the key is seen, and named.
 
-use bartizan_audit::{Chain, Fields, Kind, PublicKey, Report, VerifyError, Witness, proof_of_new_key, verify_files};
-use ed25519_dalek::SigningKey;
+use bartizan_audit::{
+    Chain, Fields, Kind, PublicKey, Report, SealingKey, VerifyError, Witness, proof_of_new_key, verify_files,
+};
+use bartizan_secret::SecretBytes;
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::PathBuf;
@@ -11,12 +13,13 @@ fn fields(event: &str) -> Fields {
     value.as_object().expect("an object").clone()
 }
 
-fn key(number: u8) -> SigningKey {
-    SigningKey::from_bytes(&[number; 32])
+fn key(number: u8) -> SealingKey {
+    let seed = SecretBytes::build(SealingKey::LENGTH, |memory| memory.fill(number)).expect("memory");
+    SealingKey::of(&seed).expect("memory")
 }
 
 fn public(number: u8) -> PublicKey {
-    key(number).verifying_key().into()
+    key(number).public_key().clone()
 }
 
 fn log(lines: usize) -> Vec<String> {

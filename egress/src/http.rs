@@ -20,8 +20,9 @@ pub use reqwest::{Method, StatusCode};
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// Longest time for connecting, TLS included.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a connection waits for the next request; the server itself closes idle ones after 60 s.
-const IDLE_LIMIT: Duration = Duration::from_secs(45);
+/// How long a connection waits for the next request. Short, because the HTTP library keeps the last request's header, and
+/// with it the token, in the connection's buffer; long enough for everything that one command asks.
+const IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// Most idle connections that are kept.
 const IDLE_CONNECTIONS: usize = 8;
 /// The longest `Retry-After` that is believed.

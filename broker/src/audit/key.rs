@@ -2,8 +2,9 @@
 //! its place when the log has the line that names it.
 
 use super::AuditError;
-use bartizan_audit::PublicKey;
-use ed25519_dalek::SigningKey;
+use crate::brain::seal::new_key;
+use bartizan_audit::{PublicKey, SealingKey};
+use bartizan_secret::{SecretBytes, SecretMemoryError};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -24,12 +25,12 @@ impl KeyFiles {
 
     /// Reads the key that signs after a line which says that this one does; `None` where there is no line. A crash may
     /// have come before the successor took its place.
-    pub(super) fn load(&self, signs: Option<&PublicKey>) -> Result<SigningKey, AuditError> {
+    pub(super) fn load(&self, signs: Option<&PublicKey>) -> Result<SealingKey, AuditError> {
         let key = match open(&self.path)? {
             Some(file) => read(file, &self.path)?,
             None => make(&self.path)?,
         };
-        let is_it = |key: &SigningKey| signs.is_none_or(|signs| PublicKey::from(key.verifying_key()) == *signs);
+        let is_it = |key: &SealingKey| signs.is_none_or(|signs| key.public_key() == signs);
         if !is_it(&key)
             && let Some(file) = open(&self.next)?
         {
@@ -43,7 +44,7 @@ impl KeyFiles {
     }
 
     /// Makes a successor. It signs nothing before [`KeyFiles::replace`] or a restart.
-    pub(super) fn make_next(&self) -> Result<SigningKey, AuditError> {
+    pub(super) fn make_next(&self) -> Result<SealingKey, AuditError> {
         match std::fs::remove_file(&self.next) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&self.next, error.to_string())),
             Ok(()) | Err(_) => make(&self.next),
@@ -64,27 +65,29 @@ fn open(path: &Path) -> Result<Option<File>, AuditError> {
     }
 }
 
-fn read(mut file: File, path: &Path) -> Result<SigningKey, AuditError> {
+fn read(mut file: File, path: &Path) -> Result<SealingKey, AuditError> {
     let metadata = file.metadata().map_err(|error| failed(path, error.to_string()))?;
     if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.permissions().mode() & 0o077 != 0 {
         return Err(failed(path, "must belong to the service's user and be closed to others: chmod 400".to_owned()));
     }
-    let mut bytes = [0; 32];
-    file.read_exact(&mut bytes)
-        .map_err(|_| failed(path, "is not 32 bytes long; restore it from a backup".to_owned()))?;
-    Ok(SigningKey::from_bytes(&bytes))
+    let mut whole = Ok(());
+    let seed = SecretBytes::build(SealingKey::LENGTH, |memory| whole = file.read_exact(memory));
+    whole.map_err(|_| failed(path, "is not 32 bytes long; restore it from a backup".to_owned()))?;
+    sealing(path, &seed.map_err(|error| failed(path, error.to_string()))?)
 }
 
-fn make(path: &Path) -> Result<SigningKey, AuditError> {
+fn sealing(path: &Path, seed: &SecretBytes) -> Result<SealingKey, AuditError> {
+    SealingKey::of(seed).map_err(|error: SecretMemoryError| failed(path, error.to_string()))
+}
+
+fn make(path: &Path) -> Result<SealingKey, AuditError> {
     let failed = |why: String| failed(path, why);
-    let mut bytes = [0; 32];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| failed(error.to_string()))?;
+    let seed = new_key().map_err(|error| failed(error.to_string()))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, Mode::RUSR).map_err(|error| failed(error.to_string()))?;
     let mut file = File::from(fd);
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| failed(error.to_string()))?;
-    Ok(SigningKey::from_bytes(&bytes))
+    file.write_all(seed.expose()).and_then(|()| file.sync_all()).map_err(|error| failed(error.to_string()))?;
+    sealing(path, &seed)
 }
 
 fn failed(path: &Path, why: String) -> AuditError {

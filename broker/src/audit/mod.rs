@@ -34,15 +34,10 @@ use file::LogFile;
 use key::KeyFiles;
 use reconcile::End;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::Signer as _;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +72,6 @@ pub struct Audit {
     file: LogFile,
     chain: Chain,
     keys: KeyFiles,
-    /// For [`Audit::keyed_hash`].
-    secret: Zeroizing<[u8; 32]>,
     /// Lines that no transaction has yet.
     unrecorded: Vec<(u64, String)>,
     /// Which of them begins a file.
@@ -112,11 +105,9 @@ impl Audit {
         let signs = end.and_then(|(_, line)| signs_after(line));
         let keys = KeyFiles::new(folder);
         let key = keys.load(signs.as_ref())?;
-        let secret = Zeroizing::new(key.to_bytes());
         let chain = Chain::after(key, end);
         let (unrecorded, begins_file) = (Vec::new(), None);
-        let mut audit =
-            Audit { file, chain, keys, secret, unrecorded, begins_file, since_checkpoint: 0, alarms: Vec::new() };
+        let mut audit = Audit { file, chain, keys, unrecorded, begins_file, since_checkpoint: 0, alarms: Vec::new() };
         let other_key = signs.filter(|signs| signs != audit.chain.public_key()).map(|signs| {
             format!("the audit log was signed by {signs} so far, and the key is now another: it does not verify from here on")
         });
@@ -136,11 +127,8 @@ impl Audit {
     /// What stands for a value that must not be in the log: the same value gives the same text, and only who has the
     /// signing key can tell which value it was.
     pub fn keyed_hash(&self, value: &str) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(b"bartizan sensitive value 1");
-        hasher.update(*self.secret);
-        hasher.update(value.as_bytes());
-        format!("keyed-sha256:{}", &hex(&hasher.finalize())[..32])
+        let hash = self.chain.key().keyed_hash(b"bartizan sensitive value 1", value.as_bytes());
+        format!("keyed-sha256:{}", &hex(&hash)[..32])
     }
 
     /// Adds a record. It goes into this turn's transaction ([`Audit::unrecorded`]) and after the commit into the file.
@@ -286,11 +274,10 @@ impl Audit {
     /// [`AuditError::Key`].
     pub fn rotate_key(&mut self, by: &str) -> Result<(), AuditError> {
         let next = self.keys.make_next()?;
-        let (old, new) = (self.chain.public_key().to_string(), PublicKey::from(next.verifying_key()).to_string());
+        let (old, new) = (self.chain.public_key().to_string(), next.public_key().to_string());
         let proof = bartizan_audit::proof_of_new_key(&old, &new, self.chain.sequence() + 1);
-        let proof = BASE64.encode(next.sign(&proof).to_bytes());
+        let proof = next.sign(&proof);
         self.append(&Record::KeyRotation { new, proof, by: by.to_owned() });
-        self.secret = Zeroizing::new(next.to_bytes());
         self.chain.change_key(next);
         Ok(())
     }

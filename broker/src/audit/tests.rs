@@ -1,6 +1,8 @@
 //! The log in files of its own, as the core uses it.
 
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::io::Write as _;
 
 /// How many lines there are, all of them as they were written.

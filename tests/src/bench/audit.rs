@@ -5,8 +5,8 @@ use super::progress::Progress;
 use super::side::Programs;
 use super::table::{Goal, Table};
 use super::{BenchError, Effort, io};
-use bartizan_audit::Chain;
-use ed25519_dalek::SigningKey;
+use bartizan_audit::{Chain, SealingKey};
+use bartizan_secret::SecretBytes;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
 use std::fs::{File, Permissions};
@@ -69,7 +69,9 @@ fn cpu_of_children() -> Result<Duration, BenchError> {
 /// Lines such as a job leaves.
 fn write(path: &Path, lines: u64, progress: &mut Progress) -> Result<(), BenchError> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(io("the log"))?);
-    let mut chain = Chain::after(SigningKey::from_bytes(&KEY), None);
+    let memory = |error: bartizan_secret::SecretMemoryError| BenchError::Missing(error.to_string());
+    let seed = SecretBytes::build(KEY.len(), |memory| memory.copy_from_slice(&KEY)).map_err(memory)?;
+    let mut chain = Chain::after(SealingKey::of(&seed).map_err(memory)?, None);
     let fields = json!({
         "event": "job-end", "executionId": 4711, "scriptName": "deploy", "userId": "u".repeat(26), "userName": "alice",
         "channelId": "c".repeat(26), "postId": "p".repeat(26), "success": true, "exitCode": 0,

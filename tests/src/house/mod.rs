@@ -5,6 +5,7 @@
 //! the place of one of the service's processes.
 
 mod ground;
+pub mod memory;
 pub mod plan;
 pub mod puppet;
 pub mod seen;

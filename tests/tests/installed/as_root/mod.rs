@@ -8,5 +8,6 @@ mod doctor;
 mod identity;
 mod life;
 mod make;
+mod memory;
 mod places;
 mod start_up;
