@@ -2,7 +2,8 @@
 //!
 //! Each bot has an embedded server of its own with the same service times, and they take turns in small rounds, so that
 //! what else the machine does hits both. The durable inbox, the audit log, the sandbox and attestation are on: it is the
-//! service as `make demo` configures it, in release builds. The least bot is this same program in another mode.
+//! service as `make demo` configures it but for rate limits (`tests/bench.toml`), in release builds. The least bot is this
+//! same program in another mode.
 //!
 //! Started as root, everything but one helper that reads memory figures (Bartizan's processes are not dumpable, so
 //! nobody else may) runs as a user without rights.
