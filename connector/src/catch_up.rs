@@ -9,7 +9,7 @@
 //!
 //! `since` has been empty or short in some versions, so nothing relies on it alone: a way counts only when it arrived
 //! at the channel's newest post. Pages overlap by [`OVERLAP_MS`] and by posts of the same ms; the reader knows what it
-//! has seen. An answer that is too large is asked for in smaller pages.
+//! has seen; they never reach back over a channel's beginning. An answer that is too large is asked for in smaller pages.
 
 use crate::backoff::Backoff;
 use crate::mattermost::answer::{self, Membership, Page};
@@ -37,6 +37,8 @@ const UNREADABLE: usize = 5;
 /// How far a channel has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
+    /// What is not newer than this was there before the bot: never looked at, also where pages overlap.
+    pub begun_ms: u64,
     /// Creation time of the newest post seen, ms since 1970 by the server's clock.
     pub read_ms: u64,
     /// A post seen at or before that time, after which nothing was missed.
@@ -61,6 +63,8 @@ pub enum Found {
         channel: ChannelId,
         /// At least up to here.
         read_ms: u64,
+        /// Whether it was the channel's first time: it begins there.
+        first: bool,
     },
 }
 
@@ -100,7 +104,7 @@ impl CatchUp {
         let channel = member.channel;
         // A channel that is new among known ones was joined or made while nobody listened.
         let known = self.known.get(&channel).copied();
-        let known = known.or(newest_known.map(|read_ms| Known { read_ms, anchor: None }));
+        let known = known.or(newest_known.map(|read_ms| Known { begun_ms: 0, read_ms, anchor: None }));
         let outcome = match known {
             Some(known) => self.missed(&member, known).await.map(|()| known.read_ms),
             None => self.first_time(&member).await,
@@ -113,7 +117,8 @@ impl CatchUp {
             }
             Err(Stop::Unheard) => return,
         };
-        let _unheard = self.found.send(Found::Done { channel, read_ms }).await;
+        let first = known.is_none();
+        let _unheard = self.found.send(Found::Done { channel, read_ms, first }).await;
     }
 
     /// Where a channel begins for Bartizan: at its newest post.
@@ -128,7 +133,7 @@ impl CatchUp {
 
     /// Everything after `known`.
     async fn missed(&self, member: &Membership, known: Known) -> Result<(), Stop> {
-        let since_ms = known.read_ms.saturating_sub(OVERLAP_MS);
+        let since_ms = known.read_ms.saturating_sub(OVERLAP_MS).max(known.begun_ms.saturating_add(1));
         let to = Way { channel: member.channel, direct: member.direct, since_ms };
         let newest = self.newest(to.channel, NEWEST).await?;
         if newest.reaches(since_ms) {

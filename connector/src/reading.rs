@@ -33,11 +33,14 @@ pub struct Reading {
     channels: HashMap<ChannelId, Read>,
     waiting: Waiting,
     held: VecDeque<(Box<Post>, bool)>,
+    /// Beginnings of channels, to be told before anything that is reported of them.
+    begun: Vec<Cursor>,
 }
 
 /// How far one channel has been read.
 #[derive(Debug, Clone, Copy)]
 struct Read {
+    begun_ms: u64,
     read_ms: u64,
     told_ms: u64,
     newest: Option<PostId>,
@@ -70,8 +73,8 @@ impl Reading {
     /// From where the core says that reading ended.
     pub fn new(start: &Start) -> Self {
         let read = |cursor: &Cursor| {
-            let read = Read { read_ms: cursor.seen_ms, told_ms: cursor.seen_ms, newest: None, anchor: None };
-            (cursor.channel, read)
+            let (begun_ms, read_ms) = (cursor.begun_ms, cursor.seen_ms);
+            (cursor.channel, Read { begun_ms, read_ms, told_ms: read_ms, newest: None, anchor: None })
         };
         Self {
             intake: Intake::new(start),
@@ -79,6 +82,7 @@ impl Reading {
             channels: start.cursors.iter().map(read).collect(),
             waiting: Waiting::Nothing,
             held: VecDeque::new(),
+            begun: Vec::new(),
         }
     }
 
@@ -111,6 +115,9 @@ impl Reading {
                     continue;
                 }
             };
+            for cursor in std::mem::take(&mut self.begun) {
+                link.say(FromConnector::Seen(cursor)).await;
+            }
             for report in reports {
                 link.say(FromConnector::Post(report)).await;
             }
@@ -120,8 +127,9 @@ impl Reading {
 
     fn catch_up(&mut self, rest: Rest) -> Catching {
         self.waiting = Waiting::Everything;
-        let known =
-            |(&channel, read): (&ChannelId, &Read)| (channel, Known { read_ms: read.read_ms, anchor: read.anchor });
+        let known = |(&channel, &Read { begun_ms, read_ms, anchor, .. }): (&ChannelId, &Read)| {
+            (channel, Known { begun_ms, read_ms, anchor })
+        };
         let (sender, found) = mpsc::channel(4);
         let round = CatchUp { rest, known: self.channels.iter().map(known).collect(), found: sender };
         Catching { found, task: tokio::spawn(round.run()) }
@@ -143,11 +151,15 @@ impl Reading {
                 self.release()
             }
             Found::Posts { direct, posts } => posts.iter().filter_map(|post| self.read(post, direct, true)).collect(),
-            Found::Done { channel, read_ms } => {
+            Found::Done { channel, read_ms, first } => {
                 if let Waiting::These(channels) = &mut self.waiting {
                     channels.remove(&channel);
                 }
                 self.advance(channel, read_ms, None);
+                if let Some(read) = self.channels.get_mut(&channel).filter(|_| first) {
+                    (read.begun_ms, read.told_ms) = (read_ms, read_ms);
+                    self.begun.push(Cursor { channel, seen_ms: read_ms, begun_ms: read_ms });
+                }
                 self.release()
             }
         }
@@ -185,7 +197,7 @@ impl Reading {
         if read_ms == 0 || (self.channels.len() >= MAX_CHANNELS && !self.channels.contains_key(&channel)) {
             return;
         }
-        let new = Read { read_ms: 0, told_ms: 0, newest: None, anchor: None };
+        let new = Read { begun_ms: 0, read_ms: 0, told_ms: 0, newest: None, anchor: None };
         let read = self.channels.entry(channel).or_insert(new);
         if read_ms > read.read_ms {
             read.read_ms = read_ms;
@@ -202,7 +214,7 @@ impl Reading {
         for (&channel, read) in &mut self.channels {
             if read.read_ms > read.told_ms {
                 read.told_ms = read.read_ms;
-                cursors.push(Cursor { channel, seen_ms: read.read_ms });
+                cursors.push(Cursor { channel, seen_ms: read.read_ms, begun_ms: 0 });
             }
         }
         cursors
@@ -267,7 +279,7 @@ mod tests {
     }
 
     fn reading(cursors: &[(u64, u64)]) -> Reading {
-        let cursor = |&(channel, seen_ms): &(u64, u64)| Cursor { channel: id("c", channel), seen_ms };
+        let cursor = |&(channel, seen_ms): &(u64, u64)| Cursor { channel: id("c", channel), seen_ms, begun_ms: 0 };
         Reading::new(&Start {
             bot: id("b", 0),
             bot_name: Text::cut("bartizan"),
@@ -314,8 +326,8 @@ mod tests {
         assert!(reading.untold().iter().all(|cursor| cursor.channel == id("c", 3)), "the cursor is behind the posts");
         let found = Found::Posts { direct: false, posts: vec![post(3, 1, 30), post(4, 1, 40)] };
         assert_eq!(times(&reading.found(found)), [(30, true), (40, true)]);
-        assert_eq!(times(&reading.found(Found::Done { channel: id("c", 1), read_ms: 5 })), [(90, false)]);
-        assert_eq!(reading.untold(), [Cursor { channel: id("c", 1), seen_ms: 90 }]);
+        assert_eq!(times(&reading.found(Found::Done { channel: id("c", 1), read_ms: 5, first: false })), [(90, false)]);
+        assert_eq!(reading.untold(), [Cursor { channel: id("c", 1), seen_ms: 90, begun_ms: 0 }]);
         assert!(reading.untold().is_empty());
     }
 
@@ -336,7 +348,7 @@ mod tests {
         assert_eq!(reading.channels[&id("c", 1)].anchor, None);
         reading.live(Box::new(post(4, 1, 70)), false);
         assert_eq!(reading.channels[&id("c", 1)].anchor, Some(id("p", 1)));
-        assert_eq!(reading.untold(), [Cursor { channel: id("c", 1), seen_ms: 70 }]);
+        assert_eq!(reading.untold(), [Cursor { channel: id("c", 1), seen_ms: 70, begun_ms: 0 }]);
     }
 
     #[test]

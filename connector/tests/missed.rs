@@ -2,6 +2,7 @@
 
 mod support;
 
+use bartizan_proto::connector::Cursor;
 use bartizan_proto::verbs::Failure;
 use serde_json::json;
 use support::{Fault, House, World, id, post};
@@ -24,9 +25,36 @@ async fn at_the_first_start_nothing_old_is_reported_and_the_cursor_begins_at_the
     let mut house = House::with(backlog(5), &[]).await;
     let mut conn = house.wire.welcome("one").await;
     let cursor = house.seen().await;
-    assert_eq!((cursor.channel, cursor.seen_ms), (id("c", 1), 105_000));
+    assert_eq!((cursor.channel, cursor.seen_ms, cursor.begun_ms), (id("c", 1), 105_000, 105_000));
     conn.posted(&post(6, 106_000, "!live"));
     assert_eq!(house.report().await.created_ms, 106_000);
+}
+
+/// A service that was restarted within seconds of its first start obeyed what had been said to an earlier one: the overlap
+/// of pages reached back over its own beginning.
+#[tokio::test(flavor = "current_thread")]
+async fn what_was_there_before_the_first_start_is_never_reported_also_when_pages_overlap() {
+    let mut house = House::with(backlog(5), &[]).await;
+    let mut conn = house.wire.welcome("one").await;
+    house.seen().await;
+    house.world().posts.push(post(6, 106_000, "!live"));
+    conn.posted(&post(6, 106_000, "!live"));
+    assert_eq!(house.report().await.created_ms, 106_000);
+    conn.drop_it().await;
+    house.world().posts.push(post(7, 107_000, "!missed"));
+    let mut conn = house.wire.accept().await;
+    conn.hello("two").await;
+    all_of(&mut house, 7..=7).await;
+    house.silent().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_beginning_that_the_core_remembers_is_kept_after_a_restart() {
+    let cursor = Cursor { channel: id("c", 1), seen_ms: 104_500, begun_ms: 103_000 };
+    let mut house = House::begun(backlog(5), &[cursor]).await;
+    let _conn = house.wire.welcome("one").await;
+    all_of(&mut house, 4..=5).await;
+    house.silent().await;
 }
 
 #[tokio::test(flavor = "current_thread")]

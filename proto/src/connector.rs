@@ -30,6 +30,9 @@ pub struct Cursor {
     pub channel: ChannelId,
     /// Creation time of the last post seen there, in ms since 1970 by the server's clock.
     pub seen_ms: u64,
+    /// Creation time of the newest post that was there when the bot first read the channel: nothing up to it was ever meant
+    /// for this installation. 0 where that is not known; the connector says it once, before anything else of the channel.
+    pub begun_ms: u64,
 }
 
 /// A post as the connector read it.

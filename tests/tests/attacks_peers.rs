@@ -356,7 +356,7 @@ async fn row_79_a_connector_that_speaks_before_it_may_is_dropped() {
     let id = "a".repeat(26);
     let parts = vec![
         early(FromConnector::Connected { resumed: false }),
-        early(FromConnector::Seen(Cursor { channel: id.parse().expect("an id"), seen_ms: u64::MAX })),
+        early(FromConnector::Seen(Cursor { channel: id.parse().expect("an id"), seen_ms: u64::MAX, begun_ms: 0 })),
         early(FromConnector::Delivered { delivery: DeliveryId(1), outcome: Delivered::Done }),
     ];
     programs();

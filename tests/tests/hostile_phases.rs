@@ -45,7 +45,7 @@ fn next_of_connector(after: Option<&FromConnector>) -> Option<FromConnector> {
             caught_up: false,
             webhook: false,
         }),
-        Some(FromConnector::Post(_)) => FromConnector::Seen(Cursor { channel: id(), seen_ms: u64::MAX }),
+        Some(FromConnector::Post(_)) => FromConnector::Seen(Cursor { channel: id(), seen_ms: u64::MAX, begun_ms: 0 }),
         Some(FromConnector::Seen(_)) => {
             FromConnector::Delivered { delivery: DeliveryId(1), outcome: Delivered::Posted(id()) }
         }

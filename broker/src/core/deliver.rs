@@ -34,7 +34,7 @@ pub struct Outbox {
     /// Jobs that run, not written down yet: a job that is `starting` is treated like them after a crash.
     running: Vec<JobId>,
     /// How far channels have been read, not written down yet.
-    cursors: HashMap<ChannelId, u64>,
+    cursors: HashMap<ChannelId, Cursor>,
     /// Whether a timer is set to write those down.
     due: bool,
     /// Whether there may be more in the store.
@@ -149,10 +149,19 @@ impl Core {
     }
 
     /// A channel has been read so far: written down now and then.
-    pub(crate) fn channel_seen(&mut self, cursor: Cursor) {
-        let seen = self.outbox.cursors.entry(cursor.channel).or_default();
-        *seen = cursor.seen_ms.max(*seen);
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub(crate) fn channel_seen(&mut self, cursor: Cursor) -> Result<(), CoreError> {
+        // Where a channel begins is written down before anything in it is obeyed.
+        if cursor.begun_ms > 0 {
+            self.store.seen(cursor)?;
+            return Ok(());
+        }
+        let kept = self.outbox.cursors.entry(cursor.channel).or_insert(cursor);
+        kept.seen_ms = kept.seen_ms.max(cursor.seen_ms);
         self.settle_soon();
+        Ok(())
     }
 
     fn settle_soon(&mut self) {
@@ -172,8 +181,8 @@ impl Core {
             }
             // Cursors move with every post: they wait for their time also when something else is written.
             if now {
-                for (channel, seen_ms) in std::mem::take(&mut self.outbox.cursors) {
-                    self.store.seen(Cursor { channel, seen_ms })?;
+                for cursor in std::mem::take(&mut self.outbox.cursors).into_values() {
+                    self.store.seen(cursor)?;
                 }
             }
             self.outbox.due = !self.outbox.cursors.is_empty();

@@ -82,7 +82,7 @@ impl Core {
             return Ok(());
         }
         let ping = self.is_ping(&report);
-        self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms });
+        self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         if !self.store.receive(&report, ping)? {
             return Ok(());
         }

@@ -91,10 +91,7 @@ impl Core {
                 Ok(())
             }
             FromConnector::Post(report) => self.on_post(report),
-            FromConnector::Seen(cursor) => {
-                self.channel_seen(cursor);
-                Ok(())
-            }
+            FromConnector::Seen(cursor) => self.channel_seen(cursor),
             FromConnector::Delivered { delivery, outcome } => self.on_delivered(delivery, &outcome),
         }
     }

@@ -86,10 +86,11 @@ impl Store {
     pub fn seen(&mut self, cursor: Cursor) -> Result<(), StoreError> {
         self.write()?
             .prepare_cached(
-                "INSERT INTO cursor (channel, seen_ms) VALUES (?1, ?2)
-                 ON CONFLICT (channel) DO UPDATE SET seen_ms = excluded.seen_ms WHERE excluded.seen_ms > seen_ms",
+                "INSERT INTO cursor (channel, seen_ms, begun_ms) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (channel) DO UPDATE SET seen_ms = max(seen_ms, excluded.seen_ms),
+                                                     begun_ms = max(begun_ms, excluded.begun_ms)",
             )?
-            .execute(params![cursor.channel.as_str(), signed(cursor.seen_ms)])?;
+            .execute(params![cursor.channel.as_str(), signed(cursor.seen_ms), signed(cursor.begun_ms)])?;
         Ok(())
     }
 
@@ -99,14 +100,14 @@ impl Store {
     /// [`StoreError`].
     pub fn cursors<const MAX: usize>(&self) -> Result<List<Cursor, MAX>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT channel, max(seen_ms) AS seen FROM (SELECT channel, seen_ms FROM cursor
-             UNION ALL SELECT channel, created_ms FROM inbox) GROUP BY channel ORDER BY seen DESC",
+            "SELECT channel, max(seen_ms) AS seen, max(begun_ms) FROM (SELECT channel, seen_ms, begun_ms FROM cursor
+             UNION ALL SELECT channel, created_ms, 0 FROM inbox) GROUP BY channel ORDER BY seen DESC",
         )?;
         let mut rows = statement.query([])?;
         let mut cursors = Vec::new();
         while let Some(row) = rows.next()? {
             let channel = id(&row.get::<_, String>(0)?, "channel")?;
-            cursors.push(Cursor { channel, seen_ms: unsigned(row.get(1)?) });
+            cursors.push(Cursor { channel, seen_ms: unsigned(row.get(1)?), begun_ms: unsigned(row.get(2)?) });
         }
         Ok(List::cut(cursors))
     }
@@ -165,9 +166,9 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let mut store = Store::open(&folder.path().join("state.db")).expect("open");
         let channel = report('a').channel;
-        store.seen(Cursor { channel, seen_ms: 5 }).expect("seen");
-        store.seen(Cursor { channel, seen_ms: 3 }).expect("seen");
-        assert_eq!(store.cursors::<4>().expect("read").into_vec(), [Cursor { channel, seen_ms: 5 }]);
+        store.seen(Cursor { channel, seen_ms: 5, begun_ms: 2 }).expect("seen");
+        store.seen(Cursor { channel, seen_ms: 3, begun_ms: 0 }).expect("seen");
+        assert_eq!(store.cursors::<4>().expect("read").into_vec(), [Cursor { channel, seen_ms: 5, begun_ms: 2 }]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0003_protected.sql"),
     include_str!("../../../migrations/0004_people.sql"),
     include_str!("../../../migrations/0005_brain.sql"),
+    include_str!("../../../migrations/0006_beginning.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -50,6 +50,14 @@ impl House {
         house
     }
 
+    /// The same, with cursors that say where a channel began.
+    pub async fn begun(world: World, cursors: &[Cursor]) -> House {
+        let mut house = House::unattached(world);
+        house.attach().await;
+        house.start_from(cursors).await;
+        house
+    }
+
     /// The real program, greeted.
     pub fn unattached(world: World) -> House {
         let (ours, theirs) = Channel::pair().expect("socketpair");
@@ -94,13 +102,18 @@ impl House {
     }
 
     pub async fn start(&mut self, cursors: &[(u64, u64)]) {
-        let cursor = |&(channel, seen_ms): &(u64, u64)| Cursor { channel: id("c", channel), seen_ms };
+        let cursor = |&(channel, seen_ms): &(u64, u64)| Cursor { channel: id("c", channel), seen_ms, begun_ms: 0 };
+        let cursors: Vec<Cursor> = cursors.iter().map(cursor).collect();
+        self.start_from(&cursors).await;
+    }
+
+    async fn start_from(&mut self, cursors: &[Cursor]) {
         let start = Start {
             bot: id("b", 0),
             bot_name: Text::cut("bartizan"),
             prefix: Text::cut("!"),
             max_post: 16_383,
-            cursors: List::cut(cursors.iter().map(cursor)),
+            cursors: List::cut(cursors.iter().copied()),
         };
         self.core.send(&ToConnector::Start(Box::new(start))).await.expect("starts");
     }

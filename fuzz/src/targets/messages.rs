@@ -111,7 +111,7 @@ fn to_connector() -> Vec<ToConnector> {
         bot_name: Text::cut("bartizan"),
         prefix: Text::cut("!"),
         max_post: 16_383,
-        cursors: List::cut([Cursor { channel: id('c'), seen_ms: 5 }]),
+        cursors: List::cut([Cursor { channel: id('c'), seen_ms: 5, begun_ms: 3 }]),
     };
     let reply = Act::Reply {
         channel: id('c'),
@@ -146,7 +146,7 @@ pub(super) fn from_connector() -> Vec<FromConnector> {
         FromConnector::Connected { resumed: true },
         FromConnector::Disconnected { why: Text::cut("the bytes ended"), retry_ms: 500 },
         FromConnector::Post(report),
-        FromConnector::Seen(Cursor { channel: id('c'), seen_ms: 8 }),
+        FromConnector::Seen(Cursor { channel: id('c'), seen_ms: 8, begun_ms: 0 }),
         FromConnector::Delivered { delivery: DeliveryId(9), outcome: rejected },
     ]
 }
