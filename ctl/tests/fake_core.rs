@@ -338,6 +338,7 @@ fn doctor_puts_the_machine_and_the_service_on_one_page() {
     let service = Doctor {
         mode: Mode::SingleUser,
         limits: list(vec![text("a script runs as the operator's own user")]),
+        require: list(vec![Guarantee::KernelSurface]),
         given: List::default(),
         layers: List::default(),
         checks: list(vec![Check {
@@ -353,7 +354,7 @@ fn doctor_puts_the_machine_and_the_service_on_one_page() {
     let shown = stdout(&output);
     for line in [
         "Service  single-user\n",
-        "kernel-surface  –    –    ✔\n",
+        "kernel-surface  yes       –    –    ✔\n",
         "✘ brain: it is gone; restore it from the backup\n",
         "! a script runs as the operator's own user\n",
     ] {

@@ -8,7 +8,7 @@ use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
 use crate::version::Role;
-use crate::worker::{Ending, Given, InForce, Limits, Usage};
+use crate::worker::{Ending, Given, Guarantee, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What an operator asks.
@@ -324,6 +324,8 @@ pub struct Doctor {
     pub mode: Mode,
     /// What this mode cannot give, one line each.
     pub limits: List<Text<MAX_REASON>, 32>,
+    /// Guarantees without which nothing runs.
+    pub require: List<Guarantee, 32>,
     /// The worker's guarantees as the last worker read them back; empty before the first.
     pub given: List<Given, 32>,
     /// The worker's layers as the last worker read them back.

@@ -1,6 +1,7 @@
 //! core ↔ worker: one order, then output and a result.
 //!
-//! A worker is started without an order and waits for one. [`ToWorker::Order`] carries one descriptor: the script, opened and
+//! A worker is started without an order and waits for one. The first one of a service is asked what this machine can give
+//! ([`ToWorker::Probe`]) before anything else is started. [`ToWorker::Order`] carries one descriptor: the script, opened and
 //! checked by the core; what was opened is what runs. When its channel closes, the worker ends everything of the job.
 //! What it reports of output and exit is bounded and typed, and the launcher's reaping has the last word on its end.
 
@@ -18,6 +19,11 @@ use serde::{Deserialize, Serialize};
 pub enum ToWorker {
     /// Confine yourself and run this (descriptors: the script, and where there are secrets, a pipe). Once only.
     Order(Box<Order>),
+    /// Instead of an order: make the sandbox around nothing, and say what is in force in it. Answered like a job that ends at once.
+    Probe {
+        /// As for a job that is granted some network.
+        network: bool,
+    },
     /// End the script: this signal to its process group now, everything killed after `grace_ms`.
     Stop {
         /// 0 kills at once.
@@ -160,6 +166,36 @@ pub enum Layer {
     OwnUser,
 }
 
+impl Layer {
+    /// Its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::Descriptors => "descriptors",
+            Layer::Environment => "environment",
+            Layer::Limits => "limits",
+            Layer::Capabilities => "capabilities",
+            Layer::NoNewPrivileges => "no-new-privileges",
+            Layer::UserNamespace => "user-namespace",
+            Layer::PidNamespace => "pid-namespace",
+            Layer::MountNamespace => "mount-namespace",
+            Layer::NetworkNamespace => "network-namespace",
+            Layer::IpcNamespace => "ipc-namespace",
+            Layer::UtsNamespace => "uts-namespace",
+            Layer::LandlockFiles => "landlock-files",
+            Layer::LandlockNetwork => "landlock-network",
+            Layer::LandlockScope => "landlock-scope",
+            Layer::Seccomp => "seccomp",
+            Layer::OwnUser => "own-user",
+        }
+    }
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What the sandbox promises; each can be given by more than one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -203,6 +239,29 @@ impl Guarantee {
         Guarantee::Resources,
         Guarantee::Lifetime,
     ];
+
+    /// Its name in configuration and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Guarantee::FilesRead => "files-read",
+            Guarantee::FilesWrite => "files-write",
+            Guarantee::Programs => "programs",
+            Guarantee::Privileges => "privileges",
+            Guarantee::Signals => "signals",
+            Guarantee::Tracing => "tracing",
+            Guarantee::Network => "network",
+            Guarantee::UnixSockets => "unix-sockets",
+            Guarantee::KernelSurface => "kernel-surface",
+            Guarantee::Resources => "resources",
+            Guarantee::Lifetime => "lifetime",
+        }
+    }
+}
+
+impl std::fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A layer as it was read back from the kernel.

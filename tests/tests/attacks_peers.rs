@@ -563,14 +563,21 @@ async fn rows_79_and_80_a_worker_that_breaks_the_rules_in_a_job_is_dropped_its_j
     let count = parts.len();
     let puppets = Puppets::instead_of(Role::Worker, parts);
     let house = House::at(server, Plan::default().programs(puppets.programs())).await;
-    for number in 0..count {
+    let (mut asked, mut interrupted) = (0, 0);
+    while interrupted < count {
         let post = house.say("carol", "ops", "!hello Interrupted");
         let reply = house.reply(&post).await;
-        assert!(reply.contains("was interrupted: its worker died"), "{number}: {reply}");
-        house.reaction(&post, "no_entry").await;
+        asked += 1;
+        // Of two workers that wait the later one may be the puppet: then an honest one has answered.
+        if reply.contains("was interrupted: its worker died") {
+            house.reaction(&post, "no_entry").await;
+            interrupted += 1;
+        } else {
+            assert!(reply.contains("Hello, Interrupted!") && asked - interrupted < 4, "{interrupted}: {reply}");
+        }
     }
     house.works().await;
-    assert_eq!(house.jobs(), count + 1, "nothing was started twice");
+    assert_eq!(house.jobs(), asked + 1, "nothing was started twice");
 }
 
 /// It failed on a slow machine: of two workers that wait, either may be the puppet, and half a gigabyte took longer than

@@ -237,10 +237,17 @@ async fn row_79_and_82_a_worker_that_says_what_its_phase_does_not_allow_ends_its
     let count = parts.len();
     let puppets = Puppets::instead_of(Role::Worker, parts);
     let house = House::at(server(), Plan::default().programs(puppets.programs())).await;
-    for number in 0..count {
+    let (mut asked, mut interrupted) = (0, 0);
+    while interrupted < count {
         let reply = house.ask("carol", "ops", "!hello Interrupted").await;
-        assert!(reply.contains("was interrupted: its worker died"), "{number}: {reply}");
+        asked += 1;
+        // Of two workers that wait the later one may be the puppet: then an honest one has answered.
+        if reply.contains("was interrupted: its worker died") {
+            interrupted += 1;
+        } else {
+            assert!(reply.contains("Hello, Interrupted!") && asked - interrupted < 4, "{interrupted}: {reply}");
+        }
     }
     house.works().await;
-    assert_eq!(house.jobs(), count + 1, "nothing was started twice");
+    assert_eq!(house.jobs(), asked + 1, "nothing was started twice");
 }

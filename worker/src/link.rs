@@ -36,6 +36,7 @@ pub(crate) enum Command {
 fn permitted(message: ToWorker) -> Result<Command, LinkError> {
     match message {
         ToWorker::Order(_) => Err(LinkError::WrongPhase("a second Order")),
+        ToWorker::Probe { .. } => Err(LinkError::WrongPhase("Probe")),
         ToWorker::Stop { grace_ms } => Ok(Command::Stop { grace_ms }),
         ToWorker::Inspect => Ok(Command::Inspect),
     }

@@ -3,6 +3,7 @@
 //! The core checked it too; the worker does not rely on that, and what it cannot mean is refused with a reason.
 
 use crate::confine::root;
+use crate::probe;
 use bartizan_proto::FrameError;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::limits::MAX_SECRETS_SIZE;
@@ -57,6 +58,9 @@ pub enum OrderError {
     /// A variable name that is none.
     #[error("not a variable name: {0}")]
     Variable(String),
+    /// There is nothing to try the sandbox with.
+    #[error("/bin/true: {0}")]
+    Nothing(#[source] io::Error),
     /// A limit under which not even the sandbox can be set up.
     #[error("the limit of {what} is too small: {value}")]
     Limit {
@@ -94,6 +98,8 @@ impl Job {
                 let script = script.ok_or(OrderError::Descriptors { due, came })?;
                 Self::check(*order, script.into(), secrets).map(Some)
             }
+            ToWorker::Probe { .. } if !fds.is_empty() => Err(OrderError::Descriptors { due: 0, came: fds.len() }),
+            ToWorker::Probe { network } => probe::job(network).map(Some),
             ToWorker::Stop { .. } => Err(OrderError::WrongPhase("Stop")),
             ToWorker::Inspect => Err(OrderError::WrongPhase("Inspect")),
         }

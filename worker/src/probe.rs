@@ -1,4 +1,5 @@
-//! `bartizan-worker --probe`: which layers this kernel gives this user, found by making a real sandbox and running `true` in it.
+//! Which layers this kernel gives this user, found by making a real sandbox and running `true` in it: for `bartizan-worker
+//! --probe`, and for the core at the service's start.
 
 use crate::cell::{Cell, CellError};
 use crate::confine::namespaces::{Outside, Plan};
@@ -6,7 +7,7 @@ use crate::init;
 use crate::order::{Job, OrderError};
 use crate::report::FromScript;
 use bartizan_proto::ids::{JobId, ScriptName};
-use bartizan_proto::worker::{Given, InForce, Limits, Order, Profile};
+use bartizan_proto::worker::{Endpoint, Given, InForce, Limits, Order, Profile};
 use bartizan_proto::{List, Text};
 use serde::Serialize;
 use std::fs::File;
@@ -49,7 +50,7 @@ pub(crate) fn print() -> Result<(), ProbeError> {
     bartizan_confine::process::harden_entry()?;
     init::adopt_orphans().map_err(io::Error::other)?;
     let outside = Outside::here();
-    let job = job()?;
+    let job = job(false)?;
     let mut cell = Cell::start(Plan::for_job(&job), &outside)?;
     cell.order(&job)?;
     let answer = match cell.report.receive::<FromScript>() {
@@ -67,10 +68,11 @@ pub(crate) fn print() -> Result<(), ProbeError> {
     Ok(())
 }
 
-/// The least job: `true`, with nothing granted and nothing required.
-fn job() -> Result<Job, ProbeError> {
-    let path = std::fs::canonicalize("/bin/true")?;
-    let invalid = |error: &dyn std::fmt::Display| ProbeError::Io(io::Error::other(error.to_string()));
+/// The least job: `true`, with nothing required, and nothing granted but what makes it a job with a network.
+pub(crate) fn job(network: bool) -> Result<Job, OrderError> {
+    let path = std::fs::canonicalize("/bin/true").map_err(OrderError::Nothing)?;
+    let invalid = |error: &dyn std::fmt::Display| OrderError::Nothing(io::Error::other(error.to_string()));
+    let nowhere = Endpoint { host: Text::cut("127.0.0.1"), port: 1, addresses: List::default() };
     let order = Order {
         job: JobId(0),
         name: "probe".parse::<ScriptName>().map_err(|error| invalid(&error))?,
@@ -84,7 +86,7 @@ fn job() -> Result<Job, ProbeError> {
             read: List::default(),
             write: List::default(),
             exec: List::default(),
-            network: List::default(),
+            network: List::cut(if network { vec![nowhere] } else { Vec::new() }),
             limits: Limits::default(),
         },
         require: List::default(),
@@ -93,5 +95,5 @@ fn job() -> Result<Job, ProbeError> {
         max_output: 0,
         without: List::default(),
     };
-    Ok(Job::check(order, File::open(path)?, None)?)
+    Job::check(order, File::open(path).map_err(OrderError::Nothing)?, None)
 }

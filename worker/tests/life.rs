@@ -269,7 +269,7 @@ fn a_required_guarantee_that_nothing_gives_means_that_nothing_runs() {
     });
     let outcome = script.run();
     let (step, why) = outcome.refused.clone().expect("refused");
-    assert!(step == "require" && why.contains("Lifetime"), "{step}: {why}");
+    assert!(step == "require" && why.contains("guarantee lifetime"), "{step}: {why}");
     assert!(outcome.output.is_empty());
 }
 

@@ -153,6 +153,12 @@ pub enum Group {
 }
 
 impl Config {
+    /// Whether any script is granted some network.
+    pub fn grants_network(&self) -> bool {
+        let scripts = self.allowlist.iter().chain(self.allowlist.authorizers()).map(|script| &script.profile);
+        scripts.chain(self.profiles.values()).any(|profile| !profile.network.is_empty())
+    }
+
     /// What no script may so much as read: token, keys, state, control socket.
     pub fn secrets(&self) -> impl Iterator<Item = &Path> {
         let key = match &self.brain.key {

@@ -269,7 +269,7 @@ impl Core {
             checks.push(check("configuration", CheckVerdict::Warn, warning.clone()));
         }
         for layer in self.layers.iter().filter(|layer| layer.state != LayerState::On) {
-            checks.push(check("sandbox", CheckVerdict::Warn, format!("{:?}: {}", layer.layer, layer.detail)));
+            checks.push(check("sandbox", CheckVerdict::Warn, format!("{}: {}", layer.layer, layer.detail)));
         }
         let limits: &[&str] = match self.mode {
             Mode::SingleUser => &[
@@ -286,6 +286,7 @@ impl Core {
         Doctor {
             mode: self.mode,
             limits: List::cut(limits.iter().map(|limit| Text::cut(*limit))),
+            require: List::cut(self.config.require.clone()),
             given: List::cut(self.given.clone()),
             layers: List::cut(self.layers.clone()),
             checks: List::cut(checks),

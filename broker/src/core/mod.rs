@@ -99,6 +99,9 @@ pub enum CoreError {
     /// Something that the start needs.
     #[error("{0}")]
     Start(String),
+    /// The sandbox that the configuration requires cannot be had here: starting again would not help.
+    #[error("{0}")]
+    Sandbox(String),
 }
 
 /// Everything that the core knows.
@@ -146,14 +149,21 @@ pub struct Core {
     _lock: crate::startup::Lock,
 }
 
-/// Runs the core until the service ends. Exit code 0 when it was asked to end and ended in order.
+/// Runs the core until the service ends. Exit code 0 when it was asked to end and ended in order, 2 when it cannot work here.
 pub fn run(start: CoreStart) -> ExitCode {
     setup::log();
     match setup::runtime(start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the service ends");
-            ExitCode::FAILURE
+            match error {
+                CoreError::Sandbox(_) => ExitCode::from(2),
+                CoreError::Store(_)
+                | CoreError::Audit(_)
+                | CoreError::Frame(_)
+                | CoreError::Launcher(..)
+                | CoreError::Start(_) => ExitCode::FAILURE,
+            }
         }
     }
 }

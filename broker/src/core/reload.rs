@@ -6,6 +6,7 @@
 use super::{Core, CoreError};
 use crate::audit::Record;
 use crate::config::Config;
+use crate::job::sandbox;
 
 impl Core {
     /// Loads the file again. The new policy is in force when every name in it is resolved; until then the old one is.
@@ -18,6 +19,11 @@ impl Core {
                 return Ok(());
             }
         };
+        if let Some(why) = sandbox::lacks(&new, &self.given, &self.layers) {
+            tracing::error!(why, "the configuration is not changed");
+            self.record(&Record::Reload { differences: Vec::new(), error: Some(why) });
+            return Ok(());
+        }
         let differences = self.config.differences(&new);
         let old = &self.config;
         if new.server != old.server

@@ -126,7 +126,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         _lock: lock,
     };
 
-    // 6. What was left over, then the peers.
+    // 6. What was left over, then the first worker; the peers come when it has said what the sandbox gives.
     core.tell_of_audit_alarms()?;
     core.record_first(&Record::Start { mode: mode_name(mode) });
     core.brain_at_start(known)?;
@@ -135,9 +135,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.protected = super::protected::Protected::restored(core.store.last_protected()?);
     core.recover()?;
     core.remember_people()?;
-    core.start_peer(Role::Egress)?;
-    core.start_peer(Role::Connector)?;
-    core.keep_spare_workers()?;
+    core.try_sandbox()?;
     core.finish_turn()?;
     Ok((core, received))
 }

@@ -35,6 +35,8 @@ pub enum Timer {
     Protected,
     /// Order waiting workers again.
     Spare,
+    /// The first worker has not said what the sandbox gives.
+    Sandbox,
     /// End the bans whose time is over.
     Bans,
     /// Egress has not said what became of a new token.
@@ -101,6 +103,7 @@ impl Core {
                 Timer::Groups => self.ask_groups()?,
                 Timer::Protected => self.protected_again(),
                 Timer::Spare => self.keep_spare_workers()?,
+                Timer::Sandbox => self.sandbox_unknown("its worker gave no answer in time")?,
                 Timer::Bans => self.expire_bans()?,
                 Timer::NewToken => self.token_overdue()?,
                 Timer::Shutdown => self.shutdown_overdue(),

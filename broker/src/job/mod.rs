@@ -1,12 +1,13 @@
 //! Jobs: queued, started once, watched, ended, told about.
 //!
-//! `queue` accepts and dispatches, `launch` turns a cleared right into a worker's order, `watch` takes in what the worker
+//! Before anything else `sandbox` finds out what this machine can give. `queue` accepts and dispatches, `launch` turns a cleared right into a worker's order, `watch` takes in what the worker
 //! says, `end` tells chat and log. What may start is decided by the gates, at the moment it starts.
 
 pub mod authorize;
 pub mod end;
 pub mod launch;
 pub mod queue;
+pub mod sandbox;
 pub mod watch;
 pub mod workers;
 
@@ -106,6 +107,8 @@ pub struct Jobs {
     pub queue: VecDeque<JobId>,
     /// Ended ones, oldest first.
     pub ended: VecDeque<JobId>,
+    /// The first worker, while it tries the sandbox out.
+    pub trying: Option<ChildId>,
     /// Every worker that was ordered and has not ended.
     pub workers: HashMap<ChildId, workers::Worker>,
     /// Waiting workers that died one after the other.

@@ -57,6 +57,9 @@ impl Core {
 
     /// Orders as many workers as the queue can use, and so many more.
     pub(crate) fn order_workers(&mut self, spare: usize) -> Result<(), CoreError> {
+        if self.jobs.trying.is_some() {
+            return Ok(());
+        }
         let held = self.jobs.no_worker_before.is_some_and(|at| Instant::now() < at);
         if self.stopping.is_some() || held {
             return Ok(());
@@ -65,12 +68,12 @@ impl Core {
         let room = self.config.limits.jobs.saturating_sub(self.jobs.running());
         let wanted = self.jobs.queue.len().min(room) + spare;
         for _ in idle..wanted {
-            self.order_worker()?;
+            let _waits = self.order_worker()?;
         }
         Ok(())
     }
 
-    fn order_worker(&mut self) -> Result<(), CoreError> {
+    pub(super) fn order_worker(&mut self) -> Result<ChildId, CoreError> {
         let child = self.supervisor.next_child();
         let (ours, theirs) =
             Channel::pair().map_err(|error| CoreError::Start(format!("cannot make a socket pair: {error}")))?;
@@ -87,7 +90,8 @@ impl Core {
             ended: None,
         };
         self.jobs.workers.insert(child, worker);
-        self.order(Which::Service, &ToLauncher::Start { child, role: Role::Worker }, vec![theirs.into()])
+        self.order(Which::Service, &ToLauncher::Start { child, role: Role::Worker }, vec![theirs.into()])?;
+        Ok(child)
     }
 
     /// The launcher started it.
@@ -107,7 +111,7 @@ impl Core {
                 worker.greeted = true;
                 self.jobs.failed_workers = 0;
                 self.jobs.no_worker_before = None;
-                return Ok(());
+                return if self.jobs.trying == Some(child) { self.ask_sandbox(child) } else { Ok(()) };
             }
             Event::Gone(why) => {
                 tracing::debug!(child = child.0, why, "worker gone");
@@ -124,6 +128,9 @@ impl Core {
             tracing::error!(child = child.0, kind = ?worker::kind(&message), "a worker said what it may not say now");
             self.alert(Topic::Worker, "worker dropped: it said what it may not say now")?;
             return self.drop_worker(child);
+        }
+        if self.jobs.trying == Some(child) {
+            return self.on_sandbox(child, message);
         }
         if worker.asking.is_some() {
             return self.on_authorizer(child, message);
@@ -163,6 +170,9 @@ impl Core {
             return Ok(());
         }
         let Some(worker) = self.jobs.workers.remove(&child) else { return Ok(()) };
+        if self.jobs.trying == Some(child) {
+            return self.sandbox_unknown(why);
+        }
         self.timers.cancel(&Timer::Overdue(child));
         if let Some(asking) = worker.asking {
             self.authorized(asking, None, why)?;

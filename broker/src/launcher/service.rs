@@ -97,6 +97,8 @@ impl Launcher {
         Ok(match (self.post, self.core_ended) {
             (Post::Egress { .. }, _) => ExitCode::SUCCESS,
             (Post::Service { .. }, Some(ExitStatus::Code(0))) if self.asked_to_end > 0 => ExitCode::SUCCESS,
+            // It cannot work here, also when it is started again.
+            (Post::Service { .. }, Some(ExitStatus::Code(2))) => ExitCode::from(2),
             (Post::Service { .. }, _) => ExitCode::FAILURE,
         })
     }

@@ -4,7 +4,7 @@ use super::{Look, word};
 use crate::siblings::Probe;
 use bartizan_proto::control::{Check, CheckVerdict, Doctor};
 use bartizan_proto::text::printable;
-use bartizan_proto::worker::{Given, InForce, Layer, LayerState};
+use bartizan_proto::worker::{Given, Guarantee, InForce, Layer, LayerState};
 use serde::Serialize;
 
 /// Everything that was found; `--json` prints it as it is.
@@ -26,9 +26,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every guarantee is given and no check failed. That no service runs is no fault of the machine.
+    /// Whether every guarantee is given that is required, and no check failed. That no service runs is no fault of the machine.
     pub fn is_good(&self) -> bool {
-        let given = |given: &[Given]| given.iter().all(|given| !given.by.is_empty());
+        let must = |guarantee| self.service.as_ref().is_none_or(|service| service.require.contains(&guarantee));
+        let given = |given: &[Given]| given.iter().all(|given| !given.by.is_empty() || !must(given.guarantee));
         let sound = |checks: &[Check]| checks.iter().all(|check| check.verdict != CheckVerdict::Fail);
         self.installation.as_deref().is_none_or(sound)
             && self.probe.as_ref().is_some_and(|probe| given(&probe.given))
@@ -52,7 +53,11 @@ pub fn doctor(report: &Report, look: &Look) -> String {
     match (&report.probe, &report.probe_error) {
         (Some(probe), _) => {
             out.push_str(&format!("\n{}\n", look.heading("A script's sandbox, tried out on this machine now")));
-            out.push_str(&guarantees(&probe.given, look));
+            let require = report.service.as_ref().map(|service| &*service.require);
+            out.push_str(&guarantees(&probe.given, require, look));
+            if require.is_none() {
+                out.push_str("What is required is a matter of the configuration: a running service says it here.\n");
+            }
             out.push('\n');
             out.push_str(&layers(&probe.layers, look));
         }
@@ -73,7 +78,7 @@ fn of_service(service: &Doctor, look: &Look) -> String {
     }
     if !service.given.is_empty() {
         out.push_str(&format!("\n{}\n", look.heading("As its last worker read it back")));
-        out.push_str(&guarantees(&service.given, look));
+        out.push_str(&guarantees(&service.given, Some(&service.require), look));
     }
     out
 }
@@ -91,14 +96,17 @@ fn lines(checks: &[Check], look: &Look) -> String {
     checks.iter().map(line).collect()
 }
 
-/// Guarantee × layer: `✔` where the layer gives it. Only layers that give something have a column.
-pub(super) fn guarantees(given: &[Given], look: &Look) -> String {
+/// Guarantee × layer: `✔` where the layer gives it. Only layers that give something have a column. Where it is known, what
+/// the configuration requires.
+pub(super) fn guarantees(given: &[Given], require: Option<&[Guarantee]>, look: &Look) -> String {
     let mut columns: Vec<Layer> = given.iter().flat_map(|given| given.by.iter().copied()).collect();
     columns.sort_unstable();
     columns.dedup();
     let name_width = given.iter().map(|given| word(given.guarantee).len()).max().unwrap_or(0);
     let heads: Vec<&str> = columns.iter().map(|layer| short(*layer)).collect();
-    let mut out = look.heading(&format!("{:name_width$}  {}", "GUARANTEE", heads.join("  ")));
+    let required = |guarantee: &Guarantee| require.map(|require| require.contains(guarantee));
+    let column = if require.is_some() { "  REQUIRED" } else { "" };
+    let mut out = look.heading(&format!("{:name_width$}{column}  {}", "GUARANTEE", heads.join("  ")));
     out.push('\n');
     for row in given {
         let cells: Vec<String> = columns
@@ -111,8 +119,18 @@ pub(super) fn guarantees(given: &[Given], look: &Look) -> String {
             })
             .collect();
         let name = format!("{:name_width$}", word(row.guarantee));
-        let name = if row.by.is_empty() { look.bad(&name) } else { name };
-        out.push_str(format!("{name}  {}", cells.join("  ")).trim_end());
+        let required = required(&row.guarantee);
+        let name = match (row.by.is_empty(), required) {
+            (true, Some(false)) => look.doubtful(&name),
+            (true, Some(true) | None) => look.bad(&name),
+            (false, _) => name,
+        };
+        let said = match required {
+            Some(true) => "  yes     ",
+            Some(false) => "  no      ",
+            None => "",
+        };
+        out.push_str(format!("{name}{said}  {}", cells.join("  ")).trim_end());
         out.push_str(if row.by.is_empty() { "  nothing gives it\n" } else { "\n" });
     }
     out

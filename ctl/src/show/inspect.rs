@@ -55,7 +55,7 @@ pub fn inspect(job: &Inspection, look: &Look) -> String {
         out.push_str(&format!("\n{}\n", look.heading("In force, read back from the kernel")));
         out.push_str(&layers(&job.layers, look));
         out.push('\n');
-        out.push_str(&guarantees(&job.given, look));
+        out.push_str(&guarantees(&job.given, None, look));
     }
     out.push_str(&format!("\n{}\n", look.heading("The end of its output")));
     match job.tail.is_empty() {

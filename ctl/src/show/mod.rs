@@ -82,6 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn guarantees_are_called_in_reports_as_they_are_in_the_configuration() {
+        for guarantee in bartizan_proto::worker::Guarantee::ALL {
+            assert_eq!(word(guarantee), guarantee.as_str());
+        }
+        assert_eq!(word(bartizan_proto::worker::Layer::LandlockScope), "landlock-scope");
+    }
+
+    #[test]
     fn durations_and_sizes_are_short() {
         assert_eq!(duration(1250), "1s 250ms");
         assert_eq!(duration(3_723_456), "1h 2m 3s");

@@ -83,7 +83,16 @@ pub fn corpus() -> Vec<Vec<u8>> {
     each(9, &mut corpus, [ToCarrier::Open { attempt, resume }, ToCarrier::Data { attempt, bytes: bytes() }]);
     let refused = FromCarrier::Refused { attempt, status: 429, retry_after_ms: Some(5), why: Text::cut("too many") };
     each(10, &mut corpus, [FromCarrier::Opened { attempt }, refused, FromCarrier::Data { attempt, bytes: bytes() }]);
-    each(11, &mut corpus, [ToWorker::Order(Box::new(order())), ToWorker::Stop { grace_ms: 5 }, ToWorker::Inspect]);
+    each(
+        11,
+        &mut corpus,
+        [
+            ToWorker::Order(Box::new(order())),
+            ToWorker::Stop { grace_ms: 5 },
+            ToWorker::Inspect,
+            ToWorker::Probe { network: true },
+        ],
+    );
     each(12, &mut corpus, from_worker());
     let job = JobId(12);
     each(13, &mut corpus, [Request::Status, Request::Inspect { job }, Request::Kill { job }, Request::Doctor]);

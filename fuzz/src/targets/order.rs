@@ -33,6 +33,11 @@ pub fn corpus() -> Vec<Vec<u8>> {
     let mut bare = order.clone();
     bare.arguments = Default::default();
     bare.environment = Default::default();
-    let orders = [ToWorker::Order(Box::new(order)), ToWorker::Order(Box::new(bare)), ToWorker::Inspect];
+    let orders = [
+        ToWorker::Order(Box::new(order)),
+        ToWorker::Order(Box::new(bare)),
+        ToWorker::Inspect,
+        ToWorker::Probe { network: false },
+    ];
     orders.iter().filter_map(|order| Some(frame::encode(order).ok()?[HEADER..].to_vec())).collect()
 }

@@ -41,10 +41,13 @@ impl Puppets {
         fs::rename(folder.path().join("bartizan-puppet"), folder.path().join(&name)).expect("in its place");
         let listener = UnixListener::bind(folder.path().join("puppets.sock")).expect("a socket");
         let played = Arc::new(AtomicUsize::new(0));
-        let (parts, done) = (Mutex::new(VecDeque::from(parts)), Arc::clone(&played));
+        // The first worker of a service tries the sandbox out, and that one is real.
+        let first = (role == Role::Worker).then_some(None);
+        let parts: VecDeque<Option<Part>> = first.into_iter().chain(parts.into_iter().map(Some)).collect();
+        let (parts, done) = (Mutex::new(parts), Arc::clone(&played));
         std::thread::spawn(move || {
             for process in listener.incoming().flatten() {
-                let part = parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let part = parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front().flatten();
                 let done = Arc::clone(&done);
                 std::thread::spawn(move || play(process.into(), part, &done));
             }

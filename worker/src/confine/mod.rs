@@ -95,7 +95,7 @@ pub(crate) enum ConfineError {
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
     /// A guarantee that the order requires.
-    #[error("nothing here gives the guarantee {0:?}, which is required")]
+    #[error("nothing here gives the guarantee {0}, which is required")]
     Required(Guarantee),
     /// The socket to the supervisor.
     #[error("cannot report: {0}")]

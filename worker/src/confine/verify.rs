@@ -18,7 +18,7 @@ pub(crate) enum VerifyError {
     #[error("cannot read back: {0}")]
     Status(#[source] std::io::Error),
     /// A proof failed.
-    #[error("{layer:?} is not in force: {why}")]
+    #[error("{layer} is not in force: {why}")]
     NotInForce {
         /// Which.
         layer: Layer,
