@@ -20,7 +20,10 @@ pub fn main() -> ExitCode {
         [] => bench(Effort::FULL),
         ["--quick"] => bench(Effort::QUICK),
         ["--audit"] => only_audit(),
-        ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(soak),
+        ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, "!ping")),
+        ["--soak", seconds, command] => {
+            seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, command))
+        }
         ["bot"] => bot::run(),
         ["meter"] => serve_root(),
         ["janitor", stage] => {
@@ -67,12 +70,12 @@ fn only_audit() -> Result<(), BenchError> {
     measured
 }
 
-/// One person asks for `!ping` all the time, at a server that takes no time: something to look at with perf or strace.
-fn soak(seconds: u64) -> Result<(), BenchError> {
+/// One person asks for the same (`!ping`) all the time, at a server that takes no time: something to look at with perf or strace.
+fn soak(seconds: u64, command: &str) -> Result<(), BenchError> {
     let programs = prepare()?;
     runtime()?.block_on(async {
         let pair = Pair::start(&programs, None).await?;
-        let (measured, share) = latency::soak(&pair.bartizan, Duration::from_secs(seconds)).await?;
+        let (measured, share) = latency::soak(&pair.bartizan, Duration::from_secs(seconds), command).await?;
         println!("{} commands, p50 {}", measured.len(), ms(median(&measured)));
         for (program, cpu) in share {
             println!("  CPU of {program} per command: {}", ms(cpu));

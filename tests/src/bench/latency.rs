@@ -77,12 +77,13 @@ pub(super) async fn added(
 pub(super) async fn soak(
     side: &Side,
     time: Duration,
+    command: &str,
 ) -> Result<(Vec<Duration>, BTreeMap<String, Duration>), BenchError> {
     let mut measured = Measured::default();
     let begun = Instant::now();
     let before = cpu(side.root);
     while begun.elapsed() < time {
-        measured.pings.push(side.people.ask_surely(PING).await?);
+        measured.pings.push(side.people.ask_surely(command).await?);
     }
     measured.spent(before, side);
     let count = u32::try_from(measured.pings.len().max(1)).unwrap_or(u32::MAX);

@@ -71,7 +71,7 @@ impl Effort {
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick | --audit | --soak SECONDS]")]
+    #[error("usage: bartizan-bench [--quick | --audit | --soak SECONDS [COMMAND]]")]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]
