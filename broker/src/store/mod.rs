@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod people;
 pub mod protected;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,9 @@ impl Store {
                  PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=4194304;",
             )
             .map_err(located)?;
-        connection.set_prepared_statement_cache_capacity(48);
+        // Plans do not depend on what is bound: else SQLite makes some of them anew at every use.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(located)?;
+        connection.set_prepared_statement_cache_capacity(96);
         migrate::run(&mut connection, path)?;
         let mut log_path = path.as_os_str().to_owned();
         log_path.push("-wal");
