@@ -216,6 +216,9 @@ fn missing(transcript: &Transcript, was_root: bool, host: &Host) -> Option<Strin
     }
     transcript.needs.iter().find_map(|need| match need.as_str() {
         "root" => (!was_root).then(|| "needs root".to_owned()),
+        "embedded-server" => {
+            matches!(host, Host::Foreign(_)).then(|| "needs something that only the embedded server has".to_owned())
+        }
         "landlock" => (!has_landlock()).then(|| "needs Landlock".to_owned()),
         program => (!on_path(program)).then(|| format!("needs {program}, which is not on the PATH")),
     })
@@ -252,6 +255,7 @@ mod tests {
             assert!(missing(&parsed(text), false, &foreign).is_some_and(|reason| reason.starts_with("line 2: ")));
             assert_eq!(missing(&parsed(text), false, &Host::Embedded), None);
         }
+        assert!(missing(&parsed("needs: embedded-server\n"), false, &foreign).is_some());
     }
 
     #[test]
@@ -260,6 +264,7 @@ mod tests {
         assert!(missing(&parsed("needs: root\n"), true, &Host::Embedded).is_none());
         assert!(missing(&parsed("needs: no-such-program-here\n"), true, &Host::Embedded).is_some());
         assert!(missing(&parsed("needs: sh\n"), true, &Host::Embedded).is_none());
+        assert!(missing(&parsed("needs: embedded-server\n"), true, &Host::Embedded).is_none());
     }
 
     #[test]
