@@ -1,7 +1,9 @@
 //! What the log said last of the brain: the newest signed line with the brain's epoch, looked for from the end, also in
 //! the closed files.
 //!
-//! Every start writes one, as every checkpoint does, so that no more than one run of the service has to be read.
+//! Every start writes one, as every checkpoint does, so that no more than one run of the service has to be read. A signed
+//! checkpoint that knows of no brain ends the search as well: the service puts into each the last state that it or the log
+//! knew.
 
 use super::{Audit, AuditError, search};
 use crate::brain::Checkpoint;
@@ -31,8 +33,9 @@ impl Audit {
                 other => other?,
             };
             let end = search::backward(&file, &mut left, |line| {
-                found = self.brain_in(line);
-                if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                let Some(said) = self.brain_in(line) else { return ControlFlow::Continue(()) };
+                found = said;
+                ControlFlow::Break(())
             })?;
             if end.is_break() {
                 break;
@@ -41,8 +44,9 @@ impl Audit {
         Ok(found)
     }
 
-    fn brain_in(&self, line: &str) -> Option<Checkpoint> {
-        // Most lines have none: they are not taken apart.
+    /// What a line says of the brain: `Some(None)` that there was none.
+    fn brain_in(&self, line: &str) -> Option<Option<Checkpoint>> {
+        // Most lines say nothing of it: they are not taken apart.
         if !line.contains("\"brainRoot\"") {
             return None;
         }
@@ -51,12 +55,15 @@ impl Audit {
             return None;
         }
         let fields = entry.fields().ok()?;
+        if entry.event == CHECKPOINT && fields.get("brainRoot")?.is_null() {
+            return Some(None);
+        }
         let root = fields.get("brainRoot")?.as_str().filter(|root| root.len() == 64 && root.is_ascii())?;
         let mut bytes = [0; 32];
         for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
             *byte = u8::from_str_radix(&root[at..at + 2], 16).ok()?;
         }
-        Some(Checkpoint { epoch: fields.get("brainEpoch")?.as_u64()?, root: bytes })
+        Some(Some(Checkpoint { epoch: fields.get("brainEpoch")?.as_u64()?, root: bytes }))
     }
 }
 
@@ -94,9 +101,28 @@ mod tests {
         assert_eq!(audit.last_brain().expect("read").map(|checkpoint| checkpoint.epoch), Some(4));
         audit.rotate_key("uid 0").expect("another key");
         audit.checkpoint(Some(Checkpoint { epoch: 5, root: [8; 32] }));
-        audit.checkpoint(None);
         audit.write().expect("write");
         assert_eq!(audit.last_brain().expect("read"), Some(Checkpoint { epoch: 5, root: [8; 32] }));
+    }
+
+    /// A service without a brain read its whole log at each start.
+    #[test]
+    fn a_signed_checkpoint_without_a_brain_ends_the_search_and_an_unsigned_one_does_not() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
+        audit.append(&Record::BrainCheckpoint(Checkpoint { epoch: 4, root: [7; 32] }));
+        audit.write().expect("write");
+        let path = folder.path().join("audit.jsonl");
+        let before = std::fs::read(&path).expect("read");
+        audit.checkpoint(None);
+        audit.write().expect("write");
+        assert_eq!(audit.last_brain().expect("read"), None, "the line before it was not read");
+        // The same line, with one figure changed.
+        let text = std::fs::read_to_string(&path).expect("read");
+        let forged = text.split_at(before.len()).1.replace("\"count\":1", "\"count\":9");
+        assert!(forged.contains("\"count\":9"), "{forged}");
+        std::fs::write(&path, [&before[..], forged.as_bytes()].concat()).expect("write");
+        assert_eq!(audit.last_brain().expect("read"), Some(Checkpoint { epoch: 4, root: [7; 32] }));
     }
 
     #[test]
