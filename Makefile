@@ -31,7 +31,7 @@ test:
 	@CARGO="$(CARGO)" tests/run
 
 bench:
-	$(CARGO) build --release --workspace
+	$(CARGO) build --release --workspace --bins --example gates
 	@CARGO="$(CARGO)" tests/bench
 
 lint:

@@ -27,7 +27,7 @@ pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, RemoteConfig, Sc
 pub use check::{Checked, check_config};
 pub use error::ConfigError;
 pub use level::Level;
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_that};
 pub use rate::{Rate, Rates};
 pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};

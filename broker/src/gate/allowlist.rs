@@ -3,7 +3,7 @@
 use super::{Cause, Refusal, Verdict, permission};
 use crate::command::Builtin;
 use crate::command::parse::Command;
-use crate::config::{Script, nearest};
+use crate::config::{Script, nearest_that};
 use crate::policy::{Policy, Requester};
 
 /// Finds the script.
@@ -21,9 +21,11 @@ pub fn check<'p>(command: &Command, requester: &Requester, policy: &'p Policy) -
 /// something that this person may run.
 pub fn unknown(name: &str, requester: &Requester, policy: &Policy) -> Refusal {
     let level = policy.level(requester);
-    let builtins = Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level).map(|builtin| builtin.name());
-    let scripts = policy.config.allowlist.iter().filter(|script| permission::may(script, requester, policy));
-    let scripts = scripts.map(|script| -> &str { script.name.as_str() });
-    let mine = scripts.chain(builtins).filter(|near| *near != name);
-    Refusal::Unknown { name: name.to_owned(), near: nearest(name, mine).map(str::to_owned) }
+    let builtins = Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level);
+    let builtins = builtins.map(|builtin| (builtin.name(), None));
+    let scripts = policy.config.allowlist.iter().map(|script| (script.name.as_str(), Some(script)));
+    let others = scripts.chain(builtins).filter(|(near, _)| *near != name);
+    let mine =
+        |script: Option<&Script>| script.is_none_or(|script| permission::may_at(level, script, requester, policy));
+    Refusal::Unknown { name: name.to_owned(), near: nearest_that(name, others, mine).map(str::to_owned) }
 }

@@ -4,32 +4,44 @@ use super::{Cause, Verdict, allowlist};
 use crate::command::parse::Command;
 use crate::config::{Level, Script};
 use crate::policy::{Policy, Requester};
+use bartizan_proto::ids::FlagName;
 
 /// Refuses with the words of an unknown name: what exists for others cannot be told from what does not exist.
 pub fn check(script: &Script, command: &Command, requester: &Requester, policy: &Policy) -> Verdict {
-    match missing(script, requester, policy) {
-        None => Verdict::Pass(()),
-        Some(cause) => Verdict::Refuse(allowlist::unknown(&command.name, requester, policy), Cause(cause)),
-    }
+    let level = policy.level(requester);
+    let (user, name) = (requester.user, &script.name);
+    let cause = match missing(script, requester, level, policy) {
+        None => return Verdict::Pass(()),
+        Some(Missing::Level) => format!("{user} is {level}, {name} needs {}", script.level),
+        Some(Missing::Flag(flag)) => format!("{user} has not the flag {flag}, which {name} needs"),
+        Some(Missing::Group) => format!("{name} is for some users and groups, and {user} is not among them"),
+    };
+    Verdict::Refuse(allowlist::unknown(&command.name, requester, policy), Cause(cause))
 }
 
 /// Whether the person may run the script somewhere.
 pub fn may(script: &Script, requester: &Requester, policy: &Policy) -> bool {
-    missing(script, requester, policy).is_none()
+    may_at(policy.level(requester), script, requester, policy)
 }
 
-/// What the person lacks.
-fn missing(script: &Script, requester: &Requester, policy: &Policy) -> Option<String> {
-    let (user, name) = (requester.user, &script.name);
-    let level = policy.level(requester);
+/// The same where their level is known: for one person and many scripts.
+pub fn may_at(level: Level, script: &Script, requester: &Requester, policy: &Policy) -> bool {
+    missing(script, requester, level, policy).is_none()
+}
+
+/// What a person lacks.
+enum Missing<'s> {
+    Level,
+    Flag(&'s FlagName),
+    Group,
+}
+
+fn missing<'s>(script: &'s Script, requester: &Requester, level: Level, policy: &Policy) -> Option<Missing<'s>> {
     if level == Level::Banned || level < script.level {
-        return Some(format!("{user} is {level}, {name} needs {}", script.level));
+        return Some(Missing::Level);
     }
     if let Some(flag) = script.required_flags.iter().find(|flag| !policy.has_flag(requester, flag)) {
-        return Some(format!("{user} has not the flag {flag}, which {name} needs"));
+        return Some(Missing::Flag(flag));
     }
-    if !policy.is_for(script, user) {
-        return Some(format!("{name} is for some users and groups, and {user} is not among them"));
-    }
-    None
+    (!policy.is_for(script, requester.user)).then_some(Missing::Group)
 }

@@ -5,7 +5,7 @@ use super::numbers::{median, ms};
 use super::progress::Progress;
 use super::side::{Pair, Programs};
 use super::table::Table;
-use super::{BenchError, Effort, audit, bot, crowd, io, latency, memory, sandbox, start};
+use super::{BenchError, Effort, audit, bot, crowd, gates, io, latency, memory, sandbox, start};
 use bartizan_playground::server::ServiceTimes;
 use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
 use std::path::Path;
@@ -52,6 +52,7 @@ fn bench(effort: Effort) -> Result<(), BenchError> {
     let measured = runtime()?
         .block_on(figures(effort, &programs, &meter, &mut table, &mut progress))
         .and_then(|()| sandbox::measure(effort, &programs, &mut table, &mut progress))
+        .and_then(|()| gates::measure(&mut table, &mut progress))
         .and_then(|()| audit::measure(effort, &programs, &mut table, &mut progress));
     progress.done();
     // 3. The table, as far as it got.
@@ -60,11 +61,12 @@ fn bench(effort: Effort) -> Result<(), BenchError> {
     measured
 }
 
-/// The rows about the audit log alone.
+/// The rows about the gates and the audit log alone.
 fn only_audit() -> Result<(), BenchError> {
     let programs = prepare()?;
     let (mut table, mut progress) = (Table::default(), Progress::default());
-    let measured = audit::measure(Effort::FULL, &programs, &mut table, &mut progress);
+    let measured = gates::measure(&mut table, &mut progress)
+        .and_then(|()| audit::measure(Effort::FULL, &programs, &mut table, &mut progress));
     progress.done();
     println!("{table}");
     measured

@@ -12,6 +12,7 @@ mod audit;
 mod bot;
 mod command;
 mod crowd;
+mod gates;
 mod http;
 mod latency;
 mod memory;
