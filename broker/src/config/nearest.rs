@@ -24,7 +24,8 @@ pub fn nearest_that<'a, T>(
     let letters = Letters::of(&wanted);
     let mut best: Option<(usize, &str)> = None;
     for (candidate, item) in among {
-        let lower: Cow<'_, str> = if candidate.is_ascii() { candidate.into() } else { candidate.to_lowercase().into() };
+        let is_lower = candidate.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let lower: Cow<'_, str> = if is_lower { candidate.into() } else { candidate.to_lowercase().into() };
         // Only what would be nearer than the best so far is looked at; of equally near ones the first by name counts.
         let counts = |distance: usize| {
             distance <= far
