@@ -191,7 +191,7 @@ impl Core {
     /// Orders egress or the connector to be started.
     pub(crate) fn start_peer(&mut self, role: Role) -> Result<(), CoreError> {
         // Before the sandbox was tried out nothing begins that could bring a command.
-        if self.stopping.is_some() || self.jobs.trying.is_some() {
+        if self.is_ending() || self.jobs.trying.is_some() {
             return Ok(());
         }
         if role == Role::Egress && !self.brain.has_token() {
@@ -260,7 +260,7 @@ impl Core {
             .into_iter()
             .find(|role| self.supervisor.slot(*role).is_some_and(|slot| slot.child == child));
         let Some(role) = role else { return self.worker_ended(child, why) };
-        if self.stopping.is_none() {
+        if !self.is_ending() {
             tracing::error!(%role, why, "lost");
             self.record(&Record::ChildLost { role, why: why.to_owned() });
         }

@@ -196,6 +196,16 @@ pub fn accepted(name: &str, job: JobId) -> String {
     format!("**{}** runs as job {job}. Its result comes here when it ends.", escape(name))
 }
 
+/// To a command whose script waits for the end of a restart.
+pub fn waits(name: &str, job: JobId) -> String {
+    format!("Bartizan is being restarted. **{}** waits as job {job} and starts when it is back.", escape(name))
+}
+
+/// After [`result`], when the script was stopped for the service's sake.
+pub fn stopped_by(restart: bool) -> &'static str {
+    if restart { ": Bartizan is being restarted" } else { ": Bartizan was told to end" }
+}
+
 /// To a command whose script could not be started.
 pub fn not_started(name: &str) -> String {
     format!("**{}** could not be started. An operator finds the reason in the service's log.", escape(name))

@@ -49,6 +49,18 @@ Exit codes:
 pub enum Command {
     /// Show the health of the service on one screen
     Status,
+    /// Say in one line whether the service works, and by the exit code
+    Health,
+    /// End the service in order and have it started again: running jobs may finish, new commands wait
+    #[command(after_help = "Example: bartizan restart    after `make install` has put newer programs there")]
+    Restart {
+        /// Do not wait for running jobs: they are stopped within `shutdown-grace`
+        #[arg(long)]
+        now: bool,
+        /// Do not wait until the service is back
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// List the jobs that wait or run
     Ps,
     /// Show everything about one job: limits, layers in force, the end of its output

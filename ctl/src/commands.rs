@@ -7,7 +7,7 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{installation, siblings};
+use crate::{installation, restart, siblings};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use serde::Serialize;
@@ -26,10 +26,18 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Status => {
             let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
             out.give(&status, |look| show::status(&status, look))?;
-            Ok(match status.health {
-                Health::Ok => Exit::Ok,
-                Health::Starting | Health::Degraded | Health::Stopping => Exit::Bad,
-            })
+            Ok(judged(status.health))
+        }
+        Command::Health => {
+            let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
+            let line = show::health(&status);
+            out.give(&serde_json::json!({ "health": status.health, "line": line }), |_| format!("{line}\n"))?;
+            Ok(judged(status.health))
+        }
+        Command::Restart { now, no_wait } => {
+            let restarted = restart::restart(&socket, *now, !*no_wait)?;
+            out.give(&restarted, |_| restarted.shown())?;
+            Ok(restarted.exit())
         }
         Command::Ps => {
             let Answer::Ps(rows) = ask(Request::Ps)? else { return Err(CtlError::WrongAnswer) };
@@ -59,6 +67,13 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Brain { command } => out.tell(brain::brain(&socket, command)?),
         Command::Secret { command } => out.tell(brain::secret(&socket, command)?),
         Command::Token { command } => out.tell(brain::token(&socket, command)?),
+    }
+}
+
+fn judged(health: Health) -> Exit {
+    match health {
+        Health::Ok => Exit::Ok,
+        Health::Starting | Health::Degraded | Health::Stopping => Exit::Bad,
     }
 }
 

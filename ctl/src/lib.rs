@@ -12,6 +12,7 @@ mod commands;
 mod exit;
 mod installation;
 mod prompt;
+mod restart;
 pub mod show;
 mod siblings;
 

@@ -34,6 +34,23 @@ impl FakeCore {
         })
     }
 
+    /// One connection after the other; the last request is handed on.
+    fn answering_all(answers: Vec<Answer>) -> Self {
+        let place = tempfile::tempdir().expect("tempdir");
+        let listener = UnixListener::bind(place.path().join("control.sock")).expect("bound");
+        let thread = std::thread::spawn(move || {
+            let mut last = None;
+            for answer in answers {
+                let mut channel: Channel = listener.accept().expect("a caller").0.into();
+                channel.greet(Role::Core, Role::Control).expect("a greeting");
+                last = channel.receive().expect("a frame");
+                channel.send(&answer).expect("sent");
+            }
+            last
+        });
+        Self { place, thread }
+    }
+
     fn doing(act: impl FnOnce(Channel) -> Option<Request> + Send + 'static) -> Self {
         let place = tempfile::tempdir().expect("tempdir");
         let listener = UnixListener::bind(place.path().join("control.sock")).expect("bound");
@@ -242,6 +259,23 @@ fn kill_says_what_it_does() {
     let (output, asked) = FakeCore::answering(Answer::Killing { job: JobId(7) }).run(&["kill", "7"]);
     assert_eq!(asked, Some(Request::Kill { job: JobId(7) }));
     assert_eq!(stdout(&output), "Stopping job 7.\n");
+}
+
+#[test]
+fn restart_says_how_long_jobs_may_go_on() {
+    let answers = vec![status(Health::Ok), Answer::Restarting { running: 2, drain_ms: 120_000 }];
+    let (output, asked) = FakeCore::answering_all(answers).run(&["restart", "--no-wait"]);
+    assert_eq!(asked, Some(Request::Restart { now: false }));
+    assert_eq!(stdout(&output), "Restarting: 2 jobs have up to 2m to end.\n");
+}
+
+#[test]
+fn health_is_one_line_and_an_exit_code() {
+    for (health, code) in [(Health::Ok, 0), (Health::Degraded, 1), (Health::Stopping, 1)] {
+        let (output, _) = FakeCore::answering(status(health)).run(&["health"]);
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(stdout(&output).lines().count(), 1, "{}", stdout(&output));
+    }
 }
 
 #[test]

@@ -28,6 +28,11 @@ pub enum Request {
         /// Which.
         job: JobId,
     },
+    /// End in order and be started again.
+    Restart {
+        /// Without waiting for what runs.
+        now: bool,
+    },
     /// Read the configuration from disk and say what a reload would change. Changes nothing.
     CheckConfig,
     /// What is in force in the running service.
@@ -65,6 +70,13 @@ pub enum Answer {
     Killing {
         /// Which.
         job: JobId,
+    },
+    /// To [`Request::Restart`].
+    Restarting {
+        /// Jobs that run.
+        running: u64,
+        /// So long they may go on.
+        drain_ms: u64,
     },
     /// To [`Request::CheckConfig`].
     Config(ConfigReport),

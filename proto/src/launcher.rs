@@ -7,6 +7,9 @@ use crate::limits::MAX_REASON;
 use crate::version::Role;
 use serde::{Deserialize, Serialize};
 
+/// The exit code of a core, and then of the service, that wants to be started again: `EX_TEMPFAIL` of `sysexits.h`.
+pub const RESTART: u8 = 75;
+
 /// One start of one process, numbered by the core; never used twice while the service runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ChildId(pub u64);

@@ -53,6 +53,7 @@ fn flat(config: &Config) -> Flat {
     put("limits.attachment", &config.limits.attachment);
     put("limits.jobs", &config.limits.jobs);
     put("limits.stale-after", &format!("{:?}", config.limits.stale_after));
+    put("limits.drain", &format!("{:?}", config.limits.drain));
     put("limits.shutdown-grace", &format!("{:?}", config.limits.shutdown_grace));
     put("sandbox.require", &format!("{:?}", config.require));
     if let Some(path) = &config.scratch {

@@ -130,6 +130,8 @@ pub struct Limits {
     pub jobs: usize,
     /// `stale-after`: a command older than this, by the server's clock, is asked for again and not run.
     pub stale_after: Duration,
+    /// `drain`: how long running jobs may go on after `bartizan restart`.
+    pub drain: Duration,
     /// `shutdown-grace`: how long running jobs may go on after SIGTERM.
     pub shutdown_grace: Duration,
 }

@@ -114,6 +114,7 @@ pub(super) struct Limits {
     pub(super) attachment: Option<Amount>,
     pub(super) jobs: Option<u64>,
     pub(super) stale_after: Option<Amount>,
+    pub(super) drain: Option<Amount>,
     pub(super) shutdown_grace: Option<Amount>,
 }
 

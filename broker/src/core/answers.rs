@@ -44,6 +44,7 @@ impl Core {
                     Answer::Killing { job }
                 }
             },
+            Request::Restart { now } => self.begin_restart(now, &by)?,
             Request::CheckConfig => Answer::Config(self.check_config()),
             Request::AuditHead => self.audit_head(),
             // Answered where it came in, without the core's loop.

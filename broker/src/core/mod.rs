@@ -26,6 +26,7 @@ mod token;
 
 pub use alert::Topic;
 pub use names::Named;
+pub use shutdown::Ended;
 pub use timers::Timer;
 
 use crate::audit::{Audit, AuditError, Record};
@@ -149,11 +150,12 @@ pub struct Core {
     _lock: crate::startup::Lock,
 }
 
-/// Runs the core until the service ends. Exit code 0 when it was asked to end and ended in order, 2 when it cannot work here.
+/// Runs the core until the service ends. Exit code 0 when it was asked to end and ended in order, 75 when it is
+/// to be started again, 2 when it cannot work here.
 pub fn run(start: CoreStart) -> ExitCode {
     setup::log();
     match setup::runtime(start) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(ended) => ended.into(),
         Err(error) => {
             tracing::error!(%error, "the service ends");
             match error {
@@ -170,7 +172,7 @@ pub fn run(start: CoreStart) -> ExitCode {
 
 impl Core {
     /// The loop.
-    async fn serve(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), CoreError> {
+    async fn serve(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<Ended, CoreError> {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         loop {
             let timer = self.timers.next();
@@ -185,8 +187,8 @@ impl Core {
             self.fire_timers()?;
             self.dispatch_jobs()?;
             self.finish_turn()?;
-            if self.is_stopped()? {
-                return Ok(());
+            if let Some(ended) = self.is_stopped()? {
+                return Ok(ended);
             }
         }
     }

@@ -78,7 +78,9 @@ impl Posts {
 impl Core {
     /// The connector saw a post that looks meant for the bot.
     pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
-        if self.stopping.is_some() {
+        // For the next start: the cursor may pass this post by.
+        if self.is_ending() {
+            self.store.receive(&report, false)?;
             return Ok(());
         }
         let ping = self.is_ping(&report);

@@ -1,6 +1,6 @@
 //! The core's first steps: log, files, sockets, then giving up everything that it does not need any more.
 
-use super::{Core, CoreError, Input, MAX_INPUTS};
+use super::{Core, CoreError, Ended, Input, MAX_INPUTS};
 use crate::audit::{Audit, Record};
 use crate::brain::{Brain, BrainError, KeySource};
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(crate) fn log() {
 }
 
 /// Runs the loop on this one thread.
-pub(crate) fn runtime(start: CoreStart) -> Result<(), CoreError> {
+pub(crate) fn runtime(start: CoreStart) -> Result<Ended, CoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -41,6 +41,8 @@ pub enum Timer {
     Bans,
     /// Egress has not said what became of a new token.
     NewToken,
+    /// Before a restart, what runs has had its time.
+    Drained,
     /// The time for ending in order is over.
     Shutdown,
 }
@@ -106,6 +108,7 @@ impl Core {
                 Timer::Sandbox => self.sandbox_unknown("its worker gave no answer in time")?,
                 Timer::Bans => self.expire_bans()?,
                 Timer::NewToken => self.token_overdue()?,
+                Timer::Drained => self.drained()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }
         }

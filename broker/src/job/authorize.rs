@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// Nobody waits for the answer any more.
-    pub(super) fn stop_asking(&mut self, job: Option<JobId>) -> Result<(), CoreError> {
+    pub(crate) fn stop_asking(&mut self, job: Option<JobId>) -> Result<(), CoreError> {
         let about = |asking: &Asking| job.is_none_or(|job| asking.job == job);
         let asked = self.jobs.workers.iter().filter(|(_, worker)| worker.asking.as_ref().is_some_and(about));
         let children: Vec<ChildId> = asked.map(|(child, _)| *child).collect();

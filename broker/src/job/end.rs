@@ -25,6 +25,9 @@ impl Core {
         entry.ending = Some(ending);
         let name = intent.script.as_str();
         let mut head = words::result(name, ending, usage);
+        if ending == Ending::Stopped && self.stopping.is_some() {
+            head.push_str(words::stopped_by(self.is_restarting()));
+        }
         let mut attachment = None;
         if let Some(file) = shown.file {
             head.push_str(&words::cut(shown.characters, whole));

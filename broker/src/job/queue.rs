@@ -30,7 +30,10 @@ impl Core {
     pub(crate) fn queue_job(&mut self, intent: Intent) -> Result<(), CoreError> {
         let Some(job) = self.store.queue_job(&intent)? else { return Ok(()) };
         self.react(intent.post, words::RUNNING)?;
-        if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
+        if self.is_draining() {
+            let text = words::waits(intent.script.as_str(), job);
+            self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
+        } else if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
             let text = words::accepted(intent.script.as_str(), job);
             self.reply(intent.channel, intent.post, intent.root, "accepted", text)?;
         }

@@ -9,7 +9,7 @@ use super::{LauncherError, say};
 use bartizan_proto::FrameError;
 use bartizan_proto::bounded::Text;
 use bartizan_proto::channel::Channel;
-use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
+use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, RESTART, ToLauncher};
 use bartizan_proto::version::Role;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -99,6 +99,9 @@ impl Launcher {
             (Post::Service { .. }, Some(ExitStatus::Code(0))) if self.asked_to_end > 0 => ExitCode::SUCCESS,
             // It cannot work here, also when it is started again.
             (Post::Service { .. }, Some(ExitStatus::Code(2))) => ExitCode::from(2),
+            (Post::Service { .. }, Some(ExitStatus::Code(code))) if code == i32::from(RESTART) => {
+                ExitCode::from(RESTART)
+            }
             (Post::Service { .. }, _) => ExitCode::FAILURE,
         })
     }

@@ -16,7 +16,7 @@ pub use look::Look;
 pub use people::{bans, explained, people, person};
 pub use ps::ps;
 pub use records::{printable_lines, records};
-pub use status::status;
+pub use status::{health, status};
 
 use bartizan_proto::text::is_hidden;
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub(crate) fn word<T: Serialize>(variant: T) -> String {
 }
 
 /// A duration in whole seconds, or in milliseconds where it is short.
-fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
     let shown = if ms < 10_000 { ms } else { ms - ms % 1000 };
     format!("{:#}", jiff::SignedDuration::from_millis(shown))

@@ -5,6 +5,23 @@ use bartizan_proto::brain::BrainState;
 use bartizan_proto::control::{Health, Status};
 use bartizan_proto::text::printable;
 
+/// One line: the state, then what is wrong with it, or how it goes.
+pub fn health(status: &Status) -> String {
+    let problems: Vec<String> = status.problems.iter().map(|problem| printable(problem)).collect();
+    let why = match problems.as_slice() {
+        [] if status.connected => format!(
+            "up {}, connected, {} running, {} queued, {} not delivered",
+            duration(status.uptime_s.saturating_mul(1000)),
+            status.running,
+            status.queued,
+            status.undelivered
+        ),
+        [] => "not connected".to_owned(),
+        problems => problems.join("; "),
+    };
+    format!("{}: {why}", word(status.health))
+}
+
 /// The whole screen.
 pub fn status(status: &Status, look: &Look) -> String {
     let health = word(status.health);

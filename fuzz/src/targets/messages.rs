@@ -95,8 +95,22 @@ pub fn corpus() -> Vec<Vec<u8>> {
     );
     each(12, &mut corpus, from_worker());
     let job = JobId(12);
-    each(13, &mut corpus, [Request::Status, Request::Inspect { job }, Request::Kill { job }, Request::Doctor]);
-    each(14, &mut corpus, [Answer::Killing { job }, Answer::Ps(List::default())]);
+    each(
+        13,
+        &mut corpus,
+        [
+            Request::Status,
+            Request::Inspect { job },
+            Request::Kill { job },
+            Request::Restart { now: true },
+            Request::Doctor,
+        ],
+    );
+    each(
+        14,
+        &mut corpus,
+        [Answer::Killing { job }, Answer::Restarting { running: 2, drain_ms: 5 }, Answer::Ps(List::default())],
+    );
     corpus
 }
 

@@ -115,6 +115,22 @@ fn a_termination_of_the_main_process_ends_everything_in_order() {
 }
 
 #[test]
+fn a_restart_waits_for_the_running_job_and_ends_with_75_for_the_service_manager() {
+    let Some(place) = Place::install() else { return };
+    place.script("long", "#!/bin/bash\nsleep 1; echo finished\n");
+    let mut running = place.start();
+    let post = place.server.say("carol", "ops", "!long").expect("said");
+    running.wait("the job", |running| (running.status()?["running"] == 1).then_some(()));
+    let output = place.bartizan(OPERATOR, &["restart", "--no-wait"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("Restarting: 1 job"), "{output:?}");
+    assert_eq!(running.ended(), Some(75), "{}", running.log());
+    let replies = place.server.replies(&post);
+    assert!(replies.iter().any(|reply| reply["message"].as_str().is_some_and(|text| text.contains("finished"))));
+    assert_eq!(replies.len(), 1, "told once");
+    place.start().works();
+}
+
+#[test]
 fn a_hangup_reads_the_configuration_again() {
     let Some(place) = Place::install() else { return };
     let mut running = place.start();
