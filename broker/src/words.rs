@@ -182,6 +182,48 @@ pub fn result(name: &str, ending: Ending, usage: Usage) -> String {
     }
 }
 
+/// How a job ended, where it is spoken of later.
+pub fn ended(ending: Ending, after: Duration) -> String {
+    let time = exact(after);
+    match ending {
+        Ending::Ended(ExitStatus::Code(status)) => format!("ended with exit {status} in {time}"),
+        Ending::Ended(ExitStatus::Signal(signal)) => format!("was ended by {} after {time}", signal_name(signal)),
+        Ending::TimedOut => format!("was stopped after {time}: it ran out of time"),
+        Ending::Stopped => format!("was stopped after {time}"),
+    }
+}
+
+/// To a number of a job that is not there, or not for this person: both sound the same.
+pub fn no_job(prefix: &str, job: JobId) -> String {
+    format!("I know no job {job} that you may see. {} lists those that run.", code(&format!("{prefix}jobs")))
+}
+
+/// To somebody who may see a job, but not here.
+pub fn job_elsewhere(job: JobId) -> String {
+    format!("Job {job} was asked in another place. Ask me there, or in a direct message.")
+}
+
+/// Below the jobs of a place.
+pub fn jobs_elsewhere(count: usize) -> String {
+    let jobs = if count == 1 { "job runs or waits" } else { "jobs run or wait" };
+    format!("{count} more {jobs} in other places: ask me in a direct message.\n")
+}
+
+/// To `kill`.
+pub fn stopping(name: &str, job: JobId) -> String {
+    format!("I stop **{}**, job {job}. Its end is told where it was asked.", escape(name))
+}
+
+/// Above the end of a job's output.
+pub fn tail(name: &str, job: JobId) -> String {
+    format!("**{}**, job {job}, printed last:", escape(name))
+}
+
+/// To `tail`, when there is nothing.
+pub fn no_output_yet(name: &str, job: JobId) -> String {
+    format!("**{}**, job {job}, has printed nothing so far.", escape(name))
+}
+
 /// After [`result`], when the script printed nothing.
 pub const NO_OUTPUT: &str = " (no output)";
 

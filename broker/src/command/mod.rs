@@ -9,6 +9,7 @@ pub mod chattr;
 pub mod deluser;
 pub mod explain;
 pub mod help;
+pub mod jobs;
 pub mod parse;
 #[cfg(test)]
 mod people_tests;
@@ -54,17 +55,29 @@ pub enum Builtin {
     Unban,
     /// What did this person do?
     Audit,
+    /// What runs and what waits?
+    Jobs,
+    /// How is this job?
+    Job,
+    /// What did this job print last?
+    Tail,
+    /// End a job.
+    Kill,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 15] = [
+    pub const ALL: [Builtin; 19] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
         Builtin::Whoami,
         Builtin::About,
         Builtin::Ping,
+        Builtin::Jobs,
+        Builtin::Job,
+        Builtin::Tail,
+        Builtin::Kill,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -79,9 +92,16 @@ impl Builtin {
     /// The least level that it is for. To everybody else it does not exist.
     pub fn level(self) -> Level {
         match self {
-            Builtin::Ping | Builtin::Help | Builtin::Whoami | Builtin::Run | Builtin::Explain | Builtin::About => {
-                Level::User
-            }
+            Builtin::Ping
+            | Builtin::Help
+            | Builtin::Whoami
+            | Builtin::Run
+            | Builtin::Explain
+            | Builtin::About
+            | Builtin::Jobs
+            | Builtin::Job
+            | Builtin::Tail
+            | Builtin::Kill => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
             Builtin::Adduser | Builtin::Deluser | Builtin::Chattr | Builtin::Ban | Builtin::Unban | Builtin::Audit => {
                 Level::Admin
@@ -99,7 +119,11 @@ impl Builtin {
             | Builtin::Explain
             | Builtin::About
             | Builtin::Users
-            | Builtin::Banlist => return None,
+            | Builtin::Banlist
+            | Builtin::Jobs
+            | Builtin::Job
+            | Builtin::Tail
+            | Builtin::Kill => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -128,13 +152,18 @@ impl Builtin {
             Builtin::Ban => "ban",
             Builtin::Unban => "unban",
             Builtin::Audit => "audit",
+            Builtin::Jobs => "jobs",
+            Builtin::Job => "job",
+            Builtin::Tail => "tail",
+            Builtin::Kill => "kill",
         }
     }
 
     /// What follows the name.
     pub fn usage(self) -> &'static str {
         match self {
-            Builtin::Ping | Builtin::Whoami | Builtin::About | Builtin::Users | Builtin::Banlist => "",
+            Builtin::Ping | Builtin::Whoami | Builtin::About | Builtin::Users | Builtin::Banlist | Builtin::Jobs => "",
+            Builtin::Job | Builtin::Tail | Builtin::Kill => " NUMBER",
             Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
             Builtin::Adduser => " @USER user|operator|admin",
             Builtin::Chattr => " @USER +FLAG -FLAG…",
@@ -164,6 +193,10 @@ impl Builtin {
             Builtin::Ban => "bans a person: nothing of theirs runs until it ends",
             Builtin::Unban => "ends a ban",
             Builtin::Audit => "shows what the audit log has about a person",
+            Builtin::Jobs => "lists what runs and what waits; `ps` works too",
+            Builtin::Job => "shows one job",
+            Builtin::Tail => "shows what a job printed last",
+            Builtin::Kill => "stops a job",
         }
     }
 
@@ -186,12 +219,17 @@ impl Builtin {
             | Builtin::Chattr
             | Builtin::Ban
             | Builtin::Unban
-            | Builtin::Audit => Vec::new(),
+            | Builtin::Audit
+            | Builtin::Jobs
+            | Builtin::Job
+            | Builtin::Tail
+            | Builtin::Kill => Vec::new(),
         }
     }
 
-    /// The command of that name.
+    /// The command of that name; `ps` is another one for `jobs`.
     pub fn named(name: &str) -> Option<Builtin> {
+        let name = if name == "ps" { Builtin::Jobs.name() } else { name };
         Builtin::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
 }

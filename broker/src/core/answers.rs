@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 const INSPECTION: Duration = Duration::from_secs(2);
 
 /// Between the polite signal and the kill, when an operator stops a job.
-const KILL_GRACE: Duration = Duration::from_secs(5);
+pub(super) const KILL_GRACE: Duration = Duration::from_secs(5);
 
 impl Core {
     /// An operator asks something.

@@ -64,9 +64,13 @@ impl Outbox {
 impl Core {
     /// Answers a command in its thread. One that was found by catching up may have been answered before.
     pub(crate) fn reply_to(&mut self, report: &Report, markup: String) -> Result<(), CoreError> {
+        self.reply_body(report, Body::Markup(Text::cut(markup)))
+    }
+
+    /// The same with output.
+    pub(crate) fn reply_body(&mut self, report: &Report, body: Body) -> Result<(), CoreError> {
         let reply_id = Text::cut(format!("{}:answer", report.post));
         let (channel, root) = (report.channel, report.root.unwrap_or(report.post));
-        let body = Body::Markup(Text::cut(markup));
         self.send(&Act::Reply { channel, root, reply_id, body, attachment: None }, report.caught_up)
     }
 

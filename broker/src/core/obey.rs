@@ -53,6 +53,9 @@ impl Core {
                 | Builtin::Unban
                 | Builtin::Audit),
             ) => return self.people_command(report, builtin, &command, requester, &place),
+            Some(builtin @ (Builtin::Jobs | Builtin::Job | Builtin::Tail | Builtin::Kill)) => {
+                return self.jobs_command(report, builtin, &command, &requester, &place);
+            }
         };
         self.answer(report, Vec::new(), text)
     }

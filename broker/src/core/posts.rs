@@ -11,7 +11,7 @@ use crate::gate::{Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
 use crate::words;
-use bartizan_proto::connector::{Cursor, Report};
+use bartizan_proto::connector::{Body, Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{PostId, UserId};
 use std::collections::{HashMap, VecDeque};
@@ -266,6 +266,13 @@ impl Core {
         self.record_decision(report, &report.text, None, gates);
         self.store.decided(report.post)?;
         self.reply_to(report, markup)
+    }
+
+    /// The same with output, of a command that everybody may say.
+    pub(crate) fn answer_with(&mut self, report: &Report, body: Body) -> Result<(), CoreError> {
+        self.record_decision(report, &report.text, None, Vec::new());
+        self.store.decided(report.post)?;
+        self.reply_body(report, body)
     }
 
     /// Refuses a command and closes it: recorded with its cause, told with its words.

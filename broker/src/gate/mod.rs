@@ -17,7 +17,7 @@ pub mod permission;
 pub mod rate;
 pub mod survey;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::argument::Value;
 use crate::audit::Gate;
@@ -25,6 +25,7 @@ use crate::command::parse::Command;
 use crate::config::Script;
 use crate::policy::{Place, Policy, Requester};
 use crate::words;
+use bartizan_proto::ids::JobId;
 use std::marker::PhantomData;
 use std::time::Duration;
 pub use survey::survey;
@@ -100,6 +101,10 @@ pub enum Refusal {
     Unattested,
     /// Too much is waiting.
     Busy,
+    /// There is no such job, or it is not for this person.
+    NoJob(JobId),
+    /// The job was asked in another place.
+    JobElsewhere(JobId),
     /// It could not be recorded.
     Unrecorded,
     /// The script's file or sandbox is not as it must be.
@@ -126,6 +131,8 @@ impl Refusal {
             Refusal::Stale(age) => words::stale(*age),
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),
+            Refusal::NoJob(job) => words::no_job(prefix, *job),
+            Refusal::JobElsewhere(job) => words::job_elsewhere(*job),
             Refusal::Unrecorded => words::UNRECORDED.to_owned(),
             Refusal::Broken => words::BROKEN.to_owned(),
             Refusal::Remote => words::REMOTE.to_owned(),

@@ -65,16 +65,16 @@ name = "asker"
 path = "authorizer"
 "#;
 
-pub(super) struct House {
-    pub(super) policy: Policy,
-    pub(super) folder: tempfile::TempDir,
+pub(crate) struct House {
+    pub(crate) policy: Policy,
+    pub(crate) folder: tempfile::TempDir,
 }
 
-pub(super) fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(letter: &str) -> T {
+pub(crate) fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(letter: &str) -> T {
     letter.repeat(26).parse().expect("26 letters")
 }
 
-pub(super) fn house() -> House {
+pub(crate) fn house() -> House {
     let folder = tempfile::tempdir().expect("temp dir");
     let write = |name: &str, mode: u32, text: &str| {
         let path = folder.path().join(name);

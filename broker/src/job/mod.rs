@@ -63,6 +63,26 @@ pub struct Job {
 }
 
 impl Job {
+    /// One that waits from now on, and of whose output so many bytes are kept.
+    pub fn queued(intent: Intent, most_output: usize) -> Job {
+        Job {
+            intent,
+            state: JobState::Queued,
+            queued: Instant::now(),
+            grant: None,
+            worker: None,
+            launched: None,
+            layers: Vec::new(),
+            given: Vec::new(),
+            secrets: None,
+            output: Collected::new(most_output),
+            usage: Usage::default(),
+            ending: None,
+            pids: Vec::new(),
+            inspectors: Vec::new(),
+        }
+    }
+
     /// Its output from the beginning, as it may be shown.
     pub fn shown(&self, is_cut: bool) -> String {
         let cut = if is_cut { Cut::End } else { Cut::None };

@@ -8,7 +8,6 @@ use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError, Effect, Timer};
 use crate::gate::{self, Cause, Clearance, Refusal};
-use crate::output::collect::Collected;
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::{Intent, Stored};
@@ -17,7 +16,7 @@ use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much later than its time and grace allow a job may be told to have ended.
 const TO_GIVE_UP: Duration = Duration::from_secs(4);
@@ -42,23 +41,7 @@ impl Core {
     }
 
     fn remember(&mut self, job: JobId, intent: Intent) {
-        let entry = Job {
-            intent,
-            state: JobState::Queued,
-            queued: Instant::now(),
-            grant: None,
-            worker: None,
-            launched: None,
-            layers: Vec::new(),
-            given: Vec::new(),
-            secrets: None,
-            output: Collected::new(self.config.limits.attachment),
-            usage: Usage::default(),
-            ending: None,
-            pids: Vec::new(),
-            inspectors: Vec::new(),
-        };
-        self.jobs.all.insert(job, entry);
+        self.jobs.all.insert(job, Job::queued(intent, self.config.limits.attachment));
         self.jobs.queue.push_back(job);
     }
 
