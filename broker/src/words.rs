@@ -248,6 +248,16 @@ pub fn stopped_by(restart: bool) -> &'static str {
     if restart { ": Bartizan is being restarted" } else { ": Bartizan was told to end" }
 }
 
+/// Above what a job has printed so far, while it runs.
+pub fn live(name: &str, job: JobId, age: Duration) -> String {
+    format!("**{}** runs as job {job}, for {} now. Its result comes here when it ends.", escape(name), rough(age))
+}
+
+/// In the place of that, when it has ended.
+pub fn live_over(name: &str, job: JobId) -> String {
+    format!("**{}** ran as job {job}. Its result is below.", escape(name))
+}
+
 /// To a command whose script could not be started.
 pub fn not_started(name: &str) -> String {
     format!("**{}** could not be started. An operator finds the reason in the service's log.", escape(name))

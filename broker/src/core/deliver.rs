@@ -121,7 +121,7 @@ impl Core {
         self.send(&Act::Unreact { post, emoji }, false)
     }
 
-    fn send(&mut self, act: &Act, again: bool) -> Result<(), CoreError> {
+    pub(crate) fn send(&mut self, act: &Act, again: bool) -> Result<(), CoreError> {
         self.outbox.written = DeliveryId(self.outbox.written.0 + 1);
         self.store.send(self.outbox.written, act, again)?;
         self.outbox.more = true;
@@ -138,6 +138,7 @@ impl Core {
         }
         self.outbox.settled.push(delivery);
         self.settle_soon();
+        self.live_delivered(delivery, outcome)?;
         Ok(())
     }
 

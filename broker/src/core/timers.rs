@@ -19,6 +19,8 @@ pub enum Timer {
     Attest(PostId),
     /// Give an operator what is known of a job.
     Inspected(JobId),
+    /// Show how a job goes on.
+    Live(JobId),
     /// Write down which deliveries ended.
     Settle,
     /// Bring the audit log's file to the disk.
@@ -97,6 +99,7 @@ impl Core {
                 Timer::Overdue(child) => self.kill_worker(child)?,
                 Timer::Attest(post) => self.attest_again(post)?,
                 Timer::Inspected(job) => self.answer_inspection(job),
+                Timer::Live(job) => self.live_look(job)?,
                 Timer::Settle => self.settle_deliveries(true)?,
                 Timer::AuditSync => self.sync_audit()?,
                 Timer::Housekeeping => self.housekeeping()?,

@@ -101,6 +101,7 @@ impl Core {
             entry.forget();
             self.jobs.ended.push_back(job);
         }
+        self.live_ends(job)?;
         self.answer_inspection(job);
         while self.jobs.ended.len() > REMEMBERED {
             if let Some(oldest) = self.jobs.ended.pop_front() {

@@ -6,6 +6,7 @@
 pub mod authorize;
 pub mod end;
 pub mod launch;
+pub mod live;
 pub mod queue;
 pub mod sandbox;
 pub mod watch;
@@ -17,6 +18,7 @@ use crate::output::redact::{self, Cut};
 use crate::output::strip::strip;
 use crate::peer::Outgoing;
 use crate::store::jobs::Intent;
+use bartizan_proto::connector::DeliveryId;
 use bartizan_proto::control::{Answer, JobState};
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
@@ -60,6 +62,8 @@ pub struct Job {
     pub pids: Vec<u32>,
     /// Operators who wait for an inspection.
     pub inspectors: Vec<oneshot::Sender<Answer>>,
+    /// How it is shown while it runs.
+    pub live: live::Live,
 }
 
 impl Job {
@@ -80,6 +84,7 @@ impl Job {
             ending: None,
             pids: Vec::new(),
             inspectors: Vec::new(),
+            live: live::Live::default(),
         }
     }
 
@@ -135,6 +140,10 @@ pub struct Jobs {
     pub failed_workers: u32,
     /// No worker is ordered before then.
     pub no_worker_before: Option<Instant>,
+    /// Deliveries of live posts and of their changes.
+    pub live: HashMap<DeliveryId, JobId>,
+    /// No live post is written or changed before then.
+    pub no_edit_before: Option<Instant>,
     /// Jobs started since the service started.
     pub started: u64,
 }

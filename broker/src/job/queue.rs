@@ -1,5 +1,6 @@
 //! Accepting jobs, and starting them in order when there is a place. Rights are asked for again at the start.
 
+use super::live::Live;
 use super::{Job, launch};
 use crate::audit::Record;
 use crate::brain::BrainError;
@@ -35,6 +36,13 @@ impl Core {
         } else if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
             let text = words::accepted(intent.script.as_str(), job);
             self.reply(intent.channel, intent.post, intent.root, "accepted", text)?;
+            let delivery = self.outbox.written;
+            self.remember(job, intent);
+            self.jobs.live.insert(delivery, job);
+            if let Some(entry) = self.jobs.all.get_mut(&job) {
+                entry.live = Live::ordered(delivery);
+            }
+            return Ok(());
         }
         self.remember(job, intent);
         Ok(())

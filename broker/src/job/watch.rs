@@ -34,6 +34,7 @@ impl Core {
                 let record = Record::JobRunning { job, layers: self.layers.clone() };
                 self.record(&record);
                 self.job_runs(job);
+                self.live_begins(job);
                 Ok(())
             }
             FromWorker::Output(bytes) => {
