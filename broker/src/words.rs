@@ -44,6 +44,22 @@ pub fn checkpoint(line: &str) -> String {
     format!("Audit checkpoint, to be held against the log: `bartizan audit verify --checkpoint FILE`\n```\n{line}\n```")
 }
 
+/// To a secret that stands where others can read it.
+pub const SECRET_HERE: &str = "Never here: others can read it. **Delete your post**, and take another value: this one is not secret any more. It is not kept.";
+
+/// To a secret by direct message, where the configuration does not allow that.
+pub const SECRET_OFF: &str = "Secrets are set on the host, with `bartizan secret set NAMESPACE/NAME`, not in chat. **Delete your post**, and take another value. It is not kept.";
+
+/// To a secret that was kept. Its name has only letters, digits, `-`, `_` and one `/`.
+pub fn secret_kept(name: &str) -> String {
+    format!("{} is kept. **Delete your post now**: who can read this conversation can read the value.", code(name))
+}
+
+/// To a secret that was not kept; the sentence is for people.
+pub fn secret_not_kept(name: &str, why: &str) -> String {
+    format!("{} is not kept: {}. **Delete your post** all the same.", code(name), escape(why))
+}
+
 /// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
 pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
 

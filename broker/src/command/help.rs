@@ -22,7 +22,8 @@ pub fn all(requester: &Requester, place: &Place, policy: &Policy) -> String {
         }
     }
     let level = policy.level(requester);
-    for builtin in Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level) {
+    let offered = |builtin: &Builtin| *builtin != Builtin::Secret || policy.config.brain.by_direct_message;
+    for builtin in Builtin::ALL.into_iter().filter(|builtin| builtin.level() <= level && offered(builtin)) {
         let usage = code(&format!("{prefix}{}{}", builtin.name(), builtin.usage()));
         out.push_str(&format!("- {usage}: {}\n", builtin.description()));
     }

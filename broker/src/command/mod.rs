@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod parse;
 #[cfg(test)]
 mod people_tests;
+pub mod secret;
 pub mod unban;
 pub mod users;
 pub mod whoami;
@@ -63,11 +64,13 @@ pub enum Builtin {
     Tail,
     /// End a job.
     Kill,
+    /// Keep a secret.
+    Secret,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 19] = [
+    pub const ALL: [Builtin; 20] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -87,6 +90,7 @@ impl Builtin {
         Builtin::Ban,
         Builtin::Unban,
         Builtin::Audit,
+        Builtin::Secret,
     ];
 
     /// The least level that it is for. To everybody else it does not exist.
@@ -103,9 +107,13 @@ impl Builtin {
             | Builtin::Tail
             | Builtin::Kill => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
-            Builtin::Adduser | Builtin::Deluser | Builtin::Chattr | Builtin::Ban | Builtin::Unban | Builtin::Audit => {
-                Level::Admin
-            }
+            Builtin::Adduser
+            | Builtin::Deluser
+            | Builtin::Chattr
+            | Builtin::Ban
+            | Builtin::Unban
+            | Builtin::Audit
+            | Builtin::Secret => Level::Admin,
         }
     }
 
@@ -123,7 +131,8 @@ impl Builtin {
             | Builtin::Jobs
             | Builtin::Job
             | Builtin::Tail
-            | Builtin::Kill => return None,
+            | Builtin::Kill
+            | Builtin::Secret => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -156,6 +165,7 @@ impl Builtin {
             Builtin::Job => "job",
             Builtin::Tail => "tail",
             Builtin::Kill => "kill",
+            Builtin::Secret => secret::NAME,
         }
     }
 
@@ -169,6 +179,7 @@ impl Builtin {
             Builtin::Chattr => " @USER +FLAG -FLAG…",
             Builtin::Ban => " @USER \"REASON\" 30m|1h|7d|2w|permanent",
             Builtin::Audit => " @USER [24h]",
+            Builtin::Secret => " set NAMESPACE/NAME VALUE",
             Builtin::Help => " [NAME]",
             Builtin::Run => " NAME [ARGUMENT…]",
             Builtin::Explain => " COMMAND",
@@ -197,6 +208,7 @@ impl Builtin {
             Builtin::Job => "shows one job",
             Builtin::Tail => "shows what a job printed last",
             Builtin::Kill => "stops a job",
+            Builtin::Secret => "keeps a secret for scripts; in a direct message, which you delete afterwards",
         }
     }
 
@@ -223,7 +235,8 @@ impl Builtin {
             | Builtin::Jobs
             | Builtin::Job
             | Builtin::Tail
-            | Builtin::Kill => Vec::new(),
+            | Builtin::Kill
+            | Builtin::Secret => Vec::new(),
         }
     }
 

@@ -42,6 +42,7 @@ fn flat(config: &Config) -> Flat {
         put("bot.token-file", &path.display());
     }
     put("brain.key", &config.brain.key);
+    put("brain.secrets-by-direct-message", &config.brain.by_direct_message);
     put("bot.prefix", &config.bot.prefix);
     put("state.directory", &config.state.display());
     put("control.directory", &config.control.display());

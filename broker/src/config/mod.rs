@@ -117,6 +117,8 @@ pub struct Bot {
 pub struct Brain {
     /// `key-file`, `key-credential` or `passphrase`: what opens the brain. `STATE/brain.key` where none is given.
     pub key: KeySource,
+    /// `secrets-by-direct-message`: whether admins may set secrets by direct message, too.
+    pub by_direct_message: bool,
 }
 
 /// The service's own limits; those of a job are in its [`Profile`].

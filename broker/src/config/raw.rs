@@ -67,6 +67,8 @@ pub(super) struct Brain {
     pub(super) key_credential: Option<String>,
     #[serde(default)]
     pub(super) passphrase: bool,
+    #[serde(default)]
+    pub(super) secrets_by_direct_message: bool,
 }
 
 #[derive(Deserialize)]

@@ -87,7 +87,7 @@ pub(super) fn brain(raw: &raw::Brain, folder: &Path, state: &Path) -> Result<Bra
         (None, None, true) => KeySource::Passphrase,
         (None, None, false) => KeySource::Own(state.join("brain.key")),
     };
-    Ok(Brain { key })
+    Ok(Brain { key, by_direct_message: raw.secrets_by_direct_message })
 }
 
 pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {

@@ -20,6 +20,7 @@ mod posts;
 mod protected;
 mod reload;
 mod roster;
+mod secret;
 mod setup;
 mod shutdown;
 mod timers;

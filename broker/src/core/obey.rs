@@ -2,10 +2,11 @@
 //! job.
 
 use super::{Core, CoreError};
+use crate::audit::Gate;
 use crate::command::parse::Command;
 use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
-use crate::gate::{self, Refusal, Verdict};
-use crate::policy::{Place, Requester};
+use crate::gate::{self, Refusal, Verdict, allowlist};
+use crate::policy::{Place, Policy, Requester};
 use crate::store::jobs::Intent;
 use crate::words;
 use bartizan_proto::Text;
@@ -29,6 +30,7 @@ impl Core {
                 Some(command) => return self.run(report, line, &command, requester, place),
                 None => help::one(Builtin::Run.name(), &requester, &place, policy),
             },
+            Some(Builtin::Secret) => return self.secret_command(report, &command, &requester, &place),
             Some(Builtin::Ping) => words::PONG.to_owned(),
             Some(Builtin::Whoami) => whoami::answer(&requester, policy),
             Some(Builtin::About) => about::answer(self.started.elapsed(), self.mode, &self.layers),
@@ -109,4 +111,18 @@ fn without_prefix(mut command: Command, prefix: &str) -> Command {
         command.name = name.to_owned();
     }
     command
+}
+
+/// The refusal of a command that is not for this person, with its cause and gates: it does not exist for them.
+pub(super) fn not_for(
+    builtin: Builtin,
+    requester: &Requester,
+    policy: &Policy,
+) -> Option<(Refusal, String, Vec<Gate>)> {
+    let level = policy.level(requester);
+    (level < builtin.level()).then(|| {
+        let cause = format!("{} is {level}, {} needs {}", requester.user, builtin.name(), builtin.level());
+        let gates = vec![Gate { name: "ban", passed: true }, Gate { name: "permission", passed: false }];
+        (allowlist::unknown(builtin.name(), requester, policy), cause, gates)
+    })
 }

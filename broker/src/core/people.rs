@@ -4,12 +4,13 @@
 //! A command that waits for its look-up is still `received` in the inbox: after a crash it is attested and gated again. Who
 //! asks is gated twice: before the look-up, and again when its answer is there, by what earlier changes have left.
 
+use super::obey::not_for;
 use super::{Core, CoreError, Effect, timers::Timer};
 use crate::audit::{Gate, Record};
 use crate::command::whom::{Whom, Wish};
 use crate::command::{Builtin, parse::Command, whois};
 use crate::config::Level;
-use crate::gate::{self, Refusal, allowlist, ban};
+use crate::gate::{self, Refusal, ban};
 use crate::people::change::{Actor, Change, Deed, decide};
 use crate::people::{BY_CONFIG, Ban, Person};
 use crate::policy::{Place, Policy, Requester};
@@ -377,16 +378,6 @@ impl Core {
         }
         Ok(())
     }
-}
-
-/// The refusal of a command that is not for this person, with its cause and gates: it does not exist for them.
-fn not_for(builtin: Builtin, requester: &Requester, policy: &Policy) -> Option<(Refusal, String, Vec<Gate>)> {
-    let level = policy.level(requester);
-    (level < builtin.level()).then(|| {
-        let cause = format!("{} is {level}, {} needs {}", requester.user, builtin.name(), builtin.level());
-        let gates = vec![Gate { name: "ban", passed: true }, Gate { name: "permission", passed: false }];
-        (allowlist::unknown(builtin.name(), requester, policy), cause, gates)
-    })
 }
 
 fn passed(last: &'static str) -> Vec<Gate> {

@@ -6,7 +6,7 @@
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
 use crate::audit::Record;
-use crate::command::{Builtin, help, parse};
+use crate::command::{Builtin, help, parse, secret};
 use crate::gate::{Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
@@ -85,7 +85,9 @@ impl Core {
         }
         let ping = self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
-        if !self.store.receive(&report, ping)? {
+        // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.
+        let unwritten = ping || secret::withheld(&report.text).is_some();
+        if !self.store.receive(&report, unwritten)? {
             return Ok(());
         }
         if let Some((refusal, cause)) = self.too_fast_as_claimed(&report) {
@@ -319,6 +321,9 @@ impl Core {
     /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
     /// bound to arguments cannot be told apart.
     pub(crate) fn without_secrets(&self, line: &str) -> String {
+        if let Some(withheld) = secret::withheld(line) {
+            return withheld;
+        }
         let sensitive = |word: &str| {
             let name = word.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(word);
             let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));

@@ -95,6 +95,10 @@ pub enum Refusal {
     },
     /// The line cannot be taken apart.
     Unreadable(String),
+    /// A secret where others can read it.
+    SecretHere,
+    /// A secret by direct message, which the configuration does not allow.
+    SecretOff,
     /// It waited too long.
     Stale(Duration),
     /// The server could not be asked.
@@ -128,6 +132,8 @@ impl Refusal {
             Refusal::TooFast { wait, .. } => words::too_fast(*wait),
             Refusal::Arguments { error, usage } => words::bad_arguments(error, &format!("{prefix}{usage}")),
             Refusal::Unreadable(error) => words::unreadable(error),
+            Refusal::SecretHere => words::SECRET_HERE.to_owned(),
+            Refusal::SecretOff => words::SECRET_OFF.to_owned(),
             Refusal::Stale(age) => words::stale(*age),
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),

@@ -13,6 +13,7 @@
 //! | [`attested`] | REST answers that decide about rights | egress |
 //! | [`control_frames`], [`scrubber`] | both directions of the carried websocket | egress |
 //! | [`order`] | the core's order | worker |
+//! | [`brain`] | the brain's index, a backup, a passphrase's parameters | core |
 //! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
 //! | [`transcript`] | acceptance tests that somebody else wrote | playground |
 
@@ -23,6 +24,7 @@ pub mod answers;
 pub mod arguments;
 pub mod attested;
 pub mod audit_log;
+pub mod brain;
 pub mod command;
 pub mod config;
 pub mod control_frames;
@@ -70,4 +72,5 @@ targets! {
     order: 4 * MIB,
     transcript: 8 * MIB,
     audit_log: 8 * MIB,
+    brain: MIB,
 }

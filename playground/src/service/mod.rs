@@ -79,6 +79,7 @@ pub enum ServiceError {
 pub struct Service {
     home: TempDir,
     programs: PathBuf,
+    config: PathBuf,
     manager: Manager,
 }
 
@@ -91,7 +92,7 @@ impl Service {
         let home = home().map_err(ServiceError::Directory)?;
         let config = config::write(home.path(), &settings.server, &settings.source)?;
         let manager = Manager::start(&settings.programs, home.path(), &config)?;
-        let service = Self { home, programs: settings.programs.clone(), manager };
+        let service = Self { home, programs: settings.programs.clone(), config, manager };
         service.connected().await?;
         Ok(service)
     }
@@ -238,6 +239,20 @@ impl Service {
 
     fn unhealthy(&self, what: String) -> ServiceError {
         ServiceError::Unhealthy { what, log: self.log_tail(15) }
+    }
+
+    /// Ends the service in order, and keeps everything that it has: [`Service::begin_again`]. Blocks.
+    pub fn pause(&mut self) {
+        self.manager.stop(STOP);
+    }
+
+    /// Starts a service that was paused, with what it had. It is not waited for: [`Service::connected`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Spawn`].
+    pub fn begin_again(&mut self) -> Result<(), ServiceError> {
+        self.manager = Manager::start(&self.programs, self.home.path(), &self.config)?;
+        Ok(())
     }
 
     /// Ends the service in order and waits for it.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 const PING: &str = "!ping";
 const RUN: &str = "!run hello";
+/// Answered by the core itself like `!ping`, but only of a post that egress attested.
+const ATTESTED: &str = "!about";
 
 /// After a reply a bot still writes down that it was made.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -20,6 +22,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 struct Measured {
     pings: Vec<Duration>,
     runs: Vec<Duration>,
+    attested: Vec<Duration>,
     cpu: BTreeMap<String, Duration>,
 }
 
@@ -45,6 +48,7 @@ pub(super) async fn measure(
     table.times("!ping p50", median(b), median(l), Goal::AtMost(1.15));
     table.times("!ping p95", percentile(b, 95), percentile(l, 95), Goal::AtMost(1.3));
     table.times("!run hello p50", median(&bartizan.runs), median(&least.runs), Goal::AtMost(1.5));
+    attestation(&bartizan, table);
     table.times("!run hello p95", percentile(&bartizan.runs, 95), percentile(&least.runs, 95), Goal::None);
     let share = |side: &Measured, cpu: Duration| cpu / u32::try_from(side.pings.len().max(1)).unwrap_or(u32::MAX);
     let all = |side: &Measured| share(side, side.cpu.values().sum());
@@ -70,7 +74,16 @@ pub(super) async fn added(
         let shown = format!("{:+.0} µs", micros * 1e6);
         table.absolute("  added to the least bot's", shown, String::new(), micros, Goal::None, "");
     }
+    attestation(&bartizan, table);
     Ok(())
+}
+
+/// What it costs that egress fetches a command's post itself: two answers of the core's own, one of them attested.
+fn attestation(bartizan: &Measured, table: &mut Table) {
+    let (attested, unattested) = (median(&bartizan.attested), median(&bartizan.pings));
+    table.absolute("!about p50 (attested)", ms(attested), String::new(), attested.as_secs_f64(), Goal::None, "");
+    let cost = attested.saturating_sub(unattested);
+    table.absolute("  attestation: more than !ping", ms(cost), String::new(), cost.as_secs_f64(), Goal::None, "");
 }
 
 /// One person asks one side without a pause. Gives each latency, and each program's CPU time per command.
@@ -120,6 +133,11 @@ async fn round(side: &Side, commands: usize, into: &mut Measured) -> Result<(), 
     into.spent(before, side);
     for _ in 0..commands / 2 {
         into.runs.push(side.people.ask_surely(RUN).await?);
+    }
+    if side.is_bartizan() {
+        for _ in 0..commands / 2 {
+            into.attested.push(side.people.ask_surely(ATTESTED).await?);
+        }
     }
     tokio::time::sleep(SETTLE).await;
     Ok(())
