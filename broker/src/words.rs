@@ -209,9 +209,20 @@ pub fn ended(ending: Ending, after: Duration) -> String {
     }
 }
 
+/// The same of a job that was refused at its start, lost or interrupted.
+pub const DID_NOT_END: &str = "did not run to its end";
+
 /// To a number of a job that is not there, or not for this person: both sound the same.
 pub fn no_job(prefix: &str, job: JobId) -> String {
     format!("I know no job {job} that you may see. {} lists those that run.", code(&format!("{prefix}jobs")))
+}
+
+/// The same for a job that has ended.
+pub fn no_log(prefix: &str, job: JobId) -> String {
+    format!(
+        "I keep no job {job} that has ended and that you may see. {} lists them.",
+        code(&format!("{prefix}history"))
+    )
 }
 
 /// To somebody who may see a job, but not here.
@@ -223,6 +234,11 @@ pub fn job_elsewhere(job: JobId) -> String {
 pub fn jobs_elsewhere(count: usize) -> String {
     let jobs = if count == 1 { "job runs or waits" } else { "jobs run or wait" };
     format!("{count} more {jobs} in other places: ask me in a direct message.\n")
+}
+
+/// Below the ended jobs of a place.
+pub fn past_elsewhere(count: usize) -> String {
+    format!("{count} more ended in other places: ask me in a direct message.\n")
 }
 
 /// To `kill`.

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::installation;
-use bartizan_proto::ids::{FlagName, JobId, SecretName};
+use bartizan_proto::ids::{FlagName, JobId, ScriptName, SecretName};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -71,6 +71,18 @@ pub enum Command {
     },
     /// Stop a job
     Kill {
+        /// Its number
+        #[arg(value_name = "JOB")]
+        job: JobId,
+    },
+    /// List the jobs that have ended, as far as they are kept
+    History {
+        /// Of this script only
+        #[arg(value_name = "SCRIPT")]
+        script: Option<ScriptName>,
+    },
+    /// Show what a job printed that has ended
+    Log {
         /// Its number
         #[arg(value_name = "JOB")]
         job: JobId,

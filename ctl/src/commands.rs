@@ -51,6 +51,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let Answer::Killing { job } = ask(Request::Kill { job: *job })? else { return Err(CtlError::WrongAnswer) };
             out.give(&serde_json::json!({ "job": job, "state": "stopping" }), |_| format!("Stopping job {job}.\n"))
         }
+        Command::History { script } => {
+            let asked = Request::History { script: script.clone() };
+            let Answer::History(rows) = ask(asked)? else { return Err(CtlError::WrongAnswer) };
+            out.give(&rows, |look| show::history(&rows, look))
+        }
+        Command::Log { job } => {
+            let Answer::Log(past) = ask(Request::Log { job: *job })? else { return Err(CtlError::WrongAnswer) };
+            out.give(&past, |look| show::log(&past, look))
+        }
         Command::CheckConfig { path: Some(path) } => check_file(Some(path), &out),
         Command::CheckConfig { path: None } => match ask(Request::CheckConfig) {
             Ok(Answer::Config(report)) => judge(&report, &out),

@@ -28,6 +28,16 @@ pub enum Request {
         /// Which.
         job: JobId,
     },
+    /// The jobs that have ended, as far as they are kept.
+    History {
+        /// Of this script only.
+        script: Option<ScriptName>,
+    },
+    /// One of them with what it printed.
+    Log {
+        /// Which.
+        job: JobId,
+    },
     /// End in order and be started again.
     Restart {
         /// Without waiting for what runs.
@@ -71,6 +81,10 @@ pub enum Answer {
         /// Which.
         job: JobId,
     },
+    /// To [`Request::History`], the newest first.
+    History(List<PastRow, MAX_ROWS>),
+    /// To [`Request::Log`].
+    Log(Box<PastJob>),
     /// To [`Request::Restart`].
     Restarting {
         /// Jobs that run.
@@ -280,6 +294,40 @@ pub struct JobRow {
     pub age_ms: u64,
     /// Its command line, escaped for a terminal.
     pub command: Text<MAX_MESSAGE>,
+}
+
+/// One job that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PastRow {
+    /// Its number.
+    pub job: JobId,
+    /// The script.
+    pub script: ScriptName,
+    /// Who asked.
+    pub user: UserId,
+    /// Their name when they asked.
+    pub user_name: Text<MAX_NAME>,
+    /// The channel's name, empty for a direct message.
+    pub channel: Text<MAX_NAME>,
+    /// When it ended, in ms since 1970.
+    pub ended_ms: u64,
+    /// How it ended, in words.
+    pub ending: Text<MAX_REASON>,
+    /// Its command line, escaped for a terminal.
+    pub command: Text<MAX_REASON>,
+}
+
+/// The same with what it printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PastJob {
+    /// Its row.
+    pub row: PastRow,
+    /// The beginning of what it printed, secrets masked.
+    pub output: Text<MAX_MESSAGE>,
+    /// Whether more was printed and is not kept.
+    pub is_cut: bool,
 }
 
 /// Everything about one job.

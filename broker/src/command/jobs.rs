@@ -5,37 +5,58 @@ use crate::config::Level;
 use crate::gate::permission;
 use crate::job::Job;
 use crate::policy::{Place, Policy, Requester};
+use crate::store::jobs::Intent;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{ChannelId, JobId, ScriptName, UserId};
 use bartizan_proto::text::{code, escape};
 use std::time::Duration;
 
 /// So many are listed; `bartizan ps` on the host lists all.
 const SHOWN: usize = 40;
 
+/// What is to be known of a job to say who may see it.
+#[derive(Debug)]
+pub struct Asked {
+    /// Who asked for it.
+    pub user: UserId,
+    /// Whether in a direct message.
+    pub direct: bool,
+    /// Where.
+    pub channel: ChannelId,
+    /// The script.
+    pub script: ScriptName,
+}
+
+impl From<&Job> for Asked {
+    fn from(job: &Job) -> Self {
+        let Intent { user, direct, channel, ref script, .. } = job.intent;
+        Asked { user, direct, channel, script: script.clone() }
+    }
+}
+
 /// Whether a person may see a job, and stop it: their own; operators those of scripts that they may run themselves, but
 /// not what somebody asked in a direct message; admins all.
-pub fn may_see(job: &Job, requester: &Requester, policy: &Policy) -> bool {
+pub fn may_see(job: &Asked, requester: &Requester, policy: &Policy) -> bool {
     let level = policy.level(requester);
     let may_run = || {
         policy
             .config
             .allowlist
-            .get(&job.intent.script)
+            .get(&job.script)
             .is_some_and(|script| permission::may_at(level, script, requester, policy))
     };
     match level {
         Level::Banned => false,
         Level::Admin => true,
-        Level::Operator if !job.intent.direct && may_run() => true,
-        Level::Operator | Level::User => job.intent.user == requester.user,
+        Level::Operator if !job.direct && may_run() => true,
+        Level::Operator | Level::User => job.user == requester.user,
     }
 }
 
 /// Whether what a job was asked and what it prints may be shown in this place: where it was asked, or to one person alone.
-pub fn is_here(job: &Job, place: &Place) -> bool {
-    place.direct || job.intent.channel == place.channel
+pub fn is_here(job: &Asked, place: &Place) -> bool {
+    place.direct || job.channel == place.channel
 }
 
 /// A job's number as people write it: `12` or `#12`.
@@ -59,7 +80,7 @@ pub fn list<'j>(
     place: &Place,
     shown: impl Fn(&str) -> String,
 ) -> String {
-    let (here, elsewhere): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| is_here(job, place));
+    let (here, elsewhere): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| is_here(&(*job).into(), place));
     let mut out = match here.len() {
         0 => "**No job runs or waits here.**\n".to_owned(),
         1 => "**1 job**\n".to_owned(),
@@ -117,7 +138,7 @@ fn state(job: &Job, waiting: Option<usize>) -> String {
         (JobState::Running, _) => format!("runs for {age}"),
         (JobState::Stopping, _) => format!("is being stopped, after {age}"),
         (JobState::Done, Some(ending)) => words::ended(ending, Duration::from_micros(job.usage.elapsed_us)),
-        (JobState::Done, None) => "did not run to its end".to_owned(),
+        (JobState::Done, None) => words::DID_NOT_END.to_owned(),
     }
 }
 
@@ -125,7 +146,6 @@ fn state(job: &Job, waiting: Option<usize>) -> String {
 mod tests {
     use super::*;
     use crate::gate::tests::{house, id};
-    use crate::store::jobs::Intent;
     use bartizan_proto::Text;
 
     fn job(letter: &str, script: &str) -> Job {
@@ -158,10 +178,10 @@ mod tests {
         let house = house();
         let policy = &house.policy;
         let mut job = job("u", "deploy");
-        let seen = |job: &Job, who: &str| may_see(job, &somebody(who, false), policy);
+        let seen = |job: &Job, who: &str| may_see(&job.into(), &somebody(who, false), policy);
         assert!(seen(&job, "u") && seen(&job, "o") && seen(&job, "a"));
         assert!(!seen(&job, "v"), "another user");
-        assert!(!may_see(&job, &somebody("o", true), policy), "a restricted account is no operator");
+        assert!(!may_see(&(&job).into(), &somebody("o", true), policy), "a restricted account is no operator");
         job.intent.direct = true;
         assert!(seen(&job, "u") && !seen(&job, "o") && seen(&job, "a"), "a direct message");
         job.intent.direct = false;
@@ -174,7 +194,7 @@ mod tests {
     #[test]
     fn a_job_is_shown_where_it_was_asked_and_in_direct_messages() {
         let job = job("u", "deploy");
-        assert!(is_here(&job, &place("c", false)) && !is_here(&job, &place("d", false)));
-        assert!(is_here(&job, &place("d", true)));
+        assert!(is_here(&(&job).into(), &place("c", false)) && !is_here(&(&job).into(), &place("d", false)));
+        assert!(is_here(&(&job).into(), &place("d", true)));
     }
 }

@@ -9,6 +9,7 @@ pub mod chattr;
 pub mod deluser;
 pub mod explain;
 pub mod help;
+pub mod history;
 pub mod jobs;
 pub mod parse;
 #[cfg(test)]
@@ -66,11 +67,15 @@ pub enum Builtin {
     Kill,
     /// Keep a secret.
     Secret,
+    /// Which jobs have ended?
+    History,
+    /// What did this job print?
+    Log,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 20] = [
+    pub const ALL: [Builtin; 22] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -81,6 +86,8 @@ impl Builtin {
         Builtin::Job,
         Builtin::Tail,
         Builtin::Kill,
+        Builtin::History,
+        Builtin::Log,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -105,7 +112,9 @@ impl Builtin {
             | Builtin::Jobs
             | Builtin::Job
             | Builtin::Tail
-            | Builtin::Kill => Level::User,
+            | Builtin::Kill
+            | Builtin::History
+            | Builtin::Log => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
             Builtin::Adduser
             | Builtin::Deluser
@@ -132,7 +141,9 @@ impl Builtin {
             | Builtin::Job
             | Builtin::Tail
             | Builtin::Kill
-            | Builtin::Secret => return None,
+            | Builtin::Secret
+            | Builtin::History
+            | Builtin::Log => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -166,6 +177,8 @@ impl Builtin {
             Builtin::Tail => "tail",
             Builtin::Kill => "kill",
             Builtin::Secret => secret::NAME,
+            Builtin::History => "history",
+            Builtin::Log => "log",
         }
     }
 
@@ -174,6 +187,8 @@ impl Builtin {
         match self {
             Builtin::Ping | Builtin::Whoami | Builtin::About | Builtin::Users | Builtin::Banlist | Builtin::Jobs => "",
             Builtin::Job | Builtin::Tail | Builtin::Kill => " NUMBER",
+            Builtin::History => " [NAME]",
+            Builtin::Log => " NUMBER [PAGE]",
             Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
             Builtin::Adduser => " @USER user|operator|admin",
             Builtin::Chattr => " @USER +FLAG -FLAG…",
@@ -209,6 +224,8 @@ impl Builtin {
             Builtin::Tail => "shows what a job printed last",
             Builtin::Kill => "stops a job",
             Builtin::Secret => "keeps a secret for scripts; in a direct message, which you delete afterwards",
+            Builtin::History => "lists jobs that have ended, of all scripts or of one",
+            Builtin::Log => "shows what a job printed that has ended",
         }
     }
 
@@ -236,7 +253,9 @@ impl Builtin {
             | Builtin::Job
             | Builtin::Tail
             | Builtin::Kill
-            | Builtin::Secret => Vec::new(),
+            | Builtin::Secret
+            | Builtin::History
+            | Builtin::Log => Vec::new(),
         }
     }
 

@@ -54,6 +54,7 @@ fn flat(config: &Config) -> Flat {
     put("limits.attachment", &config.limits.attachment);
     put("limits.jobs", &config.limits.jobs);
     put("limits.stale-after", &format!("{:?}", config.limits.stale_after));
+    put("limits.history", &config.limits.history);
     put("limits.drain", &format!("{:?}", config.limits.drain));
     put("limits.shutdown-grace", &format!("{:?}", config.limits.shutdown_grace));
     put("sandbox.require", &format!("{:?}", config.require));

@@ -130,6 +130,8 @@ pub struct Limits {
     pub attachment: usize,
     /// `jobs`: most jobs that run at once.
     pub jobs: usize,
+    /// `history`: so many ended jobs of each script are kept with what they printed.
+    pub history: usize,
     /// `stale-after`: a command older than this, by the server's clock, is asked for again and not run.
     pub stale_after: Duration,
     /// `drain`: how long running jobs may go on after `bartizan restart`.

@@ -115,6 +115,7 @@ pub(super) struct Limits {
     pub(super) output: Option<u64>,
     pub(super) attachment: Option<Amount>,
     pub(super) jobs: Option<u64>,
+    pub(super) history: Option<u64>,
     pub(super) stale_after: Option<Amount>,
     pub(super) drain: Option<Amount>,
     pub(super) shutdown_grace: Option<Amount>,

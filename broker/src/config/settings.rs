@@ -100,6 +100,7 @@ pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
         output: between("output", raw.output.unwrap_or(4000), 100, 16_000)?,
         attachment: between("attachment", attachment, 0, MAX_ATTACHMENT as u64)?,
         jobs: between("jobs", raw.jobs.unwrap_or(16), 1, 1000)?,
+        history: between("history", raw.history.unwrap_or(20), 0, 1000)?,
         stale_after: time("stale-after", raw.stale_after.as_ref(), 300, 1, 86_400)?,
         drain: time("drain", raw.drain.as_ref(), 120, 0, 3600)?,
         shutdown_grace: time("shutdown-grace", raw.shutdown_grace.as_ref(), 10, 0, 600)?,

@@ -45,6 +45,11 @@ impl Core {
                 }
             },
             Request::Restart { now } => self.begin_restart(now, &by)?,
+            Request::History { script } => self.past_rows(script.as_ref().map(|name| name.as_str()))?,
+            Request::Log { job } => self.past_for_host(job)?.unwrap_or_else(|| Answer::Refused {
+                refusal: Refusal::NotFound,
+                why: Text::cut(format!("no job {job} that has ended is kept; `bartizan history` lists them")),
+            }),
             Request::CheckConfig => Answer::Config(self.check_config()),
             Request::AuditHead => self.audit_head(),
             // Answered where it came in, without the core's loop.

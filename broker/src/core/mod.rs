@@ -11,6 +11,7 @@ mod audit;
 mod brain;
 mod deliver;
 mod groups;
+mod history;
 mod jobs;
 mod names;
 mod obey;

@@ -58,6 +58,9 @@ impl Core {
             Some(builtin @ (Builtin::Jobs | Builtin::Job | Builtin::Tail | Builtin::Kill)) => {
                 return self.jobs_command(report, builtin, &command, &requester, &place);
             }
+            Some(builtin @ (Builtin::History | Builtin::Log)) => {
+                return self.history_command(report, builtin, &command, &requester, &place);
+            }
         };
         self.answer(report, Vec::new(), text)
     }

@@ -107,6 +107,8 @@ pub enum Refusal {
     Busy,
     /// There is no such job, or it is not for this person.
     NoJob(JobId),
+    /// No such job that has ended is kept, or it is not for this person.
+    NoLog(JobId),
     /// The job was asked in another place.
     JobElsewhere(JobId),
     /// It could not be recorded.
@@ -138,6 +140,7 @@ impl Refusal {
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),
             Refusal::NoJob(job) => words::no_job(prefix, *job),
+            Refusal::NoLog(job) => words::no_log(prefix, *job),
             Refusal::JobElsewhere(job) => words::job_elsewhere(*job),
             Refusal::Unrecorded => words::UNRECORDED.to_owned(),
             Refusal::Broken => words::BROKEN.to_owned(),

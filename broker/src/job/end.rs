@@ -95,6 +95,15 @@ impl Core {
             usage,
             error: error.map(str::to_owned),
         });
+        if let Some(entry) = self.jobs.all.remove(&job) {
+            let words = match ending {
+                Some(ending) => words::ended(ending, Duration::from_micros(usage.elapsed_us)),
+                None => words::DID_NOT_END.to_owned(),
+            };
+            let kept = self.keep_past(job, &entry, words);
+            self.jobs.all.insert(job, entry);
+            kept?;
+        }
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.state = JobState::Done;
             entry.worker = None;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0004_people.sql"),
     include_str!("../../../migrations/0005_brain.sql"),
     include_str!("../../../migrations/0006_beginning.sql"),
+    include_str!("../../../migrations/0007_history.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod brain;
+pub mod history;
 pub mod inbox;
 pub mod jobs;
 pub mod migrate;

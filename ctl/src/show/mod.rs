@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod history;
 mod inspect;
 mod look;
 mod people;
@@ -11,6 +12,7 @@ mod status;
 
 pub use config::config;
 pub use doctor::{Report, doctor};
+pub use history::{history, log};
 pub use inspect::inspect;
 pub use look::Look;
 pub use people::{bans, explained, people, person};

@@ -103,7 +103,7 @@ fn until(until_ms: Option<u64>) -> String {
     until_ms.map_or("permanent".to_owned(), time)
 }
 
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or("ever".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

@@ -102,6 +102,8 @@ pub fn corpus() -> Vec<Vec<u8>> {
             Request::Status,
             Request::Inspect { job },
             Request::Kill { job },
+            Request::History { script: None },
+            Request::Log { job },
             Request::Restart { now: true },
             Request::Doctor,
         ],
