@@ -6,7 +6,7 @@
 use bartizan_playground::server::{Aim, Fault, Options, Server};
 use bartizan_proto::carrier::{Attempt, FromCarrier, ToCarrier};
 use bartizan_proto::channel::Channel;
-use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Report, ToConnector};
+use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Report};
 use bartizan_proto::control::Request;
 use bartizan_proto::egress::{AttestedUser, FromEgress, Outcome, QuestionId, Ready, ToEgress};
 use bartizan_proto::ids::PostId;
@@ -15,7 +15,7 @@ use bartizan_proto::limits::MAX_FRAME;
 use bartizan_proto::verbs::{FromVerbs, RequestId, ToVerbs, Verb};
 use bartizan_proto::worker::{Ending, FromWorker, ToWorker, Usage};
 use bartizan_proto::{Bytes, List, Role, Text, Version};
-use bartizan_tests::house::puppet::{Part, Puppets, greet, raw, until_dropped};
+use bartizan_tests::house::puppet::{Part, Puppets, connector, greet, part, raw, report_of, until_dropped};
 use bartizan_tests::house::{House, Plan, programs, seen};
 use serde_json::Value;
 use std::fs::File;
@@ -24,13 +24,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-fn part(play: impl FnOnce(&mut Channel) + Send + 'static) -> Part {
-    Box::new(move |mut channel| {
-        play(&mut channel);
-        until_dropped(&channel);
-    })
-}
 
 /// Ends a conversation for both sides.
 fn hang_up(channel: &Channel) {
@@ -136,53 +129,13 @@ async fn row_79_and_39_a_worker_that_is_not_one_or_sends_descriptors_is_dropped(
     assert_eq!(alerts(&house, "worker dropped"), 4);
 }
 
-/// A connector that gets as far as reading chat, then does as it likes. Its ends of verbs and carrier are given along.
-fn connector(play: impl FnOnce(&mut Channel, &mut [Channel; 2]) + Send + 'static) -> Part {
-    part(move |channel| {
-        channel.greet(Role::Connector, Role::Core).expect("the core");
-        let mut ends = None;
-        loop {
-            match channel.receive_with::<ToConnector>().expect("a frame").expect("open") {
-                (ToConnector::Attach, fds) => {
-                    ends = <[OwnedFd; 2]>::try_from(fds).ok().map(|fds| fds.map(Channel::from));
-                }
-                (ToConnector::Start(_), _) => break,
-                (ToConnector::Deliver(_), _) => {}
-            }
-        }
-        let mut ends = ends.expect("attached before the start");
-        for end in &mut ends {
-            end.greet(Role::Connector, Role::Egress).expect("egress");
-        }
-        channel.send(&FromConnector::Connected { resumed: false }).expect("sent");
-        play(channel, &mut ends);
-    })
-}
-
-/// An honest report of a post.
-fn report_of(server: &Server, id: &str) -> Report {
-    let post = server.posts("ops").into_iter().find(|post| post["id"] == *id).expect("it is in #ops");
-    let text = |key: &str| post[key].as_str().unwrap_or_default().to_owned();
-    Report {
-        post: id.parse().expect("an id"),
-        channel: text("channel_id").parse().expect("an id"),
-        author: text("user_id").parse().expect("an id"),
-        root: text("root_id").parse().ok(),
-        text: Text::cut(text("message")),
-        created_ms: post["create_at"].as_u64().unwrap_or(0),
-        direct: false,
-        caught_up: false,
-        webhook: false,
-    }
-}
-
 #[tokio::test(flavor = "current_thread")]
 async fn row_78_a_connector_that_forges_author_channel_text_or_thread_is_refused_and_killed() {
     programs();
     let server = Server::start(Options::default()).expect("the server starts");
     let file = server.file();
     let posts: Vec<String> = (0..4).map(|_| server.say("carol", "ops", "!deploy").expect("said")).collect();
-    let mut lies: Vec<Report> = posts.iter().map(|post| report_of(&server, post)).collect();
+    let mut lies: Vec<Report> = posts.iter().map(|post| report_of(&server, "ops", post)).collect();
     lies[0].author = file.users["alice"].id.parse().expect("an id");
     lies[1].channel = file.channels["random"].parse().expect("an id");
     lies[2].text = Text::cut("!hello");
@@ -234,7 +187,7 @@ async fn rows_56_to_60_and_78_what_a_connector_reports_against_the_rules_is_refu
         ),
         (server.say("robot", "ops", "!hello").expect("said"), "a bot's"),
     ];
-    let mut reports: Vec<Report> = cases.iter().map(|(post, _)| report_of(&server, post)).collect();
+    let mut reports: Vec<Report> = cases.iter().map(|(post, _)| report_of(&server, "ops", post)).collect();
     let invented = "q".repeat(26);
     reports.push(Report { post: invented.parse().expect("an id"), ..reports[5].clone() });
     let alive = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -265,7 +218,7 @@ async fn row_63_a_report_that_is_replayed_by_this_and_the_next_connector_runs_on
     programs();
     let server = Server::start(Options::default()).expect("the server starts");
     let post = server.say("carol", "ops", "!hello Once").expect("said");
-    let report = report_of(&server, &post);
+    let report = report_of(&server, "ops", &post);
     let replay = || {
         let report = report.clone();
         connector(move |channel, _| {
@@ -630,7 +583,7 @@ async fn row_80_a_connector_that_floods_does_not_keep_operators_waiting() {
     programs();
     let server = Server::start(Options::default()).expect("the server starts");
     let post = server.say("carol", "ops", "!hello").expect("said");
-    let honest = report_of(&server, &post);
+    let honest = report_of(&server, "ops", &post);
     let part = connector(move |channel, _| {
         for number in 0..300 {
             let post = format!("flood{number:021}").parse().expect("an id");

@@ -5,8 +5,10 @@
 //! process becomes the real one.
 
 use super::ground;
+use bartizan_playground::server::Server;
 use bartizan_proto::channel::Channel;
-use bartizan_proto::{Role, Version};
+use bartizan_proto::connector::{FromConnector, Report, ToConnector};
+use bartizan_proto::{Role, Text, Version};
 use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -107,5 +109,53 @@ pub fn until_dropped(channel: &Channel) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return,
         }
+    }
+}
+
+/// A part that ends when the other side has hung up.
+pub fn part(play: impl FnOnce(&mut Channel) + Send + 'static) -> Part {
+    Box::new(move |mut channel| {
+        play(&mut channel);
+        until_dropped(&channel);
+    })
+}
+
+/// A connector that gets as far as reading chat, then does as it likes. Its ends of verbs and carrier are given along.
+pub fn connector(play: impl FnOnce(&mut Channel, &mut [Channel; 2]) + Send + 'static) -> Part {
+    part(move |channel| {
+        channel.greet(Role::Connector, Role::Core).expect("the core");
+        let mut ends = None;
+        loop {
+            match channel.receive_with::<ToConnector>().expect("a frame").expect("open") {
+                (ToConnector::Attach, fds) => {
+                    ends = <[OwnedFd; 2]>::try_from(fds).ok().map(|fds| fds.map(Channel::from));
+                }
+                (ToConnector::Start(_), _) => break,
+                (ToConnector::Deliver(_), _) => {}
+            }
+        }
+        let mut ends = ends.expect("attached before the start");
+        for end in &mut ends {
+            end.greet(Role::Connector, Role::Egress).expect("egress");
+        }
+        channel.send(&FromConnector::Connected { resumed: false }).expect("sent");
+        play(channel, &mut ends);
+    })
+}
+
+/// An honest report of a post.
+pub fn report_of(server: &Server, channel: &str, id: &str) -> Report {
+    let post = server.posts(channel).into_iter().find(|post| post["id"] == *id).expect("it is in that channel");
+    let text = |key: &str| post[key].as_str().unwrap_or_default().to_owned();
+    Report {
+        post: id.parse().expect("an id"),
+        channel: text("channel_id").parse().expect("an id"),
+        author: text("user_id").parse().expect("an id"),
+        root: text("root_id").parse().ok(),
+        text: Text::cut(text("message")),
+        created_ms: post["create_at"].as_u64().unwrap_or(0),
+        direct: false,
+        caught_up: false,
+        webhook: false,
     }
 }

@@ -6,10 +6,15 @@ use std::net::TcpStream;
 
 /// Posts JSON, waits for the answer and gives its status and body.
 pub fn post_json(url: &str, path: &str, token: &str, body: &Value) -> (u16, String) {
+    ask(url, "POST", path, token, body)
+}
+
+/// The same by any method.
+pub fn ask(url: &str, method: &str, path: &str, token: &str, body: &Value) -> (u16, String) {
     let host = url.strip_prefix("http://").expect("the server speaks in clear");
     let body = body.to_string();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
