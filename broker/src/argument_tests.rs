@@ -234,6 +234,7 @@ fn usage_shows_what_each_argument_may_be() {
         rate: None,
         timeout: std::time::Duration::from_secs(1),
         is_async: false,
+        idempotent: false,
         arguments: deploy(),
         profile: bartizan_proto::worker::Profile {
             read: Default::default(),

@@ -269,6 +269,7 @@ impl Core {
                 let unnamed = self.naming.egress_lost().chain(self.lookups.lost());
                 self.posts.egress_lost(unnamed);
                 self.protected.egress_lost();
+                self.wanted.egress_lost();
                 self.supervisor.attached = 0;
             }
             _connector => self.supervisor.connected = false,

@@ -20,6 +20,9 @@ pub const FAILED: &str = "x";
 /// On a command that was refused, and on one whose script was stopped.
 pub const REFUSED: &str = "no_entry";
 
+/// What the author of a command that waited too long reacts with, to have it run after all.
+pub const WANTED: &str = "white_check_mark";
+
 /// To `!ping`.
 pub const PONG: &str = "Pong!";
 
@@ -67,6 +70,14 @@ pub const BROKEN: &str = "This script cannot be run right now: something about i
 pub const REMOTE: &str = "This script runs on other machines, which this version cannot do yet.";
 
 /// To a command that waited longer than `stale-after`.
+pub fn still_wanted(age: Duration) -> String {
+    format!(
+        "This command is {} old, so I did not run it. Is it still wanted? Then react to this message with ✅: only whoever wrote it can, and once.",
+        rough(age)
+    )
+}
+
+/// To one that was asked about already, and to one when too many are.
 pub fn stale(age: Duration) -> String {
     format!("This command is {} old, so I did not run it. Post it again if it is still wanted.", rough(age))
 }
@@ -303,6 +314,11 @@ pub fn lost(name: &str) -> String {
 /// To a command whose script ran when the service ended.
 pub fn interrupted(name: &str) -> String {
     format!("**{}** was interrupted: Bartizan was restarted. I do not start it again by myself.", escape(name))
+}
+
+/// The same, of a script that may be started again.
+pub fn begun_again(name: &str) -> String {
+    format!("**{}** was interrupted: Bartizan was restarted. I start it again.", escape(name))
 }
 
 /// The emoji for an ending.

@@ -94,8 +94,13 @@ impl Reading {
             let reports = tokio::select! {
                 heard = heard.recv(), if self.held.len() < HELD => match heard {
                     Some(Heard::Posted { post, direct }) => self.live(post, direct).into_iter().collect(),
+                    Some(Heard::Reacted(reaction)) => {
+                        link.say(FromConnector::Reaction(reaction)).await;
+                        continue;
+                    }
                     Some(Heard::Fresh | Heard::Gap) => {
                         catching = Some(self.catch_up(rest.clone()));
+                        link.say(FromConnector::ReactionsMissed).await;
                         Vec::new()
                     }
                     None => return,

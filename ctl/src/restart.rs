@@ -69,8 +69,12 @@ impl Restarted {
 pub fn restart(socket: &Path, now: bool, wait: bool) -> Result<Restarted, CtlError> {
     let Answer::Status(before) = ask(socket, &Request::Status)? else { return Err(CtlError::WrongAnswer) };
     let begun = Instant::now();
-    let Answer::Restarting { running, drain_ms } = ask(socket, &Request::Restart { now })? else {
-        return Err(CtlError::WrongAnswer);
+    let (running, drain_ms) = match ask(socket, &Request::Restart { now }) {
+        Ok(Answer::Restarting { running, drain_ms }) => (running, drain_ms),
+        Ok(_) => return Err(CtlError::WrongAnswer),
+        // It was asked, and has ended before it could say so.
+        Err(CtlError::Conversation { .. }) => (before.running, 0),
+        Err(error) => return Err(error),
     };
     let back_after_ms = wait.then(|| back(socket, core(&before), Duration::from_millis(drain_ms) + TO_END)).flatten();
     let back_after_ms = back_after_ms.map(|at| u64::try_from((at - begun).as_millis()).unwrap_or(u64::MAX));

@@ -58,6 +58,17 @@ pub struct Report {
     pub webhook: bool,
 }
 
+/// A reaction as the connector read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// To which post.
+    pub post: PostId,
+    /// The claimed person.
+    pub user: UserId,
+    /// With what.
+    pub emoji: EmojiName,
+}
+
 /// What the connector says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromConnector {
@@ -75,6 +86,10 @@ pub enum FromConnector {
     },
     /// Someone wrote something that looks meant for the bot.
     Post(Report),
+    /// Somebody reacted to a post: a claim, too.
+    Reaction(Reaction),
+    /// Reactions may have been missed.
+    ReactionsMissed,
     /// How far a channel has been read without anything for the bot in it.
     Seen(Cursor),
     /// A delivery ended.

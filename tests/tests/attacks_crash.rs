@@ -182,6 +182,34 @@ async fn row_85_the_core_killed_at_any_moment_of_a_command_runs_it_once_at_most_
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn an_idempotent_script_is_started_again_when_the_core_died_under_it() {
+    let watched = Watched::open("", "idempotent = true").await;
+    let post = watched.begin().await;
+    watched.house.service.kill(Role::Core).await.expect("it runs");
+    watched.house.wait("the second run", || (watched.runs() == 2).then_some(())).await;
+    std::fs::write(watched.path("go"), "").expect("go");
+    let replies = watched.house.replies(&post, 2).await;
+    assert!(replies[0].contains("I start it again"), "{replies:?}");
+    assert!(replies[1].contains("exit 0") && replies[1].contains("went"), "{replies:?}");
+    watched.house.works().await;
+    watched.nothing_left().await;
+    assert_eq!((watched.runs(), watched.house.said(&post).len()), (2, 2));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_85_what_an_interrupted_script_had_printed_is_told() {
+    let plan = Plan::default().bash("talker", "echo so far; sleep 60", "");
+    let house = House::build(plan).await;
+    let post = house.say("carol", "ops", "!talker");
+    house.reaction(&post, "hourglass_flowing_sand").await;
+    house.recorded("its run", |record| record["event"] == "job-running").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    house.service.kill(Role::Core).await.expect("it runs");
+    let reply = house.reply(&post).await;
+    assert!(reply.contains("interrupted") && reply.contains("so far"), "{reply}");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn sigterm_in_a_job_ends_it_in_order_and_tells() {
     let watched = Watched::open("[limits]\nshutdown-grace = \"1s\"\n", "").await;
     let post = watched.begin().await;
@@ -205,10 +233,21 @@ async fn row_65_a_job_that_waited_through_a_stop_for_too_long_is_asked_for_again
     // The first one does not hear the polite signal, so that ending takes the whole grace.
     watched.house.service.restart(Role::Launcher).await.expect("it comes back");
     let reply = watched.house.reply(&waits).await;
-    assert!(reply.contains("Post it again"), "{reply}");
+    assert!(reply.contains("still wanted?"), "{reply}");
     watched.house.reply(&first).await;
-    let starts = watched.house.audit().iter().filter(|r| r["event"] == "job-start" && r["postId"] == *waits).count();
-    assert_eq!(starts, 0);
+    let starts = || watched.house.audit().iter().filter(|r| r["event"] == "job-start" && r["postId"] == *waits).count();
+    assert_eq!(starts(), 0);
+    // Only its author's word counts, and once.
+    assert!(watched.house.server.react("bob", &waits, "white_check_mark"));
+    watched.house.works().await;
+    assert_eq!((starts(), watched.house.said(&waits).len()), (0, 1));
+    assert!(watched.house.server.react("carol", &waits, "white_check_mark"));
+    let replies = watched.house.replies(&waits, 2).await;
+    assert!(replies[1].contains("Hello, Stale!"), "{replies:?}");
+    assert!(watched.house.server.unreact("carol", &waits, "white_check_mark"));
+    assert!(watched.house.server.react("carol", &waits, "white_check_mark"));
+    watched.house.works().await;
+    assert_eq!((starts(), watched.house.said(&waits).len()), (1, 2));
 }
 
 #[tokio::test(flavor = "current_thread")]

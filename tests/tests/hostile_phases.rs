@@ -4,7 +4,7 @@
 
 use bartizan_playground::server::{Aim, Fault, Options, Server};
 use bartizan_proto::channel::Channel;
-use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Report};
+use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Reaction, Report};
 use bartizan_proto::egress::{FromEgress, Outcome, ProtectedOutcome, QuestionId, ToEgress, WriteId};
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::{Ending, FromWorker, ToWorker, Usage};
@@ -45,7 +45,15 @@ fn next_of_connector(after: Option<&FromConnector>) -> Option<FromConnector> {
             caught_up: false,
             webhook: false,
         }),
-        Some(FromConnector::Post(_)) => FromConnector::Seen(Cursor { channel: id(), seen_ms: u64::MAX, begun_ms: 0 }),
+        Some(FromConnector::Post(_)) => FromConnector::Reaction(Reaction {
+            post: id(),
+            user: id(),
+            emoji: "white_check_mark".parse().expect("an emoji"),
+        }),
+        Some(FromConnector::Reaction(_)) => FromConnector::ReactionsMissed,
+        Some(FromConnector::ReactionsMissed) => {
+            FromConnector::Seen(Cursor { channel: id(), seen_ms: u64::MAX, begun_ms: 0 })
+        }
         Some(FromConnector::Seen(_)) => {
             FromConnector::Delivered { delivery: DeliveryId(1), outcome: Delivered::Posted(id()) }
         }

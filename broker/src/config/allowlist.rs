@@ -113,6 +113,8 @@ pub struct Script {
     pub timeout: Duration,
     /// `async`: whether it may run long, so that its asker does not wait for it.
     pub is_async: bool,
+    /// `idempotent`: that it runs twice does no harm, so it is started again when the service ended under it.
+    pub idempotent: bool,
     /// `arguments`, in the order in which they are given to the script.
     pub arguments: Vec<Argument>,
     /// What it may reach and use: the profile it names, with its own `limits` put over it. Hosts have no addresses

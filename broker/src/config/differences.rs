@@ -112,6 +112,7 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     put("rate", &rate(script.rate));
     put("timeout", &format!("{:?}", script.timeout));
     put("async", &script.is_async);
+    put("idempotent", &script.idempotent);
     put("profile", &words(&script.profile));
     if let Some(sha256) = &script.sha256 {
         put("sha256", &sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>());

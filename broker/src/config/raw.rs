@@ -236,6 +236,8 @@ pub(super) struct Script {
     #[serde(rename = "async", default)]
     pub(super) is_async: bool,
     #[serde(default)]
+    pub(super) idempotent: bool,
+    #[serde(default)]
     pub(super) arguments: Arguments,
     pub(super) profile: Option<String>,
     #[serde(default)]
@@ -298,6 +300,7 @@ impl Script {
             rate: None,
             timeout: raw.timeout.clone(),
             is_async: false,
+            idempotent: false,
             arguments: Arguments::default(),
             profile: raw.profile.clone(),
             limits: raw.limits.clone(),

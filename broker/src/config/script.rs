@@ -115,6 +115,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         rate,
         timeout,
         is_async: raw.is_async,
+        idempotent: raw.idempotent,
         arguments: arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?,
         profile,
         sha256,

@@ -42,6 +42,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// What the last run left over may have been sent by it.
+    pub(crate) fn restored(last: DeliveryId) -> Self {
+        Self { written: last, again: last, more: true, ..Self::default() }
+    }
+
     /// How many deliveries are under way.
     pub fn undelivered(&self) -> u64 {
         u64::try_from(self.handed.len()).unwrap_or(u64::MAX)
@@ -74,10 +79,14 @@ impl Core {
         self.send(&Act::Reply { channel, root, reply_id, body, attachment: None }, report.caught_up)
     }
 
-    /// Tells what became of a job of an earlier run, unless its result was told then.
-    pub(crate) fn reply_late(&mut self, intent: &Intent, markup: String) -> Result<(), CoreError> {
+    /// Tells what became of a job of an earlier run, unless its result was told then; with what it printed.
+    pub(crate) fn reply_late(&mut self, intent: &Intent, head: String, printed: String) -> Result<(), CoreError> {
         let reply_id = Text::cut(format!("{}:result", intent.post));
-        let body = Body::Markup(Text::cut(markup));
+        let body = if printed.is_empty() {
+            Body::Markup(Text::cut(head))
+        } else {
+            Body::Output { head: Text::cut(head), output: Text::cut(printed) }
+        };
         let act = Act::Reply { channel: intent.channel, root: intent.root, reply_id, body, attachment: None };
         self.send(&act, true)
     }
@@ -117,7 +126,12 @@ impl Core {
     /// Replaces the reaction of a running command by that of a finished one.
     pub(crate) fn react_finally(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
         self.react(post, emoji)?;
-        let emoji = emoji_name(words::RUNNING)?;
+        self.unreact(post, words::RUNNING)
+    }
+
+    /// Takes a reaction back.
+    pub(crate) fn unreact(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
+        let emoji = emoji_name(emoji)?;
         self.send(&Act::Unreact { post, emoji }, false)
     }
 

@@ -13,6 +13,7 @@ mod deliver;
 mod groups;
 mod history;
 mod jobs;
+mod line;
 mod names;
 mod obey;
 mod people;
@@ -26,6 +27,7 @@ mod setup;
 mod shutdown;
 mod timers;
 mod token;
+mod wanted;
 
 pub use alert::Topic;
 pub use names::Named;
@@ -128,6 +130,8 @@ pub struct Core {
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
     pub(crate) posts: posts::Posts,
+    /// Commands that their authors are asked about.
+    pub(crate) wanted: wanted::Wanted,
     pub(crate) naming: names::Naming,
     /// People who are being looked up.
     pub(crate) lookups: people::Lookups,

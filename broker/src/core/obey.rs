@@ -12,6 +12,10 @@ use crate::words;
 use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
 
+/// Jobs that wait for a place, of everybody and of one person. More are refused.
+const MAX_QUEUED: usize = 1000;
+const MAX_QUEUED_OF_ONE: usize = 250;
+
 impl Core {
     /// Does what the command says.
     pub(super) fn obey(
@@ -82,6 +86,12 @@ impl Core {
         };
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse(report, Refusal::Unrecorded, &cause, decision.gates);
+        }
+        let mine = |job: &&bartizan_proto::ids::JobId| {
+            self.jobs.all.get(job).is_some_and(|entry| entry.intent.user == requester.user)
+        };
+        if self.jobs.queue.len() >= MAX_QUEUED || self.jobs.queue.iter().filter(mine).count() >= MAX_QUEUED_OF_ONE {
+            return self.refuse(report, Refusal::Busy, "too many jobs wait", decision.gates);
         }
         let mut gates = decision.gates;
         let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);

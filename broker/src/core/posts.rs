@@ -1,21 +1,26 @@
 //! A post's way from the connector's report to a decision.
 //!
 //! reported → (rate and ban on the claimed author) → durable in the inbox → attested by egress → claim compared → read as
-//! a command → answered, refused or queued as a job. Only `!ping` is answered unattested.
+//! a command → answered, refused or queued as a job. Only `!ping` is answered unattested. The posts of one channel are judged in
+//! the order in which they were made, whichever answer of egress comes first.
 
+use super::line::Line;
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
 use crate::audit::Record;
 use crate::command::{Builtin, help, parse, secret};
-use crate::gate::{Refusal, Verdict, attest, ban};
+use crate::gate::{Cause, Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
 use crate::words;
 use bartizan_proto::connector::{Body, Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
-use bartizan_proto::ids::{PostId, UserId};
+use bartizan_proto::ids::{ChannelId, PostId, UserId};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+
+/// Commands of one person that wait for a decision; more are refused, so that one person leaves room for the others.
+const MAX_OF_ONE: usize = 250;
 
 /// Questions to egress that are under way at once.
 const MAX_ASKED: usize = 32;
@@ -30,9 +35,13 @@ const BAN_NOTICE_MS: u64 = 3_600_000;
 /// Posts without a decision.
 #[derive(Debug, Default)]
 pub struct Posts {
-    waiting: VecDeque<Report>,
+    waiting: Line,
     asked: HashMap<QuestionId, Open>,
     paused: HashMap<PostId, Open>,
+    /// The posts of each channel that egress was asked about, in their order.
+    order: HashMap<ChannelId, VecDeque<PostId>>,
+    /// Answers that wait for those to earlier posts of their channel.
+    early: HashMap<PostId, (Report, Outcome)>,
     /// When banned people were told so last, ms since 1970.
     ban_notices: HashMap<UserId, u64>,
 }
@@ -47,12 +56,20 @@ struct Open {
 impl Posts {
     /// How many there are.
     pub fn undecided(&self) -> u64 {
-        u64::try_from(self.waiting.len() + self.asked.len() + self.paused.len()).unwrap_or(u64::MAX)
+        let open = self.waiting.len() + self.asked.len() + self.paused.len() + self.early.len();
+        u64::try_from(open).unwrap_or(u64::MAX)
     }
 
     /// Takes in what was left over by the last run.
     pub(crate) fn restore(&mut self, reports: Vec<Report>) {
-        self.waiting.extend(reports);
+        for report in reports {
+            self.waiting.push_back(report);
+        }
+    }
+
+    /// A command that was asked about is wanted.
+    pub(crate) fn again(&mut self, report: Report) {
+        self.waiting.push_back(report);
     }
 
     /// When banned people were told so by earlier runs of the service.
@@ -67,7 +84,10 @@ impl Posts {
 
     /// Egress is gone: what it was asked is to be asked again.
     pub(crate) fn egress_lost(&mut self, unnamed: impl Iterator<Item = Report>) {
-        let mut open: Vec<Report> = self.asked.drain().map(|(_, open)| open.report).chain(unnamed).collect();
+        let early = self.early.drain().map(|(_, (report, _))| report);
+        let asked = self.asked.drain().map(|(_, open)| open.report);
+        let mut open: Vec<Report> = asked.chain(early).chain(unnamed).collect();
+        self.order.clear();
         open.sort_by_key(|report| report.created_ms);
         for report in open.into_iter().rev() {
             self.waiting.push_front(report);
@@ -98,6 +118,9 @@ impl Core {
         }
         if self.posts.undecided() >= MAX_UNDECIDED {
             return self.refuse(&report, Refusal::Busy, "the inbox is full", Vec::new());
+        }
+        if self.posts.waiting.of(report.author) >= MAX_OF_ONE {
+            return self.refuse(&report, Refusal::Busy, "too many commands of this person wait", Vec::new());
         }
         let Some(policy) = &self.policy else {
             self.posts.waiting.push_back(report);
@@ -139,13 +162,17 @@ impl Core {
     /// Asks egress about the posts that wait, as many as may be asked about at once.
     pub(crate) fn attest_waiting(&mut self) -> Result<(), CoreError> {
         while self.policy.is_some() && self.posts.asked.len() < MAX_ASKED && self.supervisor.egress_ready() {
-            let Some(report) = self.posts.waiting.pop_front() else { return Ok(()) };
+            let Some(report) = self.posts.waiting.pop() else { return Ok(()) };
             self.attest(Open { report, attempts: 0 })?;
         }
         Ok(())
     }
 
     fn attest(&mut self, open: Open) -> Result<(), CoreError> {
+        let order = self.posts.order.entry(open.report.channel).or_default();
+        if !order.contains(&open.report.post) {
+            order.push_back(open.report.post);
+        }
         let question = self.ask_egress(Subject::Post(open.report.post))?;
         self.posts.asked.insert(question, open);
         Ok(())
@@ -167,28 +194,63 @@ impl Core {
     pub(crate) fn on_attested(&mut self, question: QuestionId, outcome: Outcome) -> Result<bool, CoreError> {
         let Some(Open { report, attempts }) = self.posts.asked.remove(&question) else { return Ok(false) };
         match outcome {
-            Outcome::Post(post) => self.judge(&report, &post, &Named::new())?,
-            Outcome::NotFound => {
-                self.refuse(&report, Refusal::Silence, "the server knows no such post", Vec::new())?;
-            }
             Outcome::Unavailable { why } if attempts + 1 < ATTEMPTS => {
                 tracing::warn!(post = %report.post, %why, "not attested, asking again");
                 self.timers.after(BETWEEN * (attempts + 1), Timer::Attest(report.post));
                 self.posts.paused.insert(report.post, Open { report, attempts: attempts + 1 });
             }
-            Outcome::Unavailable { why } => self.refuse(&report, Refusal::Unattested, &why, Vec::new())?,
-            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) | Outcome::Group(_) => {
-                return Err(CoreError::Start("egress answered a question about a post with something else".to_owned()));
+            outcome => {
+                let channel = report.channel;
+                self.posts.early.insert(report.post, (report, outcome));
+                self.answered_in_order(channel)?;
             }
         }
         self.attest_waiting()?;
         Ok(true)
     }
 
+    /// The posts of a channel whose turn has come.
+    fn answered_in_order(&mut self, channel: ChannelId) -> Result<(), CoreError> {
+        while let Some(first) = self.posts.order.get(&channel).and_then(|order| order.front().copied())
+            && let Some((report, outcome)) = self.posts.early.remove(&first)
+        {
+            if let Some(order) = self.posts.order.get_mut(&channel) {
+                order.pop_front();
+                if order.is_empty() {
+                    self.posts.order.remove(&channel);
+                }
+            }
+            self.answered(&report, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// What egress says of a post, for good.
+    fn answered(&mut self, report: &Report, outcome: Outcome) -> Result<(), CoreError> {
+        match outcome {
+            Outcome::Post(post) => self.judge(report, &post, &Named::new()),
+            Outcome::NotFound => self.refuse(report, Refusal::Silence, "the server knows no such post", Vec::new()),
+            Outcome::Unavailable { why } => self.refuse(report, Refusal::Unattested, &why, Vec::new()),
+            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) | Outcome::Group(_) => {
+                Err(CoreError::Start("egress answered a question about a post with something else".to_owned()))
+            }
+        }
+    }
+
     /// The post as the server has it: does the claim agree, does it count, what does it ask for? `named` are the people
     /// whom it mentions, as far as they were looked up.
     pub(crate) fn judge(&mut self, report: &Report, post: &AttestedPost, named: &Named) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
+        // One that its author was asked about is known by its id alone; the connector claims nothing.
+        let said_ms = self.wanted.said(report.post);
+        let own;
+        let report = match said_ms {
+            Some(_) => {
+                own = Report { text: post.text.clone(), ..report.clone() };
+                &own
+            }
+            None => report,
+        };
         if post.edited_ms == 0 && is_lie(report, post) {
             let what = format!(
                 "the connector reported post {} with another author, channel or text than the server has",
@@ -205,8 +267,9 @@ impl Core {
             self.alert(Topic::Impostor, &what)?;
         }
         let Some(policy) = &self.policy else { return Ok(()) };
-        let (requester, place) = match attest::check(post, policy) {
+        let (requester, place) = match attest::check_since(post, said_ms.unwrap_or(0), policy) {
             Verdict::Pass(attested) => attested,
+            Verdict::Refuse(Refusal::Stale(age), cause) => return self.stale(report, post, age, &cause),
             Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, Vec::new()),
         };
         self.set_clock(post.server_ms)?;
@@ -245,6 +308,21 @@ impl Core {
                 let error = error.to_string();
                 self.refuse(report, Refusal::Unreadable(error.clone()), &error, Vec::new())
             }
+        }
+    }
+
+    /// It waited too long. Ordinary talk is left alone, and banned people are told what they always are.
+    fn stale(&mut self, report: &Report, post: &AttestedPost, age: Duration, cause: &Cause) -> Result<(), CoreError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let prefix = &policy.config.bot.prefix;
+        let line = parse::addressed(&post.text, prefix, &policy.bot_name, report.direct);
+        let called = !post.text.trim_start().starts_with(prefix.as_str()) || report.direct;
+        if !line.is_some_and(|line| called || self.is_near(line)) {
+            return Ok(self.store.decided(report.post)?);
+        }
+        match ban::check(post.author.id, policy, policy.now_ms()) {
+            Verdict::Pass(()) => self.ask_whether_wanted(report, post, age, cause),
+            Verdict::Refuse(refusal, cause) => self.refuse(report, refusal, &cause.0, Vec::new()),
         }
     }
 

@@ -89,7 +89,8 @@ impl Core {
         match outcome {
             ProtectedOutcome::Posted { post, channel } => {
                 self.protected.failures = 0;
-                Ok(self.store.protected_posted(write, post, channel)?)
+                self.store.protected_posted(write, post, channel)?;
+                self.question_posted(post)
             }
             ProtectedOutcome::Done => {
                 self.protected.failures = 0;

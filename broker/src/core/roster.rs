@@ -238,6 +238,7 @@ impl Core {
             || self.on_place(question, &outcome)?
             || self.on_named(question, &outcome)?
             || self.on_person(question, &outcome)?
+            || self.on_reactions(question, &outcome)?
             || self.on_attested(question, outcome)?
         {
             return Ok(());

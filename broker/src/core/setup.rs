@@ -106,6 +106,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         supervisor,
         jobs: Jobs::default(),
         posts: super::posts::Posts::default(),
+        wanted: super::wanted::Wanted::default(),
         naming: super::names::Naming::default(),
         lookups: super::people::Lookups::default(),
         limiter: crate::gate::rate::Limiter::default(),
@@ -131,9 +132,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.record_first(&Record::Start { mode: mode_name(mode) });
     core.brain_at_start(known)?;
     core.housekeeping()?;
-    core.outbox.written = core.store.last_delivery()?;
+    core.outbox = super::deliver::Outbox::restored(core.store.last_delivery()?);
     core.protected = super::protected::Protected::restored(core.store.last_protected()?);
     core.recover()?;
+    core.restore_wanted()?;
     core.remember_people()?;
     core.try_sandbox()?;
     core.finish_turn()?;

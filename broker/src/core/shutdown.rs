@@ -11,10 +11,13 @@ use crate::audit::Record;
 use bartizan_proto::control::Answer;
 use bartizan_proto::launcher::RESTART;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For the last words after the jobs are gone.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Before the end, so that the operator who asked for it is answered.
+const TO_TELL: Duration = Duration::from_millis(200);
 
 /// That the service ends.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub struct Stopping {
     /// It is to be started again.
     again: bool,
     overdue: bool,
+    since: Instant,
 }
 
 /// How the core ended.
@@ -76,8 +80,9 @@ impl Core {
         if !self.is_ending() {
             tracing::info!(by, running, drain_s = drain.as_secs(), "an operator restarts the service");
             self.timers.cancel(&Timer::Drained);
-            self.timers.after(drain, Timer::Drained);
-            self.stopping = Some(Stopping { draining: true, again: true, overdue: false });
+            self.timers.after(drain.max(TO_TELL), Timer::Drained);
+            self.stopping = Some(Stopping { draining: true, again: true, overdue: false, since: Instant::now() });
+            self.timers.after(TO_TELL, Timer::Told);
             // What waits for an authorizer's word is asked about by the next start.
             self.stop_asking(None)?;
         }
@@ -91,7 +96,7 @@ impl Core {
     }
 
     fn end_with(&mut self, again: bool) -> Result<(), CoreError> {
-        self.stopping = Some(Stopping { draining: false, again, overdue: false });
+        self.stopping = Some(Stopping { draining: false, again, overdue: false, since: Instant::now() });
         let grace = self.config.limits.shutdown_grace;
         self.timers.after(grace + LAST_WORDS, Timer::Shutdown);
         self.stop_all_jobs(grace)
@@ -107,12 +112,13 @@ impl Core {
 
     /// Whether the loop may end, and how: jobs gone, last words delivered, or the time over.
     pub(crate) fn is_stopped(&mut self) -> Result<Option<Ended>, CoreError> {
-        if self.is_draining() && self.jobs.none_running() {
+        let told = self.stopping.as_ref().is_some_and(|stopping| stopping.since.elapsed() >= TO_TELL);
+        if self.is_draining() && told && self.jobs.none_running() {
             self.drained()?;
         }
         let said = self.outbox.is_empty() || !self.supervisor.connector_running();
         let finished = self.jobs.none_running() && said;
-        let Some(Stopping { draining: false, again, overdue }) = &self.stopping else { return Ok(None) };
+        let Some(Stopping { draining: false, again, overdue, .. }) = &self.stopping else { return Ok(None) };
         if !overdue && !finished {
             return Ok(None);
         }

@@ -17,6 +17,10 @@ pub enum Timer {
     Overdue(ChildId),
     /// Ask egress about a post once more.
     Attest(PostId),
+    /// Ask egress once more who reacted.
+    Wanted,
+    /// Write down what running jobs have printed.
+    Printed,
     /// Give an operator what is known of a job.
     Inspected(JobId),
     /// Show how a job goes on.
@@ -43,6 +47,8 @@ pub enum Timer {
     Bans,
     /// Egress has not said what became of a new token.
     NewToken,
+    /// An operator has been told of a restart: the loop looks whether it may end.
+    Told,
     /// Before a restart, what runs has had its time.
     Drained,
     /// The time for ending in order is over.
@@ -98,6 +104,8 @@ impl Core {
                 Timer::Restart(role) => self.start_peer(role)?,
                 Timer::Overdue(child) => self.kill_worker(child)?,
                 Timer::Attest(post) => self.attest_again(post)?,
+                Timer::Wanted => self.look_at_reactions()?,
+                Timer::Printed => self.keep_printed()?,
                 Timer::Inspected(job) => self.answer_inspection(job),
                 Timer::Live(job) => self.live_look(job)?,
                 Timer::Settle => self.settle_deliveries(true)?,
@@ -111,6 +119,7 @@ impl Core {
                 Timer::Sandbox => self.sandbox_unknown("its worker gave no answer in time")?,
                 Timer::Bans => self.expire_bans()?,
                 Timer::NewToken => self.token_overdue()?,
+                Timer::Told => {}
                 Timer::Drained => self.drained()?,
                 Timer::Shutdown => self.shutdown_overdue(),
             }
@@ -121,7 +130,9 @@ impl Core {
     /// Forgets what no replay can bring back, now and then.
     pub(crate) fn housekeeping(&mut self) -> Result<(), CoreError> {
         self.store.forget_old_posts()?;
+        self.store.forget_old_questions()?;
         self.store.forget_old_jobs()?;
+        self.wanted.forget(self.policy.as_ref().map_or_else(crate::store::now_ms, crate::policy::Policy::now_ms));
         self.store.forget_old_protected()?;
         self.limiter.forget();
         self.checkpoint_now_and_then()?;

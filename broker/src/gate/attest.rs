@@ -12,6 +12,11 @@ use std::time::Duration;
 
 /// Who asks and where, of a post that counts.
 pub fn check(post: &AttestedPost, policy: &Policy) -> Verdict<(Requester, Place)> {
+    check_since(post, 0, policy)
+}
+
+/// The same of one whose author said later, by the server's clock, that it is still wanted: it is as young as that.
+pub fn check_since(post: &AttestedPost, said_ms: u64, policy: &Policy) -> Verdict<(Requester, Place)> {
     let silent = |cause: &str| Verdict::Refuse(Refusal::Silence, Cause(format!("post {}: {cause}", post.id)));
     let author = &post.author;
     // 1. A person's own words?
@@ -39,7 +44,7 @@ pub fn check(post: &AttestedPost, policy: &Policy) -> Verdict<(Requester, Place)
         Err(cause) => return silent(cause),
     };
     // 3. Young, by the server's own clock?
-    let age = Duration::from_millis(post.server_ms.saturating_sub(post.created_ms));
+    let age = Duration::from_millis(post.server_ms.saturating_sub(post.created_ms.max(said_ms)));
     if age > policy.config.limits.stale_after {
         return Verdict::Refuse(Refusal::Stale(age), Cause(format!("post {} is {} s old", post.id, age.as_secs())));
     }

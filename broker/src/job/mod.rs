@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod end;
 pub mod launch;
 pub mod live;
+pub mod printed;
 pub mod queue;
 pub mod sandbox;
 pub mod watch;
@@ -54,6 +55,8 @@ pub struct Job {
     pub secrets: Option<JobSecrets>,
     /// What it printed.
     pub output: Collected,
+    /// How far that is written down.
+    pub kept: printed::Kept,
     /// What it used, as last heard.
     pub usage: Usage,
     /// How it ended.
@@ -80,6 +83,7 @@ impl Job {
             given: Vec::new(),
             secrets: None,
             output: Collected::new(most_output),
+            kept: printed::Kept::Whole,
             usage: Usage::default(),
             ending: None,
             pids: Vec::new(),
@@ -130,6 +134,8 @@ pub struct Jobs {
     pub all: BTreeMap<JobId, Job>,
     /// Those that wait, in order.
     pub queue: VecDeque<JobId>,
+    /// Whether a timer is set to write down what they print.
+    pub keeping: bool,
     /// Ended ones, oldest first.
     pub ended: VecDeque<JobId>,
     /// The first worker, while it tries the sandbox out.

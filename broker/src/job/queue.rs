@@ -11,16 +11,21 @@ use crate::core::{Core, CoreError, Effect, Timer};
 use crate::gate::{self, Cause, Clearance, Refusal};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
-use crate::store::jobs::{Intent, Stored};
+use crate::store::jobs::{Intent, Unfinished};
+use crate::store::state::JobStage;
+use crate::store::wanted::Asked;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
 use std::time::Duration;
 
 /// How much later than its time and grace allow a job may be told to have ended.
 const TO_GIVE_UP: Duration = Duration::from_secs(4);
+
+/// So often the job of an `idempotent` script is begun again after the service ended under it.
+const MOST_BEGINNINGS: u32 = 3;
 
 /// Before a spare worker takes the place of one that was given an order.
 const LATER: Duration = Duration::from_millis(25);
@@ -54,27 +59,77 @@ impl Core {
     }
 
     /// What the last run of the service left: queued jobs are queued unless they have become stale, the others were
-    /// interrupted and are told about.
+    /// interrupted and are told about, or begun again where their script allows it.
     pub(crate) fn recover(&mut self) -> Result<(), CoreError> {
-        for (job, state, intent) in self.store.unfinished_jobs()? {
-            match state {
-                Stored::Queued(age) if age > self.config.limits.stale_after => {
-                    self.reply_late(&intent, words::stale(age))?;
-                    self.react_finally(intent.post, words::REFUSED)?;
-                    let why = "it waited through the end of the service for too long";
-                    self.close_job(job, &intent, None, Usage::default(), Some(why))?;
-                }
-                Stored::Queued(_) => self.remember(job, intent),
-                Stored::Starting | Stored::Running => {
-                    self.reply_late(&intent, words::interrupted(intent.script.as_str()))?;
+        for unfinished in self.store.unfinished_jobs()? {
+            let Unfinished { job, stage, age, begun_again, .. } = unfinished;
+            let script = self.config.allowlist.get(&unfinished.intent.script);
+            let idempotent = script.is_some_and(|script| script.idempotent) && begun_again < MOST_BEGINNINGS;
+            match stage {
+                JobStage::Queued if age > self.config.limits.stale_after => self.ask_about_job(unfinished)?,
+                JobStage::Queued => self.remember(job, unfinished.intent),
+                JobStage::Starting | JobStage::Running if idempotent => self.begin_again(unfinished)?,
+                JobStage::Starting | JobStage::Running => {
+                    let intent = unfinished.intent;
+                    let head = words::interrupted(intent.script.as_str());
+                    self.reply_late(&intent, head, unfinished.printed)?;
                     self.react_finally(intent.post, words::REFUSED)?;
                     self.close_job(job, &intent, None, Usage::default(), Some("interrupted: the service ended"))?;
                 }
+                JobStage::Done => {}
             }
         }
         let undecided = self.store.undecided()?;
         self.posts.restore(undecided);
         Ok(())
+    }
+
+    /// It waited through the end of the service for too long: who asked for it says whether it is still wanted.
+    fn ask_about_job(&mut self, unfinished: Unfinished) -> Result<(), CoreError> {
+        let Unfinished { job, age, intent, .. } = unfinished;
+        let why = "it waited through the end of the service for too long; asked whether it is still wanted";
+        self.close_job(job, &intent, None, Usage::default(), Some(why))?;
+        self.store.job_withdrawn(job)?;
+        self.unreact(intent.post, words::RUNNING)?;
+        let now = crate::store::now_ms();
+        let asked = Asked {
+            post: intent.post,
+            channel: intent.channel,
+            author: intent.user,
+            root: Some(intent.root).filter(|root| *root != intent.post),
+            created_ms: now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            direct: intent.direct,
+            asked_ms: now,
+        };
+        self.ask(asked, age)
+    }
+
+    /// It was interrupted, and its script says that running it twice does no harm.
+    fn begin_again(&mut self, unfinished: Unfinished) -> Result<(), CoreError> {
+        let Unfinished { job, begun_again, intent, .. } = unfinished;
+        let why = "interrupted: the service ended; it is begun again";
+        self.record(&Record::JobEnd {
+            job,
+            intent: Box::new(intent.clone()),
+            ending: None,
+            usage: Usage::default(),
+            error: Some(why.to_owned()),
+        });
+        self.store.job_again(job)?;
+        let text = words::begun_again(intent.script.as_str());
+        self.reply(intent.channel, intent.post, intent.root, &format!("again-{begun_again}"), text)?;
+        self.remember(job, intent);
+        Ok(())
+    }
+
+    /// The next of the queue: of those whose people have the fewest jobs running, the one that has waited longest. So nobody
+    /// waits for the many jobs of another one.
+    fn next_in_queue(&mut self) -> Option<JobId> {
+        let user = |job: &JobId| self.jobs.all.get(job).map(|entry| entry.intent.user);
+        let running: Vec<UserId> = self.jobs.workers.values().filter_map(|worker| user(worker.job.as_ref()?)).collect();
+        let of = |job: &JobId| user(job).map_or(0, |user| running.iter().filter(|other| **other == user).count());
+        let place = self.jobs.queue.iter().enumerate().min_by_key(|(place, job)| (of(job), *place))?.0;
+        self.jobs.queue.remove(place)
     }
 
     /// Starts what can be started: in order, while there are places and waiting workers.
@@ -84,7 +139,7 @@ impl Core {
         }
         while !self.jobs.queue.is_empty() && self.jobs.running() < self.config.limits.jobs {
             let Some(child) = self.waiting_worker() else { break };
-            if let Some(job) = self.jobs.queue.pop_front() {
+            if let Some(job) = self.next_in_queue() {
                 self.start_job(job, child)?;
                 // The next spare starts when this job has most likely ended: the two would be in each other's way.
                 self.timers.after(LATER, Timer::Spare);

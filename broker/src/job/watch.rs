@@ -39,6 +39,7 @@ impl Core {
             }
             FromWorker::Output(bytes) => {
                 entry.output.push(&bytes);
+                self.printed(job);
                 Ok(())
             }
             FromWorker::Inspected { layers, usage, pids } => {

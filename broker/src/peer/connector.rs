@@ -25,6 +25,10 @@ pub enum Kind {
     Disconnected,
     /// A post.
     Post,
+    /// A reaction.
+    Reaction,
+    /// That reactions may have been missed.
+    ReactionsMissed,
     /// A cursor.
     Seen,
     /// A delivery ended.
@@ -37,6 +41,8 @@ pub fn kind(message: &FromConnector) -> Kind {
         FromConnector::Connected { .. } => Kind::Connected,
         FromConnector::Disconnected { .. } => Kind::Disconnected,
         FromConnector::Post(_) => Kind::Post,
+        FromConnector::Reaction(_) => Kind::Reaction,
+        FromConnector::ReactionsMissed => Kind::ReactionsMissed,
         FromConnector::Seen(_) => Kind::Seen,
         FromConnector::Delivered { .. } => Kind::Delivered,
     }
@@ -45,12 +51,26 @@ pub fn kind(message: &FromConnector) -> Kind {
 /// May the connector say this now?
 pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
-        (Phase::Starting, Kind::Connected | Kind::Disconnected | Kind::Post | Kind::Seen | Kind::Delivered) => {
-            Permit::Deny
-        }
-        (Phase::Running, Kind::Connected | Kind::Disconnected | Kind::Post | Kind::Seen | Kind::Delivered) => {
-            Permit::Allow
-        }
+        (
+            Phase::Starting,
+            Kind::Connected
+            | Kind::Disconnected
+            | Kind::Post
+            | Kind::Reaction
+            | Kind::ReactionsMissed
+            | Kind::Seen
+            | Kind::Delivered,
+        ) => Permit::Deny,
+        (
+            Phase::Running,
+            Kind::Connected
+            | Kind::Disconnected
+            | Kind::Post
+            | Kind::Reaction
+            | Kind::ReactionsMissed
+            | Kind::Seen
+            | Kind::Delivered,
+        ) => Permit::Allow,
     }
 }
 
@@ -91,6 +111,8 @@ impl Core {
                 Ok(())
             }
             FromConnector::Post(report) => self.on_post(report),
+            FromConnector::Reaction(reaction) => self.on_reaction(&reaction),
+            FromConnector::ReactionsMissed => self.look_at_all_questions(),
             FromConnector::Seen(cursor) => self.channel_seen(cursor),
             FromConnector::Delivered { delivery, outcome } => self.on_delivered(delivery, &outcome),
         }

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_peer_may_say_only_what_its_phase_allows() {
         use connector::{Kind as C, Phase as CP};
-        for kind in [C::Connected, C::Disconnected, C::Post, C::Seen, C::Delivered] {
+        for kind in [C::Connected, C::Disconnected, C::Post, C::Reaction, C::ReactionsMissed, C::Seen, C::Delivered] {
             assert_eq!(connector::permits(CP::Starting, kind), Permit::Deny, "{kind:?}");
             assert_eq!(connector::permits(CP::Running, kind), Permit::Allow, "{kind:?}");
         }

@@ -1,5 +1,6 @@
 //! Jobs: `queued → starting → running → done`, each step durable before it is acted on, each written here only.
 
+use super::state::JobStage;
 use super::{Store, StoreError, id, now_ms, signed, unsigned};
 use bartizan_proto::Text;
 use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, UserId};
@@ -38,15 +39,21 @@ pub struct Intent {
     pub command: Text<MAX_MESSAGE>,
 }
 
-/// Where a stored job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
-    /// Accepted so long ago, not started.
-    Queued(Duration),
-    /// The order may have been given.
-    Starting,
-    /// The worker said that it runs.
-    Running,
+/// A job that the last run of the service did not end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which.
+    pub job: JobId,
+    /// Where it was.
+    pub stage: JobStage,
+    /// Accepted so long ago.
+    pub age: Duration,
+    /// What it had printed, as it may be shown, as far as that was kept.
+    pub printed: String,
+    /// How often it was begun again already.
+    pub begun_again: u32,
+    /// What was asked for.
+    pub intent: Intent,
 }
 
 impl Store {
@@ -84,7 +91,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; [`StoreError::Corrupt`] when the job was not queued: it must not start twice.
     pub fn job_starting(&mut self, job: JobId) -> Result<(), StoreError> {
-        self.step(job, "UPDATE job SET state = 'starting', started_ms = ?2 WHERE id = ?1 AND state = 'queued'")
+        self.step(job, JobStage::Queued, JobStage::Starting)
     }
 
     /// The worker runs it.
@@ -92,7 +99,7 @@ impl Store {
     /// # Errors
     /// As [`Store::job_starting`].
     pub fn job_running(&mut self, job: JobId) -> Result<(), StoreError> {
-        self.step(job, "UPDATE job SET state = 'running' WHERE id = ?1 AND state = 'starting' AND ?2 > 0")
+        self.step(job, JobStage::Starting, JobStage::Running)
     }
 
     /// It ended, in whatever way. Should the machine stop before this is on the disk, the job is told about as interrupted,
@@ -102,7 +109,9 @@ impl Store {
     /// As [`Store::job_starting`].
     pub fn job_done(&mut self, job: JobId, ending: &str) -> Result<(), StoreError> {
         self.write()?
-            .prepare_cached("UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '' WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE job SET state = 'done', ended_ms = ?2, ending = ?3, command = '', printed = '' WHERE id = ?1",
+            )?
             .execute(params![signed(job.0), signed(now_ms()), ending])?;
         Ok(())
     }
@@ -117,8 +126,54 @@ impl Store {
         Ok(())
     }
 
-    fn step(&mut self, job: JobId, sql: &str) -> Result<(), StoreError> {
-        match self.write_to_last()?.prepare_cached(sql)?.execute(params![signed(job.0), signed(now_ms())])? {
+    /// What it has printed so far, as it may be shown: should the core die, that is told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn job_printed(&mut self, job: JobId, shown: &str) -> Result<(), StoreError> {
+        self.write()?
+            .prepare_cached("UPDATE job SET printed = ?2 WHERE id = ?1 AND state IN ('starting', 'running')")?
+            .execute(params![signed(job.0), shown])?;
+        Ok(())
+    }
+
+    /// The job of a script that may be started again waits once more.
+    ///
+    /// # Errors
+    /// As [`Store::job_starting`].
+    pub fn job_again(&mut self, job: JobId) -> Result<(), StoreError> {
+        let connection = self.write_to_last()?;
+        let changed = connection
+            .prepare_cached(
+                "UPDATE job SET state = 'queued', begun_again = begun_again + 1, printed = '' WHERE id = ?1
+                 AND state IN ('starting', 'running')",
+            )?
+            .execute([signed(job.0)])?;
+        self.stepped(job, changed)
+    }
+
+    /// A job that waited for too long is none any more: its post is asked about.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn job_withdrawn(&mut self, job: JobId) -> Result<(), StoreError> {
+        self.write_to_last()?.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([signed(job.0)])?;
+        Ok(())
+    }
+
+    fn step(&mut self, job: JobId, from: JobStage, to: JobStage) -> Result<(), StoreError> {
+        debug_assert!(from.may_become(to), "{from:?} to {to:?}");
+        let changed = self
+            .write_to_last()?
+            .prepare_cached(
+                "UPDATE job SET state = ?3, started_ms = coalesce(started_ms, ?4) WHERE id = ?1 AND state = ?2",
+            )?
+            .execute(params![signed(job.0), from.as_str(), to.as_str(), signed(now_ms())])?;
+        self.stepped(job, changed)
+    }
+
+    fn stepped(&self, job: JobId, changed: usize) -> Result<(), StoreError> {
+        match changed {
             1 => Ok(()),
             _ => Err(StoreError::Corrupt(format!("the order of states of job {job}"))),
         }
@@ -128,25 +183,25 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn unfinished_jobs(&self) -> Result<Vec<(JobId, Stored, Intent)>, StoreError> {
+    pub fn unfinished_jobs(&self) -> Result<Vec<Unfinished>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms, private
+             queued_ms, private, printed, begun_again
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         let mut jobs = Vec::new();
         while let Some(row) = rows.next()? {
-            let state = match row.get::<_, String>(1)?.as_str() {
-                "queued" => {
-                    let queued_ms = unsigned(row.get(12)?);
-                    Stored::Queued(Duration::from_millis(now_ms().saturating_sub(queued_ms)))
-                }
-                "starting" => Stored::Starting,
-                "running" => Stored::Running,
-                other => return Err(StoreError::Corrupt(format!("job state {other:?}"))),
-            };
-            jobs.push((JobId(unsigned(row.get(0)?)), state, intent(row)?));
+            let stage: String = row.get(1)?;
+            let stage = JobStage::named(&stage).ok_or_else(|| StoreError::Corrupt(format!("job state {stage:?}")))?;
+            jobs.push(Unfinished {
+                job: JobId(unsigned(row.get(0)?)),
+                stage,
+                age: Duration::from_millis(now_ms().saturating_sub(unsigned(row.get(12)?))),
+                printed: row.get(14)?,
+                begun_again: row.get(15)?,
+                intent: intent(row)?,
+            });
         }
         Ok(jobs)
     }
@@ -200,7 +255,14 @@ mod tests {
         assert!(matches!(store.job_starting(job), Err(StoreError::Corrupt(_))));
         store.job_running(job).expect("runs");
         assert!(matches!(store.job_running(job), Err(StoreError::Corrupt(_))));
-        assert_eq!(store.unfinished_jobs().expect("read"), [(job, Stored::Running, sample())]);
+        store.job_printed(job, "so far").expect("kept");
+        let left = store.unfinished_jobs().expect("read").pop().expect("one");
+        assert_eq!((left.job, left.stage, left.printed.as_str()), (job, JobStage::Running, "so far"));
+        assert_eq!((left.begun_again, left.intent), (0, sample()));
+        store.job_again(job).expect("its script allows it");
+        let left = store.unfinished_jobs().expect("read").pop().expect("one");
+        assert_eq!((left.stage, left.printed.as_str(), left.begun_again), (JobStage::Queued, "", 1));
+        assert!(matches!(store.job_again(job), Err(StoreError::Corrupt(_))), "it waits already");
         store.job_done(job, "exit 0").expect("done");
         assert!(store.unfinished_jobs().expect("read").is_empty());
     }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_brain.sql"),
     include_str!("../../../migrations/0006_beginning.sql"),
     include_str!("../../../migrations/0007_history.sql"),
+    include_str!("../../../migrations/0008_delivery.sql"),
 ];
 
 /// Brings the schema up to date.

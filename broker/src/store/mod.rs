@@ -11,9 +11,13 @@ pub mod history;
 pub mod inbox;
 pub mod jobs;
 pub mod migrate;
+#[cfg(test)]
+mod model;
 pub mod outbox;
 pub mod people;
 pub mod protected;
+pub mod state;
+pub mod wanted;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};

@@ -249,6 +249,7 @@ impl Conversation<'_> {
         }
         match event {
             Event::Posted { post, direct } => self.tell(Heard::Posted { post, direct }).await?,
+            Event::Reacted(reaction) => self.tell(Heard::Reacted(reaction)).await?,
             Event::Unreadable => self.memory.count_dropped("a post that cannot be read"),
             Event::Other | Event::Hello { .. } => {}
         }

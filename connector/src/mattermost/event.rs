@@ -5,7 +5,8 @@
 //! string. Unknown events keep their sequence number and nothing else.
 
 use bartizan_proto::Text;
-use bartizan_proto::ids::{ChannelId, PostId, UserId};
+use bartizan_proto::connector::Reaction;
+use bartizan_proto::ids::{ChannelId, EmojiName, PostId, UserId};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -39,6 +40,8 @@ pub enum Event {
         /// Whether the channel is a direct message (type `D`; a group message is `G`).
         direct: bool,
     },
+    /// Somebody reacted to a post.
+    Reacted(Reaction),
     /// A `posted` that cannot be read. Its number counts all the same.
     Unreadable,
     /// Anything else, edits included: never a command.
@@ -113,6 +116,7 @@ pub fn parse(text: &str) -> Result<Frame, EventError> {
     let event = match name.as_str() {
         "hello" => hello(text)?,
         "posted" => posted(text).unwrap_or(Event::Unreadable),
+        "reaction_added" => reacted(text).map_or(Event::Other, Event::Reacted),
         _ => Event::Other,
     };
     Ok(Frame::Event { seq, event })
@@ -157,6 +161,23 @@ fn posted(text: &str) -> Option<Event> {
     let With { data: Data { post, channel_type } } = serde_json::from_str(text).ok()?;
     let post = serde_json::from_str(&post).ok()?;
     Some(Event::Posted { post: Box::new(post), direct: channel_type == "D" })
+}
+
+/// `data.reaction` is JSON in a string, as `data.post` is. One that cannot be read is passed over.
+fn reacted(text: &str) -> Option<Reaction> {
+    #[derive(Deserialize)]
+    struct Data {
+        reaction: String,
+    }
+    #[derive(Deserialize)]
+    struct Raw {
+        user_id: UserId,
+        post_id: PostId,
+        emoji_name: EmojiName,
+    }
+    let With { data: Data { reaction } } = serde_json::from_str(text).ok()?;
+    let Raw { user_id, post_id, emoji_name } = serde_json::from_str(&reaction).ok()?;
+    Some(Reaction { post: post_id, user: user_id, emoji: emoji_name })
 }
 
 fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PostId>, D::Error> {
@@ -225,6 +246,23 @@ mod tests {
         };
         assert_eq!((post.message.as_str(), post.root_id, post.create_at), ("!ping", None, 5));
         assert_eq!(post.props, Props::default());
+    }
+
+    #[test]
+    fn a_reaction_is_read_and_a_strange_one_is_passed_over() {
+        let event = |reaction: &str| {
+            let text = json!({"event": "reaction_added", "data": {"reaction": reaction}, "broadcast": {}, "seq": 4});
+            parse(&text.to_string())
+        };
+        let raw = json!({"user_id": "u".repeat(26), "post_id": "p".repeat(26), "emoji_name": "white_check_mark",
+                         "create_at": 5});
+        let Ok(Frame::Event { seq: 4, event: Event::Reacted(reaction) }) = event(&raw.to_string()) else {
+            panic!("not read")
+        };
+        assert_eq!((reaction.emoji.as_str(), reaction.user.as_str()), ("white_check_mark", "u".repeat(26).as_str()));
+        for strange in ["", "{}", "[]", &raw.to_string().replace("white", "../white"), &"[".repeat(100_000)] {
+            assert_eq!(event(strange), Ok(Frame::Event { seq: 4, event: Event::Other }), "{strange:.40}");
+        }
     }
 
     #[test]

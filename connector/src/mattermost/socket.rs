@@ -16,7 +16,7 @@ use crate::mattermost::conversation::{Conversation, Ended, Memory, Unheard};
 use crate::mattermost::event::Post;
 use bartizan_proto::carrier::{Attempt, FromCarrier, ToCarrier};
 use bartizan_proto::channel::Channel;
-use bartizan_proto::connector::FromConnector;
+use bartizan_proto::connector::{FromConnector, Reaction};
 use bartizan_proto::stream::{self, Descriptors, Receiver, Sender};
 use bartizan_proto::{FrameError, Role, Text, Version};
 use std::convert::Infallible;
@@ -54,6 +54,8 @@ pub enum Heard {
     Fresh,
     /// Events are missing.
     Gap,
+    /// Somebody reacted to a post.
+    Reacted(Reaction),
     /// Somebody posted.
     Posted {
         /// The post.

@@ -128,7 +128,11 @@ impl House {
         loop {
             match self.next().await {
                 FromConnector::Post(report) => return report,
-                FromConnector::Seen(_) | FromConnector::Connected { .. } | FromConnector::Disconnected { .. } => {}
+                FromConnector::Seen(_)
+                | FromConnector::Reaction(_)
+                | FromConnector::ReactionsMissed
+                | FromConnector::Connected { .. }
+                | FromConnector::Disconnected { .. } => {}
                 FromConnector::Delivered { .. } => panic!("a delivery instead of a report"),
             }
         }

@@ -3,7 +3,7 @@
 use bartizan_proto::bounded::List;
 use bartizan_proto::carrier::{Attempt, FromCarrier, Resume, ToCarrier};
 use bartizan_proto::connector::{
-    Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, FromConnector, Report, Start, ToConnector,
+    Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, FromConnector, Reaction, Report, Start, ToConnector,
 };
 use bartizan_proto::control::{Answer, Request};
 use bartizan_proto::egress::{
@@ -171,6 +171,12 @@ pub(super) fn from_connector() -> Vec<FromConnector> {
         FromConnector::Connected { resumed: true },
         FromConnector::Disconnected { why: Text::cut("the bytes ended"), retry_ms: 500 },
         FromConnector::Post(report),
+        FromConnector::Reaction(Reaction {
+            post: id('p'),
+            user: id('u'),
+            emoji: "white_check_mark".parse().expect("a name"),
+        }),
+        FromConnector::ReactionsMissed,
         FromConnector::Seen(Cursor { channel: id('c'), seen_ms: 8, begun_ms: 0 }),
         FromConnector::Delivered { delivery: DeliveryId(9), outcome: rejected },
     ]

@@ -263,6 +263,22 @@ impl Server {
         all.map(|one| (state.username(&one.user_id), one.emoji_name.clone())).collect()
     }
 
+    /// Reacts as a user, without HTTP. Nothing is checked but that there is such a user and post.
+    pub fn react(&self, user: &str, post_id: &str, emoji: &str) -> bool {
+        let mut state = self.shared.lock();
+        let Some(user_id) = state.id_of(user).filter(|_| state.posts.alive(post_id).is_some()) else { return false };
+        state.react(&user_id, post_id, emoji);
+        true
+    }
+
+    /// Takes a reaction back, without HTTP.
+    pub fn unreact(&self, user: &str, post_id: &str, emoji: &str) -> bool {
+        let mut state = self.shared.lock();
+        let Some(user_id) = state.id_of(user) else { return false };
+        state.unreact(&user_id, post_id, emoji);
+        true
+    }
+
     /// The direct channel of two people, made if there is none.
     pub fn direct_channel(&self, one: &str, other: &str) -> Option<String> {
         let mut state = self.shared.lock();

@@ -112,7 +112,7 @@ impl State {
     }
 
     /// The same reaction once more is heard again and counted once.
-    fn react(&mut self, user_id: &str, post_id: &str, emoji_name: &str) -> Reaction {
+    pub(crate) fn react(&mut self, user_id: &str, post_id: &str, emoji_name: &str) -> Reaction {
         let reaction = Reaction {
             user_id: user_id.to_owned(),
             post_id: post_id.to_owned(),
@@ -132,7 +132,7 @@ impl State {
     }
 
     /// Taking back what was never there is heard all the same.
-    fn unreact(&mut self, user_id: &str, post_id: &str, emoji_name: &str) {
+    pub(crate) fn unreact(&mut self, user_id: &str, post_id: &str, emoji_name: &str) {
         if let Some(all) = self.reactions.get_mut(post_id) {
             all.retain(|one| one.user_id != user_id || one.emoji_name != emoji_name);
         }
