@@ -148,7 +148,7 @@ fn slow_server() -> Server {
 async fn row_79_a_connector_that_says_anything_before_it_may_is_killed_and_started_again_ever_later() {
     let at = Arc::new(Mutex::new(Vec::new()));
     let messages = all(next_of_connector);
-    assert_eq!(messages.len(), 5);
+    assert_eq!(messages.len(), 7);
     let parts = messages
         .into_iter()
         .map(|message| says(Role::Connector, true, &at, move |core| core.send(&message).expect("the core reads")))

@@ -9,6 +9,7 @@ mod alert;
 mod answers;
 mod audit;
 mod brain;
+mod decided;
 mod deliver;
 mod groups;
 mod history;

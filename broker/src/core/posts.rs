@@ -7,13 +7,12 @@
 use super::line::Line;
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
-use crate::audit::Record;
 use crate::command::{Builtin, help, parse, secret};
 use crate::gate::{Cause, Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
 use crate::words;
-use bartizan_proto::connector::{Body, Cursor, Report};
+use bartizan_proto::connector::{Cursor, Report};
 use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{ChannelId, PostId, UserId};
 use std::collections::{HashMap, VecDeque};
@@ -29,9 +28,6 @@ const MAX_ASKED: usize = 32;
 const ATTEMPTS: u32 = 4;
 const BETWEEN: Duration = Duration::from_millis(750);
 
-/// A banned person is told so this often at most.
-const BAN_NOTICE_MS: u64 = 3_600_000;
-
 /// Posts without a decision.
 #[derive(Debug, Default)]
 pub struct Posts {
@@ -43,7 +39,7 @@ pub struct Posts {
     /// Answers that wait for those to earlier posts of their channel.
     early: HashMap<PostId, (Report, Outcome)>,
     /// When banned people were told so last, ms since 1970.
-    ban_notices: HashMap<UserId, u64>,
+    pub(super) ban_notices: HashMap<UserId, u64>,
 }
 
 /// A post that egress is asked about.
@@ -100,7 +96,9 @@ impl Core {
     pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
         // For the next start: the cursor may pass this post by.
         if self.is_ending() {
-            self.store.receive(&report, false)?;
+            if secret::withheld(&report.text).is_none() {
+                self.store.receive(&report, false)?;
+            }
             return Ok(());
         }
         let ping = self.is_ping(&report);
@@ -334,101 +332,6 @@ impl Core {
         }
         let builtins = Builtin::ALL.into_iter().map(Builtin::name);
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
-    }
-
-    /// Answers a command and closes it. Every command is recorded but `!ping`, which nobody attests.
-    pub(crate) fn answer(
-        &mut self,
-        report: &Report,
-        gates: Vec<crate::audit::Gate>,
-        markup: String,
-    ) -> Result<(), CoreError> {
-        self.record_decision(report, &report.text, None, gates);
-        self.store.decided(report.post)?;
-        self.reply_to(report, markup)
-    }
-
-    /// The same with output, of a command that everybody may say.
-    pub(crate) fn answer_with(&mut self, report: &Report, body: Body) -> Result<(), CoreError> {
-        self.record_decision(report, &report.text, None, Vec::new());
-        self.store.decided(report.post)?;
-        self.reply_body(report, body)
-    }
-
-    /// Refuses a command and closes it: recorded with its cause, told with its words.
-    pub(crate) fn refuse(
-        &mut self,
-        report: &Report,
-        refusal: Refusal,
-        cause: &str,
-        gates: Vec<crate::audit::Gate>,
-    ) -> Result<(), CoreError> {
-        self.refused += 1;
-        tracing::info!(post = %report.post, user = %report.author, cause, "refused");
-        self.record_decision(report, &report.text, Some(cause.to_owned()), gates);
-        self.store.decided(report.post)?;
-        let prefix = self.config.bot.prefix.clone();
-        let Some(mut text) = refusal.words(&prefix) else { return Ok(()) };
-        if refusal == Refusal::Banned && !self.ban_notice_due(report.author)? {
-            text.clear();
-        }
-        // A flood is not answered with another one.
-        if matches!(refusal, Refusal::TooFast { tell: false, .. }) {
-            return Ok(());
-        }
-        self.react(report.post, words::REFUSED)?;
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.reply_to(report, text)
-    }
-
-    /// Whether a banned person is to be told so, which is then written down: also a restart does not tell them again.
-    fn ban_notice_due(&mut self, user: UserId) -> Result<bool, CoreError> {
-        let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);
-        // A clock that was set back tells once too often rather than never again.
-        let told = self.posts.ban_notices.get(&user);
-        if told.is_some_and(|told| *told <= now && now - told < BAN_NOTICE_MS) {
-            return Ok(false);
-        }
-        self.posts.ban_notices.insert(user, now);
-        self.store.tell_banned(user, now)?;
-        Ok(true)
-    }
-
-    /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
-    /// bound to arguments cannot be told apart.
-    pub(crate) fn without_secrets(&self, line: &str) -> String {
-        if let Some(withheld) = secret::withheld(line) {
-            return withheld;
-        }
-        let sensitive = |word: &str| {
-            let name = word.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(word);
-            let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
-            script.is_some_and(|script| script.arguments.iter().any(|argument| argument.sensitive))
-        };
-        match line.split_whitespace().find(|word| sensitive(word)) {
-            Some(name) => format!("{name} (arguments withheld)"),
-            None => line.to_owned(),
-        }
-    }
-
-    pub(crate) fn record_decision(
-        &mut self,
-        report: &Report,
-        command: &str,
-        cause: Option<String>,
-        gates: Vec<crate::audit::Gate>,
-    ) {
-        self.record(&Record::Decision {
-            post: report.post.to_string(),
-            user: report.author.to_string(),
-            channel: report.channel.to_string(),
-            command: self.without_secrets(command),
-            allowed: cause.is_none(),
-            gates,
-            cause,
-        });
     }
 }
 

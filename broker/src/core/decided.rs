@@ -1,0 +1,110 @@
+//! The end of a command that starts no script: answered or refused, recorded, closed.
+
+use super::{Core, CoreError};
+use crate::audit::Record;
+use crate::command::secret;
+use crate::gate::Refusal;
+use crate::policy::Policy;
+use crate::words;
+use bartizan_proto::connector::{Body, Report};
+use bartizan_proto::ids::UserId;
+
+/// A banned person is told so this often at most.
+const BAN_NOTICE_MS: u64 = 3_600_000;
+
+impl Core {
+    /// Answers a command and closes it. Every command is recorded but `!ping`, which nobody attests.
+    pub(crate) fn answer(
+        &mut self,
+        report: &Report,
+        gates: Vec<crate::audit::Gate>,
+        markup: String,
+    ) -> Result<(), CoreError> {
+        self.record_decision(report, &report.text, None, gates);
+        self.store.decided(report.post)?;
+        self.reply_to(report, markup)
+    }
+
+    /// The same with output, of a command that everybody may say.
+    pub(crate) fn answer_with(&mut self, report: &Report, body: Body) -> Result<(), CoreError> {
+        self.record_decision(report, &report.text, None, Vec::new());
+        self.store.decided(report.post)?;
+        self.reply_body(report, body)
+    }
+
+    /// Refuses a command and closes it: recorded with its cause, told with its words.
+    pub(crate) fn refuse(
+        &mut self,
+        report: &Report,
+        refusal: Refusal,
+        cause: &str,
+        gates: Vec<crate::audit::Gate>,
+    ) -> Result<(), CoreError> {
+        self.refused += 1;
+        tracing::info!(post = %report.post, user = %report.author, cause, "refused");
+        self.record_decision(report, &report.text, Some(cause.to_owned()), gates);
+        self.store.decided(report.post)?;
+        let prefix = self.config.bot.prefix.clone();
+        let Some(mut text) = refusal.words(&prefix) else { return Ok(()) };
+        if refusal == Refusal::Banned && !self.ban_notice_due(report.author)? {
+            text.clear();
+        }
+        // A flood is not answered with another one.
+        if matches!(refusal, Refusal::TooFast { tell: false, .. }) {
+            return Ok(());
+        }
+        self.react(report.post, words::REFUSED)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.reply_to(report, text)
+    }
+
+    /// Whether a banned person is to be told so, which is then written down: also a restart does not tell them again.
+    fn ban_notice_due(&mut self, user: UserId) -> Result<bool, CoreError> {
+        let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);
+        // A clock that was set back tells once too often rather than never again.
+        let told = self.posts.ban_notices.get(&user);
+        if told.is_some_and(|told| *told <= now && now - told < BAN_NOTICE_MS) {
+            return Ok(false);
+        }
+        self.posts.ban_notices.insert(user, now);
+        self.store.tell_banned(user, now)?;
+        Ok(true)
+    }
+
+    /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
+    /// bound to arguments cannot be told apart.
+    pub(crate) fn without_secrets(&self, line: &str) -> String {
+        if let Some(withheld) = secret::withheld(line) {
+            return withheld;
+        }
+        let sensitive = |word: &str| {
+            let name = word.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(word);
+            let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
+            script.is_some_and(|script| script.arguments.iter().any(|argument| argument.sensitive))
+        };
+        match line.split_whitespace().find(|word| sensitive(word)) {
+            Some(name) => format!("{name} (arguments withheld)"),
+            None => line.to_owned(),
+        }
+    }
+
+    pub(crate) fn record_decision(
+        &mut self,
+        report: &Report,
+        command: &str,
+        cause: Option<String>,
+        gates: Vec<crate::audit::Gate>,
+    ) {
+        self.record(&Record::Decision {
+            post: report.post.to_string(),
+            user: report.author.to_string(),
+            channel: report.channel.to_string(),
+            command: self.without_secrets(command),
+            allowed: cause.is_none(),
+            gates,
+            cause,
+        });
+    }
+}
