@@ -159,6 +159,26 @@ async fn row_78_a_connector_that_forges_author_channel_text_or_thread_is_refused
     assert_eq!(house.jobs(), 1);
 }
 
+/// Whoever is banned is told so once an hour: a connector that lies must not be able to use that up.
+#[tokio::test(flavor = "current_thread")]
+async fn a_connector_that_lies_about_a_banned_person_does_not_use_up_their_notice() {
+    programs();
+    let server = Server::start(Options::default()).expect("the server starts");
+    let mallory = server.file().users["mallory"].id.parse().expect("an id");
+    let post = server.say("carol", "ops", "!hello").expect("said");
+    let lie = Report { author: mallory, ..report_of(&server, "ops", &post) };
+    let part = connector(move |channel, _| channel.send(&FromConnector::Post(lie)).expect("sent"));
+    let puppets = Puppets::instead_of(Role::Connector, vec![part]);
+    let house = House::at(server, Plan::default().programs(puppets.programs())).await;
+    assert!(house.cause(&post).await.contains("another author"));
+    house.service.connected().await.expect("the real one is back");
+    house.ignored(&post);
+    let told = house.say("mallory", "ops", "!hello");
+    assert!(house.reply(&told).await.contains("You are banned"));
+    let record = house.recorded("a decision", |record| record["postId"] == *told).await;
+    assert_eq!(record["gates"]["ban"], "refuse", "{record}");
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn rows_56_to_60_and_78_what_a_connector_reports_against_the_rules_is_refused_by_the_core_too() {
     programs();

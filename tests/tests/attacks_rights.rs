@@ -49,6 +49,54 @@ async fn row_73_no_ban_overflows_and_none_is_given_for_nothing() {
     assert!(house.ask("alice", "ops", "!banlist").await.contains("**1 banned.**"), "only mallory");
 }
 
+/// A database whose bans cannot be read is not one without bans: the service does not go on with it.
+#[tokio::test(flavor = "current_thread")]
+async fn row_73_bans_that_cannot_be_read_at_the_start_let_nobody_through() {
+    let house = House::open().await;
+    house.ask("alice", "ops", "!ban @carol \"spam\" permanent").await;
+    assert!(house.ask("carol", "ops", "!hello").await.contains("You are banned"));
+    let state = house.service.state();
+    // What the database is at the next start: the same, but for the one whom the ban is about.
+    let spoiled = house.files.path().join("spoiled.db");
+    for end in ["", "-wal"] {
+        std::fs::copy(state.join(format!("state.db{end}")), format!("{}{end}", spoiled.display())).expect("copied");
+    }
+    let database = rusqlite::Connection::open(&spoiled).expect("a database");
+    assert_eq!(database.execute("UPDATE ban SET user = 'nobody' WHERE name = 'carol'", []).expect("spoiled"), 1);
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("in the file");
+    drop(database);
+    house.service.kill(Role::Core).await.expect("it runs");
+    std::fs::copy(&spoiled, state.join("next.db")).expect("copied");
+    std::fs::rename(state.join("next.db"), state.join("state.db")).expect("in its place");
+    std::fs::write(state.join("state.db-wal"), []).expect("emptied");
+    let posts = [house.say("carol", "ops", "!hello"), house.say("bob", "ops", "!hello")];
+    let refused = || house.service.complaints(20).contains("is not valid; restore a backup").then_some(());
+    house.wait("a service that says why it does not go on", refused).await;
+    posts.iter().for_each(|post| house.ignored(post));
+    assert_eq!(house.jobs(), 0);
+}
+
+/// The same while the service runs: what it knows of bans stays, and what it cannot write ends it.
+#[tokio::test(flavor = "current_thread")]
+async fn row_73_a_database_that_breaks_under_the_service_lets_no_banned_person_through() {
+    let house = House::open().await;
+    house.ask("alice", "ops", "!ban @carol \"spam\" permanent").await;
+    for file in ["state.db", "state.db-wal"] {
+        let path = house.service.state().join(file);
+        let length = std::fs::metadata(&path).expect("it is there").len();
+        let garbage = vec![0xa5; usize::try_from(length).expect("a small file")];
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).expect("open");
+        std::io::Write::write_all(&mut file, &garbage).expect("spoiled");
+    }
+    let mut posts = vec![house.say("carol", "ops", "!hello")];
+    let _gone_already = house.service.kill(Role::Core).await;
+    posts.push(house.say("carol", "ops", "!hello"));
+    let refused = || house.service.complaints(20).contains("state.db").then_some(());
+    house.wait("a service that says which file it cannot read", refused).await;
+    assert_eq!(house.jobs(), 0);
+    assert!(posts.iter().all(|post| house.said(post).iter().all(|said| said.contains("You are banned"))));
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn row_74_the_last_admin_stays_whoever_asks_and_however_fast() {
     let house = House::open().await;

@@ -3,9 +3,9 @@
 //!
 //! Every start writes one, as every checkpoint does, so that no more than one run of the service has to be read. A signed
 //! checkpoint that knows of no brain ends the search as well: the service puts into each the last state that it or the log
-//! knew.
+//! knew. Of a log without checkpoints, which is not ours, no more is read either: the start does not grow with it.
 
-use super::{Audit, AuditError, search};
+use super::{Audit, AuditError, CHECKPOINT_EVERY, search};
 use crate::brain::Checkpoint;
 use bartizan_audit::{CHECKPOINT, Entry, segments};
 use std::fs::File;
@@ -14,6 +14,13 @@ use std::ops::ControlFlow;
 
 /// The event of a line that tells of a change of the brain, and of nothing else.
 pub(super) const BRAIN: &str = "brain-checkpoint";
+
+/// So many lines are looked at: those since the last checkpoint, also where a run ended before its first and where one turn
+/// wrote many, and to spare.
+const LINES: u64 = 4 * CHECKPOINT_EVERY;
+
+/// And so many bytes: far more than so many lines of ours ever have.
+const BYTES: u64 = 256 * 1024 * 1024;
 
 impl Audit {
     /// The newest state of the brain in a line that is signed by this log's key.
@@ -26,18 +33,20 @@ impl Audit {
 
     fn look_for_brain(&self) -> io::Result<Option<Checkpoint>> {
         let mut found = None;
-        let mut left = u64::MAX;
+        let (mut left, mut lines) = (BYTES, LINES);
         for segment in segments(self.path())?.into_iter().rev() {
             let file = match File::open(&segment.path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
             let end = search::backward(&file, &mut left, |line| {
-                let Some(said) = self.brain_in(line) else { return ControlFlow::Continue(()) };
-                found = said;
-                ControlFlow::Break(())
+                lines -= 1;
+                let said = self.brain_in(line);
+                let enough = said.is_some() || lines == 0;
+                found = said.flatten();
+                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
-            if end.is_break() {
+            if end.is_break() || left == 0 {
                 break;
             }
         }
@@ -123,6 +132,24 @@ mod tests {
         assert!(forged.contains("\"count\":9"), "{forged}");
         std::fs::write(&path, [&before[..], forged.as_bytes()].concat()).expect("write");
         assert_eq!(audit.last_brain().expect("read"), Some(Checkpoint { epoch: 4, root: [7; 32] }));
+    }
+
+    /// Such a log was read whole at each start.
+    #[test]
+    fn of_a_log_without_checkpoints_no_more_is_read_than_there_are_lines_between_two() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut audit = Audit::open(folder.path(), &[]).expect("open");
+        let fill = |audit: &mut Audit, lines: u64| {
+            for _ in 0..lines {
+                audit.append(&Record::Alert { what: "later".to_owned() });
+            }
+            audit.write().expect("write");
+        };
+        audit.append(&Record::BrainCheckpoint(Checkpoint { epoch: 4, root: [7; 32] }));
+        fill(&mut audit, LINES - 1);
+        assert_eq!(audit.last_brain().expect("read").map(|checkpoint| checkpoint.epoch), Some(4));
+        fill(&mut audit, 1);
+        assert_eq!(audit.last_brain().expect("read"), None);
     }
 
     #[test]

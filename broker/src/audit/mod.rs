@@ -39,6 +39,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// After so many lines there is a checkpoint; and with every housekeeping in which there is something new.
+pub const CHECKPOINT_EVERY: u64 = 1000;
+
 /// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {

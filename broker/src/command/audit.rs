@@ -20,30 +20,29 @@ pub const SHOWN: usize = 20;
 const TEXT: usize = 160;
 
 /// As far back as it goes unless it is said.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: (Duration, &str) = (Duration::from_secs(24 * 3600), "24h");
 
 /// What the words ask for.
 ///
 /// # Errors
 /// What is wrong with them, for who typed them.
 pub fn read(words: &[Word]) -> Result<(Whom, Wish), String> {
-    let (who, back) = match words {
+    let (who, (back, age)) = match words {
         [who] => (who, DAY),
         [who, age] => match age.text.parse() {
-            Ok(BanTime::For(back)) => (who, back),
+            Ok(BanTime::For(back)) => (who, (back, age.text.as_str())),
             Ok(BanTime::Permanent) | Err(_) => {
                 return Err(format!("{}: not an age: write it like 30m, 24h, 7d or 2w", age.text));
             }
         },
         _none_or_more => return Err("a person is wanted, and how far back".to_owned()),
     };
-    Ok((super::person(who)?, Wish::Recorded { back }))
+    Ok((super::person(who)?, Wish::Recorded { back, age: age.to_owned() }))
 }
 
-/// The answer.
-pub fn answer(user: &AttestedUser, back: Duration, found: &Found, place: &Place, policy: &Policy) -> String {
+/// The answer. `age` is how far back it goes, as it was said.
+pub fn answer(user: &AttestedUser, age: &str, found: &Found, place: &Place, policy: &Policy) -> String {
     let name = code(&user.name);
-    let age = age(back);
     let mut out = match found.count {
         0 => format!("The audit log has nothing about {name} in the last {age}."),
         1 => format!("**1 line about {name}** in the last {age}:"),
@@ -116,30 +115,4 @@ fn cut(text: &str) -> String {
         cut.push('…');
     }
     cut
-}
-
-/// An age as it can be typed.
-fn age(back: Duration) -> String {
-    let seconds = back.as_secs();
-    match [(86_400, "d"), (3600, "h"), (60, "m")]
-        .into_iter()
-        .find(|(unit, _)| seconds > *unit && seconds.is_multiple_of(*unit))
-    {
-        Some((unit, name)) => format!("{}{name}", seconds / unit),
-        None => format!("{seconds}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_told_as_it_can_be_typed() {
-        let told = |seconds| age(Duration::from_secs(seconds));
-        assert_eq!(
-            [told(86_400), told(7 * 86_400), told(5400), told(90), told(3600)],
-            ["24h", "7d", "90m", "90s", "60m"]
-        );
-    }
 }

@@ -28,9 +28,9 @@ fn each_command_is_read_as_it_is_meant() {
         remove: ["old".parse().expect("flag")].into(),
     };
     assert_eq!(read(Builtin::Chattr, "@bob +deploy -old +a-b"), bob(Wish::Change(flags)));
-    let back = |hours: u64| Wish::Recorded { back: Duration::from_secs(hours * 3600) };
-    assert_eq!(read(Builtin::Audit, "@bob"), bob(back(24)));
-    assert_eq!(read(Builtin::Audit, "bob 2w"), bob(back(336)));
+    let back = |hours: u64, age: &str| Wish::Recorded { back: Duration::from_secs(hours * 3600), age: age.to_owned() };
+    assert_eq!(read(Builtin::Audit, "@bob"), bob(back(24, "24h")));
+    assert_eq!(read(Builtin::Audit, "bob 2w"), bob(back(336, "2w")));
     let week = BanTime::For(Duration::from_secs(604_800));
     for line in ["@bob \"too loud\" 1w", "@bob too loud 7d", "@bob 'too loud' 168h"] {
         assert_eq!(read(Builtin::Ban, line), bob(Wish::Ban { reason: "too loud".into(), time: week }), "{line}");

@@ -46,6 +46,8 @@ pub enum Wish {
     Recorded {
         /// How far back.
         back: Duration,
+        /// The same, as it was said.
+        age: String,
     },
     /// To change something.
     Change(Deed),

@@ -2,7 +2,7 @@
 
 use super::timers::Timer;
 use super::{Core, CoreError, Topic};
-use crate::audit::AuditError;
+use crate::audit::{AuditError, CHECKPOINT_EVERY};
 use crate::policy::{Place, Policy};
 use crate::{command, words};
 use bartizan_proto::Text;
@@ -13,9 +13,6 @@ use std::time::Duration;
 /// How long the log's file may be behind the disk. What it misses then is in the database.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// After so many lines there is a checkpoint; and with every housekeeping in which there is something new.
-const LINES: u64 = 1000;
-
 /// A file of this size is put aside: at about 700 bytes a line, 90,000 lines.
 const FULL: u64 = 64 * 1024 * 1024;
 
@@ -25,7 +22,7 @@ impl Core {
         if self.audit.unrecorded().is_empty() {
             return Ok(());
         }
-        if self.audit.rotate(FULL) || self.audit.since_checkpoint() >= LINES {
+        if self.audit.rotate(FULL) || self.audit.since_checkpoint() >= CHECKPOINT_EVERY {
             self.checkpoint()?;
         }
         for (sequence, line) in self.audit.unrecorded() {
@@ -105,9 +102,15 @@ impl Core {
     }
 
     /// What the log has about a person, for chat.
-    pub(super) fn recorded_about(&self, user: &AttestedUser, back: Duration, place: &Place, policy: &Policy) -> String {
+    pub(super) fn recorded_about(
+        &self,
+        user: &AttestedUser,
+        (back, age): (Duration, &str),
+        place: &Place,
+        policy: &Policy,
+    ) -> String {
         match self.audit.about(user.id.as_str(), back, command::audit::SHOWN) {
-            Ok(found) => command::audit::answer(user, back, &found, place, policy),
+            Ok(found) => command::audit::answer(user, age, &found, place, policy),
             Err(error) => {
                 tracing::error!(%error, "the audit log cannot be read");
                 words::UNREAD.to_owned()

@@ -46,8 +46,12 @@ impl Core {
         self.store.decided(report.post)?;
         let prefix = self.config.bot.prefix.clone();
         let Some(mut text) = refusal.words(&prefix) else { return Ok(()) };
-        if refusal == Refusal::Banned && !self.ban_notice_due(report.author)? {
-            text.clear();
+        if refusal == Refusal::Banned {
+            if self.is_ban_notice_due(report.author) {
+                self.note_ban_notice(report.author)?;
+            } else {
+                text.clear();
+            }
         }
         // A flood is not answered with another one.
         if matches!(refusal, Refusal::TooFast { tell: false, .. }) {
@@ -60,17 +64,19 @@ impl Core {
         self.reply_to(report, text)
     }
 
-    /// Whether a banned person is to be told so, which is then written down: also a restart does not tell them again.
-    fn ban_notice_due(&mut self, user: UserId) -> Result<bool, CoreError> {
+    /// Whether a banned person is to be told so.
+    pub(super) fn is_ban_notice_due(&self, user: UserId) -> bool {
         let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);
         // A clock that was set back tells once too often rather than never again.
         let told = self.posts.ban_notices.get(&user);
-        if told.is_some_and(|told| *told <= now && now - told < BAN_NOTICE_MS) {
-            return Ok(false);
-        }
+        told.is_none_or(|told| *told > now || now - told >= BAN_NOTICE_MS)
+    }
+
+    /// Writes down that somebody is told of their ban now: also a restart does not tell them again.
+    fn note_ban_notice(&mut self, user: UserId) -> Result<(), CoreError> {
+        let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);
         self.posts.ban_notices.insert(user, now);
-        self.store.tell_banned(user, now)?;
-        Ok(true)
+        Ok(self.store.tell_banned(user, now)?)
     }
 
     /// A command line for the log: of a script with a sensitive argument only its name, since words that were not

@@ -175,7 +175,7 @@ impl Core {
         }
         let text = match wish {
             Wish::Show => whois::answer(user, policy),
-            Wish::Recorded { back } => self.recorded_about(user, back, &place, policy),
+            Wish::Recorded { back, age } => self.recorded_about(user, (back, &age), &place, policy),
             wish => {
                 let actor = Actor { user: Some(requester.user), name: requester.name.to_string() };
                 match self.change_rights(&actor, user, wish)? {

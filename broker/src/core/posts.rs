@@ -7,6 +7,7 @@
 use super::line::Line;
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
+use crate::audit::Gate;
 use crate::command::{Builtin, help, parse, secret};
 use crate::gate::{Cause, Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
@@ -109,7 +110,7 @@ impl Core {
             return Ok(());
         }
         if let Some((refusal, cause)) = self.too_fast_as_claimed(&report) {
-            return self.refuse(&report, refusal, &cause, vec![crate::audit::Gate { name: "rate", passed: false }]);
+            return self.refuse(&report, refusal, &cause, vec![refused_by("rate")]);
         }
         if ping {
             return self.reply_to(&report, words::PONG.to_owned());
@@ -124,8 +125,12 @@ impl Core {
             self.posts.waiting.push_back(report);
             return Ok(());
         };
-        if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy, claimed_now(&report, policy)) {
-            return self.refuse(&report, refusal, &cause.0, Vec::new());
+        // Whoever is to be told goes on and is told when the server has said who it is: a connector that lies uses up
+        // nobody's notice.
+        if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy, claimed_now(&report, policy))
+            && !self.is_ban_notice_due(report.author)
+        {
+            return self.refuse(&report, refusal, &cause.0, vec![refused_by("ban")]);
         }
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         if line.is_none() {
@@ -275,10 +280,10 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         let rates = &policy.config.rates;
         if let Verdict::Refuse(refusal, cause) = self.limiter.attested(requester.user, place.channel, rates) {
-            return self.refuse(report, refusal, &cause.0, vec![crate::audit::Gate { name: "rate", passed: false }]);
+            return self.refuse(report, refusal, &cause.0, vec![refused_by("rate")]);
         }
         if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy, policy.now_ms()) {
-            return self.refuse(report, refusal, &cause.0, Vec::new());
+            return self.refuse(report, refusal, &cause.0, vec![refused_by("ban")]);
         }
         let prefix = policy.config.bot.prefix.clone();
         let Some(line) = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct) else {
@@ -333,6 +338,11 @@ impl Core {
         let builtins = Builtin::ALL.into_iter().map(Builtin::name);
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
     }
+}
+
+/// For the log: the gate at which it ended.
+fn refused_by(name: &'static str) -> Gate {
+    Gate { name, passed: false }
 }
 
 /// The time, as far as a post tells: the server's clock may have gone on since it was last asked.

@@ -1,6 +1,6 @@
 //! The core's first steps: log, files, sockets, then giving up everything that it does not need any more.
 
-use super::{Core, CoreError, Ended, Input, MAX_INPUTS};
+use super::{Core, CoreError, Ended, Input, MAX_INPUTS, Topic};
 use crate::audit::{Audit, Record};
 use crate::brain::{Brain, BrainError, KeySource};
 use crate::config::Config;
@@ -63,7 +63,9 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 
     // 2. Database and audit log; the brain, which is compared with what the log says of it.
     let mut store = Store::open(&config.state.join("state.db"))?;
-    let audit = Audit::open(&config.state, &store.remembered_lines()?)?;
+    let remembered = store.remembered_lines()?;
+    let audit = Audit::open(&config.state, &remembered)?;
+    let new_database = remembered.is_empty() && audit.head().0 > 0;
     let known = audit.last_brain()?;
     let source = config.brain.key.clone();
     let brain = match Brain::start(source, credentials.clone(), trust, known, &mut store) {
@@ -130,6 +132,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     // 6. What was left over, then the first worker; the peers come when it has said what the sandbox gives.
     core.tell_of_audit_alarms()?;
     core.record_first(&Record::Start { mode: mode_name(mode) });
+    if new_database {
+        let what = "the database is new, and the audit log is not: the people and bans of before are gone; if that is a mistake, stop and put state.db back";
+        core.alert(Topic::Audit, what)?;
+    }
     core.brain_at_start(known)?;
     core.housekeeping()?;
     core.outbox = super::deliver::Outbox::restored(core.store.last_delivery()?);
