@@ -7,6 +7,7 @@ CREATE TABLE history (
     channel      TEXT NOT NULL,
     channel_name TEXT NOT NULL,
     direct       INTEGER NOT NULL,
+    private      INTEGER NOT NULL,
     command      TEXT NOT NULL,
     ended_ms     INTEGER NOT NULL,
     ending       TEXT NOT NULL,

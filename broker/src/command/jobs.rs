@@ -22,6 +22,8 @@ pub struct Asked {
     pub user: UserId,
     /// Whether in a direct message.
     pub direct: bool,
+    /// Whether in a private channel.
+    pub private: bool,
     /// Where.
     pub channel: ChannelId,
     /// The script.
@@ -30,14 +32,15 @@ pub struct Asked {
 
 impl From<&Job> for Asked {
     fn from(job: &Job) -> Self {
-        let Intent { user, direct, channel, ref script, .. } = job.intent;
-        Asked { user, direct, channel, script: script.clone() }
+        let Intent { user, direct, private, channel, ref script, .. } = job.intent;
+        Asked { user, direct, private, channel, script: script.clone() }
     }
 }
 
 /// Whether a person may see a job, and stop it: their own; operators those of scripts that they may run themselves, but
-/// not what somebody asked in a direct message; admins all.
-pub fn may_see(job: &Asked, requester: &Requester, policy: &Policy) -> bool {
+/// not what somebody asked in a direct message, nor what was asked in a private channel unless they ask there; admins all.
+pub fn may_see(job: &Asked, requester: &Requester, place: &Place, policy: &Policy) -> bool {
+    let is_open = !job.direct && (!job.private || job.channel == place.channel);
     let level = policy.level(requester);
     let may_run = || {
         policy
@@ -49,7 +52,7 @@ pub fn may_see(job: &Asked, requester: &Requester, policy: &Policy) -> bool {
     match level {
         Level::Banned => false,
         Level::Admin => true,
-        Level::Operator if !job.direct && may_run() => true,
+        Level::Operator if is_open && may_run() => true,
         Level::Operator | Level::User => job.user == requester.user,
     }
 }
@@ -178,13 +181,20 @@ mod tests {
         let house = house();
         let policy = &house.policy;
         let mut job = job("u", "deploy");
-        let seen = |job: &Job, who: &str| may_see(&job.into(), &somebody(who, false), policy);
+        let seen = |job: &Job, who: &str| may_see(&job.into(), &somebody(who, false), &place("d", true), policy);
         assert!(seen(&job, "u") && seen(&job, "o") && seen(&job, "a"));
         assert!(!seen(&job, "v"), "another user");
-        assert!(!may_see(&(&job).into(), &somebody("o", true), policy), "a restricted account is no operator");
+        assert!(
+            !may_see(&(&job).into(), &somebody("o", true), &place("c", false), policy),
+            "a restricted account is no operator"
+        );
         job.intent.direct = true;
         assert!(seen(&job, "u") && !seen(&job, "o") && seen(&job, "a"), "a direct message");
         job.intent.direct = false;
+        job.intent.private = true;
+        assert!(seen(&job, "u") && !seen(&job, "o") && seen(&job, "a"), "a private channel, from elsewhere");
+        assert!(may_see(&(&job).into(), &somebody("o", false), &place("c", false), policy), "from there");
+        job.intent.private = false;
         job.intent.script = "chosen".parse().expect("a name");
         assert!(!seen(&job, "v") && seen(&job, "o"), "for a group that the operator is in");
         job.intent.script = "not-there-any-more".parse().expect("a name");

@@ -21,7 +21,8 @@ const LOOKED_AT: usize = 2000;
 
 impl From<&Past> for Asked {
     fn from(past: &Past) -> Self {
-        Asked { user: past.user, direct: past.direct, channel: past.channel, script: past.script.clone() }
+        let Past { user, direct, private, channel, .. } = *past;
+        Asked { user, direct, private, channel, script: past.script.clone() }
     }
 }
 
@@ -41,6 +42,7 @@ impl Core {
             channel: intent.channel,
             channel_name: intent.channel_name.clone(),
             direct: intent.direct,
+            private: intent.private,
             command: text::printable(&self.without_secrets(&intent.command)),
             ended_ms: now_ms(),
             ending,
@@ -62,7 +64,7 @@ impl Core {
         if builtin == Builtin::History {
             let script = command.words.first().map(|word| word.text.as_str());
             let mut mine = self.store.past(script, LOOKED_AT)?;
-            mine.retain(|past| may_see(&past.into(), requester, policy));
+            mine.retain(|past| may_see(&past.into(), requester, place, policy));
             let all = mine.len();
             mine.retain(|past| is_here(&past.into(), place));
             let text = list(&mine, all - mine.len());
@@ -76,7 +78,7 @@ impl Core {
                 return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
             }
         };
-        let found = self.store.past_job(id)?.filter(|(past, _)| may_see(&past.into(), requester, policy));
+        let found = self.store.past_job(id)?.filter(|(past, _)| may_see(&past.into(), requester, place, policy));
         let Some((past, printed)) = found else {
             let cause = format!("job {id} is not kept, or not for {}", requester.user);
             return self.refuse(report, Refusal::NoLog(id), &cause, Vec::new());

@@ -30,8 +30,8 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         if builtin == Builtin::Jobs {
             let mine = self.jobs.all.iter().map(|(id, job)| (*id, job));
-            let mine =
-                mine.filter(|(_, job)| job.state != JobState::Done && may_see(&(*job).into(), requester, policy));
+            let mine = mine
+                .filter(|(_, job)| job.state != JobState::Done && may_see(&(*job).into(), requester, place, policy));
             let text = list(mine, |id| self.waits_at(id), place, |line| self.without_secrets(line));
             return self.answer(report, Vec::new(), text);
         }
@@ -43,7 +43,7 @@ impl Core {
                 return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
             }
         };
-        let Some(job) = self.jobs.all.get(&id).filter(|job| may_see(&(*job).into(), requester, policy)) else {
+        let Some(job) = self.jobs.all.get(&id).filter(|job| may_see(&(*job).into(), requester, place, policy)) else {
             let cause = format!("job {id} is not there, or not for {}", requester.user);
             return self.refuse(report, Refusal::NoJob(id), &cause, Vec::new());
         };

@@ -23,6 +23,8 @@ pub struct Past {
     pub channel_name: Text<MAX_NAME>,
     /// Whether that is a direct message to the bot.
     pub direct: bool,
+    /// Whether it is a private channel.
+    pub private: bool,
     /// The command, as the log has it.
     pub command: String,
     /// When it ended, ms since 1970.
@@ -40,7 +42,7 @@ pub struct Printed {
     pub is_cut: bool,
 }
 
-const COLUMNS: &str = "job, script, user, user_name, channel, channel_name, direct, command, ended_ms, ending";
+const COLUMNS: &str = "job, script, user, user_name, channel, channel_name, direct, command, ended_ms, ending, private";
 
 impl Store {
     /// Keeps an ended job, and of its script the newest `keep` only.
@@ -52,7 +54,7 @@ impl Store {
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO history (job, script, user, user_name, channel, channel_name, direct, command,
-                 ended_ms, ending, output, is_cut) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                 ended_ms, ending, output, is_cut, private) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 signed(past.job.0),
@@ -67,6 +69,7 @@ impl Store {
                 past.ending,
                 printed.output,
                 printed.is_cut,
+                past.private,
             ])?;
         connection
             .prepare_cached(
@@ -99,7 +102,7 @@ impl Store {
     pub fn past_job(&self, job: JobId) -> Result<Option<(Past, Printed)>, StoreError> {
         let query = format!("SELECT {COLUMNS}, output, is_cut FROM history WHERE job = ?1");
         let mut statement = self.read().prepare_cached(&query)?;
-        let read = |row: &Row<'_>| Ok((past(row), Printed { output: row.get(10)?, is_cut: row.get(11)? }));
+        let read = |row: &Row<'_>| Ok((past(row), Printed { output: row.get(11)?, is_cut: row.get(12)? }));
         match statement.query_row([signed(job.0)], read).optional()? {
             Some((past, printed)) => Ok(Some((past?, printed))),
             None => Ok(None),
@@ -120,6 +123,7 @@ fn past(row: &Row<'_>) -> Result<Past, StoreError> {
         command: text(7)?,
         ended_ms: unsigned(row.get(8)?),
         ending: text(9)?,
+        private: row.get(10)?,
     })
 }
 
@@ -136,6 +140,7 @@ mod tests {
             channel: "c".repeat(26).parse().expect("id"),
             channel_name: Text::cut("ops"),
             direct: false,
+            private: true,
             command: format!("{script} now"),
             ended_ms: 1000 + job,
             ending: "ended with exit 0 in 1 s".to_owned(),
