@@ -1,4 +1,6 @@
 //! The program `bartizan` against a socket where the test plays the core.
+//!
+//! Over 400 lines: one list of answers and what is printed of them.
 
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::brain::{BrainState, BrainStatus};

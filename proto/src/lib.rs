@@ -25,6 +25,7 @@ pub mod connector;
 pub mod control;
 pub mod egress;
 pub mod frame;
+pub mod history;
 pub mod ids;
 pub mod installation;
 pub mod launcher;

@@ -1,5 +1,7 @@
 //! What people, bots and webhooks can write, and what scripts can print. Rows of the attack catalogue, over the real
 //! processes and the embedded server.
+//!
+//! Over 400 lines: one list of what can be written and printed, each a few lines.
 
 use bartizan_playground::client::Client;
 use bartizan_playground::server::{Fault, UserOptions};

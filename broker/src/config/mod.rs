@@ -16,6 +16,7 @@ mod quantity;
 mod rate;
 mod raw;
 mod raw_people;
+mod raw_secrets;
 mod script;
 mod secrets;
 mod settings;

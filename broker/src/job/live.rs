@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// From then on a job that is not `async` is shown, too.
 const AFTER: Duration = Duration::from_secs(5);
+/// But not where its time is shorter than this: its end comes soon.
+const WORTH_IT: Duration = Duration::from_secs(15);
 /// Between two looks at one job.
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two edits when nothing was printed.
@@ -72,7 +74,9 @@ impl Core {
     pub(super) fn live_begins(&mut self, job: JobId) {
         let Some(entry) = self.jobs.all.get_mut(&job) else { return };
         entry.live.since = Some(Instant::now());
+        let has_long = entry.launched.as_ref().is_some_and(|launched| launched.timeout >= WORTH_IT);
         let first = match entry.live.post {
+            Shown::Not if !has_long => return,
             Shown::Not => AFTER,
             Shown::Ordered(_) | Shown::There(_) | Shown::Never => EVERY,
         };

@@ -2,7 +2,7 @@
 
 use super::people::time;
 use super::{Look, printable_lines};
-use bartizan_proto::control::{PastJob, PastRow};
+use bartizan_proto::history::{PastJob, PastRow};
 
 /// The table; a line where there is no job.
 pub fn history(rows: &[PastRow], look: &Look) -> String {
