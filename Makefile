@@ -5,6 +5,7 @@
 #   make demo TRANSCRIPT=path SERVER=file.json    the same against another Mattermost server
 #   make test                          everything that this machine can run; last line: N passed, N failed, N skipped
 #   make bench                         figures, as ratios within one run
+#   make chaos [RUNS=10000] [SEED=5]   processes killed and the server misbehaving, by a seed; the last line is the verdict
 #   make lint                          rustfmt, clippy, licences and sources
 #   make check                         lint and test: what a change must pass
 #   make release                       the programs as they are installed
@@ -18,7 +19,7 @@ SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
 
-.PHONY: demo test bench lint check build release install uninstall
+.PHONY: demo test chaos bench lint check build release install uninstall
 
 # What the demo needs: the programs and the playground, without what only the tests use.
 build:
@@ -29,6 +30,9 @@ demo: build
 
 test:
 	@CARGO="$(CARGO)" tests/run
+
+chaos:
+	@CARGO="$(CARGO)" tests/chaos "$(RUNS)" "$(SEED)"
 
 bench:
 	$(CARGO) build --release --workspace --bins --example gates

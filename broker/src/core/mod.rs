@@ -11,6 +11,7 @@ mod audit;
 mod brain;
 mod decided;
 mod deliver;
+mod fault;
 mod groups;
 mod history;
 mod jobs;
@@ -31,6 +32,7 @@ mod token;
 mod wanted;
 
 pub use alert::Topic;
+use fault::Point;
 pub use names::Named;
 pub use shutdown::Ended;
 pub use timers::Timer;
@@ -154,6 +156,8 @@ pub struct Core {
     pub(crate) layers: Vec<InForce>,
     pub(crate) given: Vec<Given>,
     pub(crate) stopping: Option<shutdown::Stopping>,
+    /// Where it is to die, in a test.
+    pub(crate) faults: fault::Faults,
     /// Held as long as the core lives.
     _lock: crate::startup::Lock,
 }
@@ -218,8 +222,12 @@ impl Core {
             self.record(&Record::BrainCheckpoint(checkpoint));
         }
         self.record_lines()?;
+        let turn = self.store.is_writing();
+        self.reach(turn, Point::BeforeCommit);
         self.store.commit()?;
+        self.reach(turn, Point::AfterCommit);
         self.write_audit()?;
+        self.reach(turn, Point::AfterAudit);
         if self.brain.take_remains() {
             self.store.erase_remains(&mut |_| {})?;
         }
@@ -234,8 +242,18 @@ impl Core {
                 }
             }
         }
+        self.reach(turn, Point::AfterEffects);
         self.pump_protected()?;
-        self.pump_outbox()
+        self.pump_outbox()?;
+        self.reach(turn, Point::AfterDeliveries);
+        Ok(())
+    }
+
+    /// Where a test has it die: only in turns that write something.
+    fn reach(&self, turn: bool, point: Point) {
+        if turn {
+            self.faults.at(point);
+        }
     }
 
     /// Records something that nothing is done after.

@@ -94,6 +94,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let access = Access { mode, service, workers: workers.as_raw(), operators };
     tokio::spawn(control::serve(listener, access, audit.path().into(), inputs.clone()));
 
+    #[cfg(debug_assertions)]
+    let faults = super::fault::Faults::read(&config.state, mode);
+    #[cfg(not(debug_assertions))]
+    let faults = super::fault::Faults::default();
     let mut core = Core {
         mode,
         workers: workers.as_raw(),
@@ -125,6 +129,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         layers: Vec::new(),
         given: Vec::new(),
         stopping: None,
+        faults,
         config,
         _lock: lock,
     };
