@@ -136,7 +136,7 @@ fn a_supervisor_that_is_killed_takes_the_job_with_it() {
 fn a_daemon_that_holds_the_pipe_neither_hangs_nor_outlives_the_job() {
     let daemon = "import time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        \
                   print('daemon', flush=True)\n        time.sleep(600)\n    os._exit(0)\n\
-                  os.wait()\ntime.sleep(2)\nprint('main', flush=True)";
+                  os.wait()\ntime.sleep(4)\nprint('main', flush=True)";
     for without in [&[][..], &[Layer::PidNamespace], &[Layer::UserNamespace]] {
         let start = Instant::now();
         let script = Script::python(daemon).without(without);

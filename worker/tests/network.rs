@@ -499,7 +499,7 @@ fn without_a_namespace_a_required_network_guarantee_means_that_nothing_runs() {
     let script = granted(Script::bash("echo never"), &[server.endpoint("service.example")]);
     let mut script = script.without(&[Layer::NetworkNamespace]);
     let (step, why) = script.run().refused.expect("refused");
-    assert!(step == "require" && why.contains("Network"), "{step}: {why}");
+    assert!(step == "require" && why.contains("guarantee network"), "{step}: {why}");
     // Not required, it runs in the host's network, and the report says so.
     script.order.require = List::default();
     let outcome = script.run();
