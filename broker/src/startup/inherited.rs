@@ -60,6 +60,9 @@ pub fn credentials() -> Option<PathBuf> {
 /// [`InheritedError`].
 pub fn surroundings() -> Result<Option<PathBuf>, InheritedError> {
     system::environment::clear().map_err(InheritedError::Environment)?;
+    if std::env::vars_os().next().is_some() {
+        return Err(InheritedError::Environment(io::Error::other("something of it is left")));
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let callers_directory = std::env::current_dir().ok();
     std::env::set_current_dir("/").map_err(InheritedError::Directory)?;
