@@ -244,8 +244,11 @@ async fn row_50_and_51_a_script_that_is_swapped_is_checked_again_before_it_runs(
     let house = House::open().await;
     let script = house.files.path().join("scripts/hello");
     house.works().await;
-    let evil = house.files.path().join("evil");
+    // Beside it, where the core may read: elsewhere its Landlock rules would refuse it first.
+    let evil = house.files.path().join("scripts/evil");
     std::fs::write(&evil, "#!/bin/bash\necho evil\n").expect("written");
+    // As good a script as the other but for the link: it was not executable, and refused for that.
+    std::fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
     std::fs::remove_file(&script).expect("gone");
     std::os::unix::fs::symlink(&evil, &script).expect("a link");
     let reply = house.ask("carol", "ops", "!hello").await;
