@@ -3,6 +3,7 @@
 use bartizan_playground::server::{ChannelKind, UserOptions};
 use bartizan_playground::service::Role;
 use bartizan_tests::house::{House, Plan};
+use std::os::unix::fs::PermissionsExt;
 
 /// Two bots that quote each other in one thread, or a person who makes the bot talk: after so many answers it is silent.
 #[tokio::test(flavor = "current_thread")]
@@ -116,6 +117,53 @@ async fn row_74_the_last_admin_stays_whoever_asks_and_however_fast() {
     }
     let told = house.operator(&["people", "list", "--json"]).await;
     assert_eq!(told.output.matches("\"admin\"").count(), 1, "{}", told.output);
+}
+
+/// Files that are reviewed elsewhere must not leave the team without an admin either, also not by a slip.
+#[tokio::test(flavor = "current_thread")]
+async fn row_74_no_file_takes_the_last_admins_rights_away() {
+    let house = House::open().await;
+    let home = house.service.state().parent().expect("a home").to_owned();
+    let main = i32::try_from(house.pids("launcher").await[0]).expect("a pid");
+    let told = || {
+        let alerts = house.audit().into_iter().filter(|record| record["event"] == "alert");
+        alerts.filter(|record| record["error"].to_string().contains("so alice stays one")).count()
+    };
+    let kept = async |file: &str, number: usize| {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::Signal::SIGHUP).expect("it runs");
+        house.wait(file, || (told() == number).then_some(())).await;
+        assert!(house.ask("alice", "ops", "!whoami").await.contains("admin"), "{file}");
+    };
+    for (number, level) in ["user", "banned"].into_iter().enumerate() {
+        std::fs::write(home.join("people.toml"), format!("[people]\nalice = \"{level}\"\n")).expect("written");
+        std::fs::set_permissions(home.join("people.toml"), PermissionsExt::from_mode(0o600)).expect("mine alone");
+        kept("people.toml", number + 1).await;
+    }
+    house.warned("people.toml would leave nobody as an admin, so alice stays one").await;
+    std::fs::remove_file(home.join("people.toml")).expect("removed");
+    let config = std::fs::read_to_string(home.join("bartizan.toml")).expect("a configuration");
+    let write = |changes: &[(&str, &str)]| {
+        let mut text = config.clone();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{text}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(home.join("bartizan.toml"), text).expect("written");
+    };
+    write(&[("alice = \"admin\"", "alice = \"user\"")]);
+    kept("another level in bartizan.toml", 3).await;
+    write(&[("alice = \"admin\"\n", "")]);
+    kept("no entry in bartizan.toml", 4).await;
+    // In one step with a new one, whatever the order of their names.
+    write(&[("alice = \"admin\"\n", ""), ("carol = \"user\"", "carol = \"admin\"")]);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::Signal::SIGHUP).expect("it runs");
+    house
+        .recorded("alice's end", |record| {
+            record["event"] == "person-change" && record["userName"] == "alice" && record["after"].is_null()
+        })
+        .await;
+    assert!(house.ask("carol", "ops", "!whoami").await.contains("admin"));
+    assert!(!house.ask("alice", "ops", "!whoami").await.contains("admin"));
 }
 
 #[tokio::test(flavor = "current_thread")]

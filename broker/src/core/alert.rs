@@ -39,6 +39,8 @@ pub enum Topic {
     BotAccount,
     /// The audit log is not as it was written.
     Audit,
+    /// A file would take the last admin's rights away.
+    LastAdmin,
 }
 
 /// What was said when.

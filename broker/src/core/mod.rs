@@ -19,6 +19,7 @@ mod line;
 mod names;
 mod obey;
 mod people;
+mod people_files;
 mod people_host;
 mod posts;
 mod protected;

@@ -9,11 +9,10 @@ use super::{Core, CoreError, Effect, timers::Timer};
 use crate::audit::{Gate, Record};
 use crate::command::whom::{Whom, Wish};
 use crate::command::{Builtin, parse::Command, whois};
-use crate::config::Level;
 use crate::gate::{self, Refusal, ban};
 use crate::people::change::{Actor, Change, Deed, decide};
-use crate::people::{BY_CONFIG, Ban, Person};
-use crate::policy::{Place, Policy, Requester};
+use crate::people::{Ban, Person};
+use crate::policy::{Place, Requester};
 use crate::words;
 use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
@@ -315,66 +314,6 @@ impl Core {
         if policy.people.is_renamed(requester.user, &requester.name) {
             policy.people.rename(requester.user, &requester.name);
             self.store.rename(requester.user, &requester.name)?;
-        }
-        Ok(())
-    }
-
-    /// What `[people]` of bartizan.toml says is taken over into the database: an entry that is new or was changed, and the
-    /// removal of one, unless somebody has changed that person since. Called on a policy that was just made.
-    pub(crate) fn take_over_people(&mut self) -> Result<(), CoreError> {
-        let entries: Vec<(String, Level)> =
-            self.config.people.iter().map(|(name, level)| (name.clone(), *level)).collect();
-        let known = self.store.known_names()?;
-        let actor = Actor { user: None, name: BY_CONFIG.to_owned() };
-        // 1. What is gone.
-        let wanted = Policy::person_names(&self.config);
-        for (name, (user, level)) in &known {
-            if level.is_some() && !self.config.people.contains_key(name) {
-                self.take_back(*user, name, &actor)?;
-                self.store.know_name(name, wanted.contains(name).then_some((*user, None)))?;
-            } else if !wanted.contains(name) && name.parse::<UserId>().is_err() {
-                self.store.know_name(name, None)?;
-            }
-        }
-        // 2. What is new or another.
-        for (name, level) in entries {
-            let by_name = self.policy.as_ref().and_then(|policy| policy.names.get(&name).copied());
-            let Some(user) = by_name.or_else(|| name.parse().ok()) else { continue };
-            if known.get(&name).and_then(|(_, level)| *level) == Some(level) {
-                continue;
-            }
-            self.give(user, &name, level, &actor)?;
-            self.store.know_name(&name, Some((user, Some(level))))?;
-        }
-        Ok(())
-    }
-
-    fn give(&mut self, user: UserId, name: &str, level: Level, actor: &Actor) -> Result<(), CoreError> {
-        let Some(policy) = &self.policy else { return Ok(()) };
-        let since_ms = policy.now_ms();
-        let (name, by) = (name.to_owned(), actor.name.clone());
-        if level == Level::Banned {
-            let reason = format!("by {BY_CONFIG}");
-            let ban = Ban { name: name.clone(), reason, by, since_ms, until_ms: None };
-            return self.put_ban(user, &name, Some(ban), actor);
-        }
-        let own_ban = policy.people.own_ban(user).is_some_and(|ban| ban.by == BY_CONFIG);
-        let flags = policy.people.own(user).map(|person| person.flags.clone()).unwrap_or_default();
-        if own_ban {
-            self.put_ban(user, &name, None, actor)?;
-        }
-        self.put_person(user, &name.clone(), Some(Person { name, level, flags, by, since_ms }), actor)
-    }
-
-    fn take_back(&mut self, user: UserId, name: &str, actor: &Actor) -> Result<(), CoreError> {
-        let Some(policy) = &self.policy else { return Ok(()) };
-        let person = policy.people.own(user).is_some_and(|person| person.by == BY_CONFIG);
-        let ban = policy.people.own_ban(user).is_some_and(|ban| ban.by == BY_CONFIG);
-        if person {
-            self.put_person(user, name, None, actor)?;
-        }
-        if ban {
-            self.put_ban(user, name, None, actor)?;
         }
         Ok(())
     }

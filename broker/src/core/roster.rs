@@ -210,6 +210,7 @@ impl Core {
             Group::Mattermost(theirs) => self.groups.members(theirs),
         };
         let groups = self.config.groups.iter().map(|(name, group)| (name.clone(), members(group))).collect();
+        let admins = self.policy.as_ref().map(|policy| policy.people.all_admins(policy.now_ms())).unwrap_or_default();
         self.policy = Some(Policy {
             generation: self.policy.as_ref().map_or(1, |policy| policy.generation + 1),
             config: self.config.clone(),
@@ -224,6 +225,7 @@ impl Core {
         });
         self.roster.pending = false;
         self.take_over_people()?;
+        self.keep_an_admin(admins)?;
         self.expire_bans()?;
         self.tell_alerts()?;
         self.post_checkpoint()?;

@@ -134,7 +134,47 @@ impl People {
 
     /// How many admins there are who are not banned.
     pub fn admins(&self, now_ms: u64) -> usize {
-        self.listed().filter(|user| self.level(*user) == Level::Admin && self.ban(*user, now_ms).is_none()).count()
+        self.listed().filter(|user| self.is_admin(*user, now_ms)).count()
+    }
+
+    /// Those admins.
+    pub fn all_admins(&self, now_ms: u64) -> Vec<(UserId, Person)> {
+        let admins = self.listed().filter(|user| self.is_admin(*user, now_ms));
+        admins.filter_map(|user| self.person(user).map(|(person, _)| (user, person.clone()))).collect()
+    }
+
+    /// Whether this person is an admin, and nobody else.
+    pub fn is_last_admin(&self, user: UserId, now_ms: u64) -> bool {
+        self.is_admin(user, now_ms) && self.admins(now_ms) <= 1
+    }
+
+    fn is_admin(&self, user: UserId, now_ms: u64) -> bool {
+        self.level(user) == Level::Admin && self.ban(user, now_ms).is_none()
+    }
+
+    /// Where nobody is an admin: those who are one in the database stay so whatever the file says, and where there is none,
+    /// those who were one `before`. Gives their names.
+    pub fn keep_an_admin(&mut self, before: Vec<(UserId, Person)>, now_ms: u64) -> Vec<String> {
+        if self.admins(now_ms) > 0 {
+            return Vec::new();
+        }
+        let not_banned = |user: &UserId| !self.bans.get(user).is_some_and(|ban| ban.holds(now_ms));
+        let own = self.database.iter().filter(|(user, person)| person.level == Level::Admin && not_banned(user));
+        let own: Vec<(UserId, String)> = own.map(|(user, person)| (*user, person.name.clone())).collect();
+        for (user, _) in &own {
+            self.file.remove(user);
+            self.file_bans.remove(user);
+        }
+        if !own.is_empty() {
+            return own.into_iter().map(|(_, name)| name).collect();
+        }
+        let mut kept = Vec::new();
+        for (user, person) in before {
+            self.file_bans.remove(&user);
+            kept.push(person.name.clone());
+            self.file.insert(user, person);
+        }
+        kept
     }
 
     /// Everybody who is listed, in no order.

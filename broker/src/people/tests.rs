@@ -64,6 +64,31 @@ fn who_is_not_listed_is_a_user_and_a_level_is_what_was_given_last() {
     assert_eq!(make(&mut people, &by('a'), &user('b'), &Deed::Remove), Err(Denied::NotListed("@b".into())));
 }
 
+/// A file that is reviewed elsewhere took the last admin's rights away, and nobody could give them back from chat.
+#[test]
+fn row_74_a_file_does_not_leave_nobody_as_an_admin() {
+    for level in [Level::User, Level::Banned] {
+        let mut people = with(&[('a', Level::Admin), ('b', Level::Operator)]);
+        let before = people.all_admins(1000);
+        people.in_file(id('a'), "a", level, BTreeSet::new());
+        assert_eq!(people.keep_an_admin(before, 1000), ["a"]);
+        assert!(people.is_last_admin(id('a'), 1000));
+        people.in_file(id('a'), "a", level, BTreeSet::new());
+        people.in_file(id('b'), "b", Level::Admin, BTreeSet::new());
+        assert_eq!(people.keep_an_admin(Vec::new(), 1000), [""; 0], "it names another one");
+        assert!(people.is_last_admin(id('b'), 1000));
+    }
+    let mut people = People::default();
+    people.in_file(id('c'), "c", Level::Admin, BTreeSet::new());
+    let before = people.all_admins(1000);
+    assert_eq!(
+        People::default().keep_an_admin(before, 1000),
+        ["c"],
+        "also one who stood there and stands there no more"
+    );
+    assert_eq!(People::default().keep_an_admin(Vec::new(), 1000), [""; 0], "where there was none there is none");
+}
+
 /// Attack row 74.
 #[test]
 fn row_74_the_last_admin_stays_one_whoever_asks() {
