@@ -89,7 +89,7 @@ fn back(socket: &Path, before: u32, to_end: Duration) -> Option<Instant> {
         match ask(socket, &Request::Status) {
             Ok(Answer::Status(status)) if core(&status) != before => {
                 let since = *back.get_or_insert_with(Instant::now);
-                if status.health != Health::Starting || since.elapsed() > TO_CONNECT {
+                if status.health == Health::Ok || since.elapsed() > TO_CONNECT {
                     return Some(Instant::now());
                 }
             }
