@@ -77,7 +77,7 @@ fn line(fields: &Fields, place: &Place, policy: &Policy) -> String {
         "decision" => {
             let verdict = if fields.get("success") == Some(&Value::Bool(true)) { "let through" } else { "refused" };
             let command = if here { code(&cut(word("command"))) } else { "a command".to_owned() };
-            format!("{} {verdict} {command}{cause}", channel(word("channelId"), policy))
+            format!("{} {verdict} {command}{cause}", channel(word("channelId"), place, policy))
         }
         "job-start" => format!("{} started", job()),
         "job-end" => {
@@ -102,8 +102,11 @@ fn line(fields: &Fields, place: &Place, policy: &Policy) -> String {
     format!("{time} UTC, {what}")
 }
 
-/// A channel by its name, where the configuration has one for it.
-fn channel(id: &str, policy: &Policy) -> String {
+/// A channel by its name, where the configuration has one for it or the question was asked there.
+fn channel(id: &str, place: &Place, policy: &Policy) -> String {
+    if id == place.channel.as_str() {
+        return if place.direct { "here:".to_owned() } else { format!("#{}:", escape(&place.name)) };
+    }
     let named = policy.channels.iter().find(|(_, channel)| channel.as_str() == id);
     named.map_or_else(|| "elsewhere:".to_owned(), |(name, _)| format!("#{}:", escape(name)))
 }

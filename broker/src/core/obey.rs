@@ -66,7 +66,8 @@ impl Core {
                 return self.history_command(report, builtin, &command, &requester, &place);
             }
         };
-        self.answer(report, Vec::new(), text)
+        // No gate but the first is asked about what everybody may ask.
+        self.answer(report, vec![crate::audit::Gate { name: "ban", passed: true }], text)
     }
 
     /// Asks the gates; what passes becomes a job.

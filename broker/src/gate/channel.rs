@@ -22,8 +22,17 @@ pub fn check(script: &Script, place: &Place, policy: &Policy) -> Verdict {
     }
     Verdict::Refuse(
         Refusal::NotHere { name: script.name.to_string(), wanted: wanted(script, policy) },
-        Cause(format!("{} is not allowed in {}", script.name, place.channel)),
+        Cause(format!("{} is not allowed in {}", script.name, called(place))),
     )
+}
+
+/// A place for log and audit, which have its id besides.
+fn called(place: &Place) -> String {
+    match (place.direct, place.name.is_empty()) {
+        (true, _) => "direct messages".to_owned(),
+        (false, false) => format!("#{}", place.name.as_str()),
+        (false, true) => place.channel.to_string(),
+    }
 }
 
 /// Whether the script runs in this place.

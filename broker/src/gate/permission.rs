@@ -9,7 +9,7 @@ use bartizan_proto::ids::FlagName;
 /// Refuses with the words of an unknown name: what exists for others cannot be told from what does not exist.
 pub fn check(script: &Script, command: &Command, requester: &Requester, policy: &Policy) -> Verdict {
     let level = policy.level(requester);
-    let (user, name) = (requester.user, &script.name);
+    let (user, name) = (&requester.name, &script.name);
     let cause = match missing(script, requester, level, policy) {
         None => return Verdict::Pass(()),
         Some(Missing::Level) => format!("{user} is {level}, {name} needs {}", script.level),

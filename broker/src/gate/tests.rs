@@ -162,6 +162,19 @@ fn what_is_forbidden_sounds_exactly_like_what_does_not_exist() {
 }
 
 #[test]
+fn a_cause_calls_people_and_channels_by_their_names() {
+    let House { policy, .. } = house();
+    let cause = |line: &str, who: &str, place: &Place| {
+        let command = parse::command(line).expect("readable").expect("not empty");
+        decide(&command, &person(who), place, &policy).outcome.expect_err("refused").1.0
+    };
+    assert_eq!(cause("deploy api-server", "u", &channel("c")), "u is user, deploy needs operator");
+    assert_eq!(cause("flagged", "u", &channel("c")), "u has not the flag deploy, which flagged needs");
+    assert_eq!(cause("deploy api-server", "o", &channel("d")), "deploy is not allowed in #somewhere");
+    assert_eq!(cause("hello", "m", &channel("c")), "m is banned for good by people.toml: by people.toml");
+}
+
+#[test]
 fn a_wrong_argument_is_refused_after_permission_and_channel() {
     let House { policy, .. } = house();
     let refused = asked("deploy database", &person("o"), &channel("c"), &policy);

@@ -317,8 +317,8 @@ impl Session {
     }
 
     async fn operator(&mut self, arguments: &str) {
-        let words = arguments.split_whitespace().map(str::to_owned).collect();
-        match self.stage.service.operator(words).await {
+        // By a shell, as in a transcript: what has blanks in it is put in quotes.
+        match self.stage.service.operator_line(&format!("bartizan {arguments}")).await {
             Ok(finished) => (self.print)(finished.output.trim_end().to_owned()),
             Err(error) => self.note(&error.to_string()),
         }
