@@ -21,6 +21,9 @@ const DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// A process that ran this long has recovered: the next delay is the shortest again.
 const RECOVERED: Duration = Duration::from_secs(60);
 
+/// So many ends in a row are a crash loop: admins and `bartizan status` are told, and it is tried again every 30 s.
+const CRASH_LOOP: u32 = 5;
+
 /// A process says who it is within this time, or is killed.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -281,7 +284,19 @@ impl Core {
         slot.restarts += 1;
         slot.since = Instant::now();
         let delay = (DELAY.0 * 2u32.saturating_pow(slot.failures.saturating_sub(1))).min(DELAY.1);
-        slot.note = format!("{}; starts again in {} ms", Text::<200>::cut(why), delay.as_millis());
+        let failures = slot.failures;
+        let why = Text::<200>::cut(why);
+        let loops = failures >= CRASH_LOOP;
+        let how =
+            if loops { format!("crash loop: ended {failures} times in a row, last with ") } else { String::new() };
+        slot.note = format!("{how}{why}; starts again in {} ms", delay.as_millis());
+        if failures == CRASH_LOOP && !self.is_ending() {
+            let topic = if role == Role::Egress { Topic::Egress } else { Topic::Connector };
+            self.alert(
+                topic,
+                &format!("{role} is in a crash loop: it ended {failures} times in a row, last with {why}"),
+            )?;
+        }
         self.timers.after(delay, Timer::Restart(role));
         Ok(())
     }

@@ -1,0 +1,61 @@
+//! Too much at once, a slow server, a clock that jumps: what docs/delivery.md says of each.
+
+use bartizan_playground::server::Fault;
+use bartizan_tests::house::{House, Plan};
+use std::time::Duration;
+
+/// One place for jobs, no rates, and a script that takes its time.
+async fn narrow(nap: &str) -> House {
+    let config = "[limits]\njobs = 1\n[rate]\nuser = \"none\"\nthread-replies = \"none\"\nchannel-replies = \"none\"\n";
+    House::build(Plan::default().config(config).bash("nap", &format!("sleep {nap}; echo rested"), "")).await
+}
+
+fn answered(house: &House, posts: &[String], words: &str) -> usize {
+    posts.iter().filter(|post| house.said(post).iter().any(|said| said.contains(words))).count()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_flood_of_one_person_makes_only_that_person_wait_and_what_is_too_much_is_refused_and_told() {
+    let house = narrow("0.5").await;
+    let flood: Vec<String> = (0..300).map(|_| house.say("carol", "ops", "!nap")).collect();
+    house.wait("the first of them", || (answered(&house, &flood, "rested") > 0).then_some(())).await;
+    let other = house.say("bob", "random", "!hello Bob");
+    let reply = house.reply(&other).await;
+    assert!(reply.contains("Hello, Bob!"), "{reply}");
+    let before = answered(&house, &flood, "rested");
+    assert!(before < 60, "{before} jobs of the flood went before");
+    // 250 of one person wait; the others were refused, each in its thread.
+    house.wait("the refusals", || (answered(&house, &flood, "Too many commands") >= 40).then_some(())).await;
+    let refused = answered(&house, &flood, "Too many commands");
+    assert!((40..=50).contains(&refused), "{refused}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_is_slow_or_busy_delays_answers_and_loses_and_doubles_none() {
+    let house = House::open().await;
+    for fault in [
+        Fault::Slow { by: Duration::from_millis(700), count: 30 },
+        Fault::TooManyRequests { retry_after: 1, count: 10 },
+        Fault::InternalError { count: 10 },
+    ] {
+        house.server.fault(fault.clone());
+        let posts: Vec<String> = (0..8).map(|_| house.say("carol", "ops", "!hello Slow")).collect();
+        for post in &posts {
+            let reply = house.reply(post).await;
+            assert!(reply.contains("Hello, Slow!") || reply.contains("could not check"), "{fault:?}: {reply}");
+        }
+        house.works().await;
+        assert!(posts.iter().all(|post| house.said(post).len() == 1), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_clock_that_jumps_by_hours_makes_no_new_command_old() {
+    let house = House::open().await;
+    house.works().await;
+    house.server.clock_advance(Duration::from_secs(7200));
+    house.works().await;
+    house.server.restart();
+    house.server.clock_advance(Duration::from_secs(26 * 3600));
+    house.works().await;
+}
