@@ -21,7 +21,7 @@ use crate::peer::Outgoing;
 use crate::store::jobs::Intent;
 use bartizan_proto::connector::DeliveryId;
 use bartizan_proto::control::{Answer, JobState};
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{Ending, Given, InForce, Limits, Usage};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -134,6 +134,8 @@ pub struct Jobs {
     pub all: BTreeMap<JobId, Job>,
     /// Those that wait, in order.
     pub queue: VecDeque<JobId>,
+    /// When people had their last turn, counted in jobs.
+    pub turns: HashMap<UserId, u64>,
     /// Whether a timer is set to write down what they print.
     pub keeping: bool,
     /// Ended ones, oldest first.

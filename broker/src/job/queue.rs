@@ -27,6 +27,9 @@ const TO_GIVE_UP: Duration = Duration::from_secs(4);
 /// So often the job of an `idempotent` script is begun again after the service ended under it.
 const MOST_BEGINNINGS: u32 = 3;
 
+/// People whose last turn is remembered.
+const MOST_TURNS: usize = 10_000;
+
 /// Before a spare worker takes the place of one that was given an order.
 const LATER: Duration = Duration::from_millis(25);
 
@@ -122,13 +125,22 @@ impl Core {
         Ok(())
     }
 
-    /// The next of the queue: of those whose people have the fewest jobs running, the one that has waited longest. So nobody
+    /// The next of the queue: of whoever has the fewest jobs running, and of these of whoever had a turn longest ago. So nobody
     /// waits for the many jobs of another one.
     fn next_in_queue(&mut self) -> Option<JobId> {
         let user = |job: &JobId| self.jobs.all.get(job).map(|entry| entry.intent.user);
         let running: Vec<UserId> = self.jobs.workers.values().filter_map(|worker| user(worker.job.as_ref()?)).collect();
         let of = |job: &JobId| user(job).map_or(0, |user| running.iter().filter(|other| **other == user).count());
-        let place = self.jobs.queue.iter().enumerate().min_by_key(|(place, job)| (of(job), *place))?.0;
+        let turn = |job: &JobId| user(job).and_then(|user| self.jobs.turns.get(&user).copied()).unwrap_or(0);
+        let by_turn = |(place, job): &(usize, &JobId)| (of(job), turn(job), *place);
+        let (place, next) = self.jobs.queue.iter().enumerate().min_by_key(by_turn)?;
+        let whose = user(next);
+        if self.jobs.turns.len() > MOST_TURNS {
+            self.jobs.turns.clear();
+        }
+        if let Some(user) = whose {
+            self.jobs.turns.insert(user, self.jobs.started + 1);
+        }
         self.jobs.queue.remove(place)
     }
 
