@@ -9,5 +9,6 @@ mod identity;
 mod life;
 mod make;
 mod memory;
+mod neighbour;
 mod places;
 mod start_up;
