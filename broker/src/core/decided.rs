@@ -85,12 +85,11 @@ impl Core {
         if let Some(withheld) = secret::withheld(line) {
             return withheld;
         }
-        let sensitive = |word: &str| {
-            let name = word.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(word);
+        let sensitive = |name: &str| {
             let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
             script.is_some_and(|script| script.arguments.iter().any(|argument| argument.sensitive))
         };
-        match line.split_whitespace().find(|word| sensitive(word)) {
+        match named(line, &self.config.bot.prefix, sensitive) {
             Some(name) => format!("{name} (arguments withheld)"),
             None => line.to_owned(),
         }
@@ -112,5 +111,37 @@ impl Core {
             gates,
             cause,
         });
+    }
+}
+
+/// The name in a line that is one of those, however it was quoted: `"deploy"`, `de'plo'y` and `de\ploy` are `deploy`.
+fn named(line: &str, prefix: &str, is_one: impl Fn(&str) -> bool) -> Option<String> {
+    let unquoted = line.split_whitespace().map(|word| word.replace(['"', '\'', '\\'], ""));
+    let mut names = unquoted.flat_map(|name| [name.strip_prefix(prefix).unwrap_or(&name).to_owned(), name]);
+    names.find(|name| is_one(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_script_with_a_secret_argument_is_known_by_its_name_however_it_is_quoted() {
+        let found = |line: &str| named(line, "!", |name| name == "set-pin");
+        for line in [
+            "set-pin 1234",
+            "run set-pin 1234",
+            "explain !set-pin 1234",
+            "\"set-pin\" 1234",
+            "'set-pin' 1234",
+            "s\"et-p\"in 1234",
+            "set\\-pin 1234",
+            "run '' set-''pin 1234",
+            "explain '!set-pin' 1234",
+        ] {
+            assert_eq!(found(line).as_deref(), Some("set-pin"), "{line}");
+        }
+        assert_eq!(found("set-pins 1234"), None);
+        assert_eq!(found("\"set pin\" 1234"), None);
     }
 }
