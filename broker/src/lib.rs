@@ -3,6 +3,7 @@
 //!
 //! The way of a command through these files is the table in docs/architecture.md.
 
+pub mod approvals;
 pub mod argument;
 pub mod audit;
 pub mod brain;

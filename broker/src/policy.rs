@@ -96,6 +96,12 @@ impl Policy {
         }
     }
 
+    /// Whether two accounts are one person, as far as `[identities]` tells.
+    pub fn same_person(&self, one: UserId, other: UserId) -> bool {
+        let has = |accounts: &[String], user| accounts.iter().any(|account| self.is_person(account, user));
+        one == other || self.config.identities.values().any(|accounts| has(accounts, one) && has(accounts, other))
+    }
+
     /// Every admin.
     pub fn admins(&self) -> impl Iterator<Item = UserId> {
         let mut admins: Vec<UserId> =
@@ -134,6 +140,7 @@ impl Policy {
             Group::Mattermost(_) => &[],
         });
         let allowed = config.allowlist.iter().flat_map(|script| &script.users);
+        let allowed = allowed.chain(config.identities.values().flatten());
         let listed = config.people.keys().chain(config.people_file.keys());
         let mut names: Vec<String> =
             listed.chain(members).chain(allowed).filter(|name| name.parse::<UserId>().is_err()).cloned().collect();
@@ -145,6 +152,7 @@ impl Policy {
     /// Every channel name in the configuration that is to be resolved.
     pub fn channel_names(config: &Config) -> Vec<String> {
         let listed = config.server.channels.iter().flatten().chain(&config.alerts).chain(&config.checkpoints);
+        let listed = listed.chain(&config.approvals.channel);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
         let mut names: Vec<String> =
             listed.chain(allowed).filter(|name| name.parse::<ChannelId>().is_err()).cloned().collect();

@@ -273,6 +273,7 @@ impl Core {
                 self.posts.egress_lost(unnamed);
                 self.protected.egress_lost();
                 self.wanted.egress_lost();
+                self.approvals.egress_lost();
                 self.supervisor.attached = 0;
             }
             _connector => self.supervisor.connected = false,

@@ -3,6 +3,8 @@
 //! What comes from outside goes through [`code`] or [`escape`] before it gets here or here; a test in the transcripts
 //! shows each of them.
 
+pub mod approvals;
+
 use crate::config::Level;
 use crate::gate::channel::Where;
 use bartizan_proto::ids::JobId;

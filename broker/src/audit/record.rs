@@ -77,6 +77,23 @@ pub enum Record {
         /// What it printed, or the cause of a refusal.
         why: String,
     },
+    /// A step of a request for approval.
+    Approval {
+        /// Its number.
+        id: String,
+        /// `requested`, `vote`, `vote-refused`, or how it ended.
+        step: &'static str,
+        /// What is asked for, and by whom.
+        intent: Box<Intent>,
+        /// What is agreed to.
+        digest: String,
+        /// Who took the step, with their name then; nobody for the clock and the service.
+        by: Option<(UserId, String)>,
+        /// By what: `command`, `reaction`, or nothing.
+        how: &'static str,
+        /// A reason, or why it does not count.
+        why: Option<String>,
+    },
     /// A script runs.
     JobRunning {
         /// The job.
@@ -244,6 +261,21 @@ impl Record {
                 put("executionId", json!(job.0));
                 put("success", json!(granted));
                 put("error", json!(text::printable(why)));
+            }
+            Record::Approval { id, step, intent, digest, by, how, why } => {
+                put("event", json!("approval"));
+                put("approvalId", json!(id));
+                put("action", json!(step));
+                put("scriptName", json!(intent.script));
+                put("userId", json!(intent.user));
+                put("userName", json!(text::printable(&intent.user_name)));
+                put("channelId", json!(intent.channel));
+                put("postId", json!(intent.post));
+                put("digest", json!(digest));
+                put("by", json!(by.as_ref().map(|(user, _)| user)));
+                put("byName", json!(by.as_ref().map(|(_, name)| text::printable(name))));
+                put("how", json!(how));
+                put("error", json!(why.as_deref().map(text::printable)));
             }
             Record::JobRunning { job, layers } => {
                 put("event", json!("job-running"));

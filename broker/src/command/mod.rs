@@ -71,11 +71,19 @@ pub enum Builtin {
     History,
     /// What did this job print?
     Log,
+    /// Agree to what somebody asks for.
+    Approve,
+    /// Say no to it.
+    Deny,
+    /// Take back what one asked for.
+    Withdraw,
+    /// What waits for approval?
+    Approvals,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 22] = [
+    pub const ALL: [Builtin; 26] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -88,6 +96,10 @@ impl Builtin {
         Builtin::Kill,
         Builtin::History,
         Builtin::Log,
+        Builtin::Approve,
+        Builtin::Deny,
+        Builtin::Withdraw,
+        Builtin::Approvals,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -114,7 +126,11 @@ impl Builtin {
             | Builtin::Tail
             | Builtin::Kill
             | Builtin::History
-            | Builtin::Log => Level::User,
+            | Builtin::Log
+            | Builtin::Approve
+            | Builtin::Deny
+            | Builtin::Withdraw
+            | Builtin::Approvals => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
             Builtin::Adduser
             | Builtin::Deluser
@@ -143,7 +159,11 @@ impl Builtin {
             | Builtin::Kill
             | Builtin::Secret
             | Builtin::History
-            | Builtin::Log => return None,
+            | Builtin::Log
+            | Builtin::Approve
+            | Builtin::Deny
+            | Builtin::Withdraw
+            | Builtin::Approvals => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -179,14 +199,25 @@ impl Builtin {
             Builtin::Secret => secret::NAME,
             Builtin::History => "history",
             Builtin::Log => "log",
+            Builtin::Approve => "approve",
+            Builtin::Deny => "deny",
+            Builtin::Withdraw => "withdraw",
+            Builtin::Approvals => "approvals",
         }
     }
 
     /// What follows the name.
     pub fn usage(self) -> &'static str {
         match self {
-            Builtin::Ping | Builtin::Whoami | Builtin::About | Builtin::Users | Builtin::Banlist | Builtin::Jobs => "",
-            Builtin::Job | Builtin::Tail | Builtin::Kill => " NUMBER",
+            Builtin::Ping
+            | Builtin::Whoami
+            | Builtin::About
+            | Builtin::Users
+            | Builtin::Banlist
+            | Builtin::Jobs
+            | Builtin::Approvals => "",
+            Builtin::Job | Builtin::Tail | Builtin::Kill | Builtin::Approve | Builtin::Withdraw => " NUMBER",
+            Builtin::Deny => " NUMBER [REASON]",
             Builtin::History => " [NAME]",
             Builtin::Log => " NUMBER [PAGE]",
             Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
@@ -226,6 +257,10 @@ impl Builtin {
             Builtin::Secret => "keeps a secret for scripts; in a direct message, which you delete afterwards",
             Builtin::History => "lists jobs that have ended, of all scripts or of one",
             Builtin::Log => "shows what a job printed that has ended",
+            Builtin::Approve => "approves what somebody else asks for",
+            Builtin::Deny => "says no to it",
+            Builtin::Withdraw => "takes back what you asked for and nobody has approved yet",
+            Builtin::Approvals => "lists what waits for approval: yours, and what you may approve",
         }
     }
 
@@ -255,7 +290,11 @@ impl Builtin {
             | Builtin::Kill
             | Builtin::Secret
             | Builtin::History
-            | Builtin::Log => Vec::new(),
+            | Builtin::Log
+            | Builtin::Approve
+            | Builtin::Deny
+            | Builtin::Withdraw
+            | Builtin::Approvals => Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Level, Rate, nearest};
+use super::{Approval, Level, Rate, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::worker::Profile;
 use regex::Regex;
@@ -107,6 +107,8 @@ pub struct Script {
     pub authorizer: Option<ScriptName>,
     /// `authorizer-group`: what it is told besides.
     pub authorizer_group: String,
+    /// `approvals` and what goes with it: that others must agree.
+    pub approval: Option<Approval>,
     /// `rate`: how often it may be run, whoever asks.
     pub rate: Option<Rate>,
     /// `timeout`: 5 minutes unless the file says otherwise.

@@ -50,6 +50,11 @@ fn flat(config: &Config) -> Flat {
     put("scripts.allowlist", &config.allowlist_path.display());
     put("alerts.channel", &config.alerts.as_deref().unwrap_or("direct messages to the admins"));
     put("audit.checkpoint-channel", &config.checkpoints.as_deref().unwrap_or("nowhere"));
+    put("approval.channel", &config.approvals.channel.as_deref().unwrap_or("direct messages to those who may approve"));
+    put("approval.expires-after", &format!("{:?}", config.approvals.expires_after));
+    for (name, accounts) in &config.identities {
+        put(&format!("identities.{name}"), &accounts.join(", "));
+    }
     put("limits.output", &config.limits.output);
     put("limits.attachment", &config.limits.attachment);
     put("limits.jobs", &config.limits.jobs);
@@ -109,6 +114,7 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     put("allowed-groups", &list(&script.groups, "everybody"));
     put("authorizer", &script.authorizer.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("authorizer-group", &script.authorizer_group);
+    put("approvals", &script.approval.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("rate", &rate(script.rate));
     put("timeout", &format!("{:?}", script.timeout));
     put("async", &script.is_async);

@@ -5,6 +5,7 @@
 //! names the file, the line, what is wrong and what to do. Every key is documented in `docs/configuration.md`.
 
 mod allowlist;
+mod approval;
 mod check;
 mod differences;
 mod error;
@@ -15,6 +16,7 @@ mod profile;
 mod quantity;
 mod rate;
 mod raw;
+mod raw_arguments;
 mod raw_people;
 mod raw_secrets;
 mod script;
@@ -25,6 +27,7 @@ pub mod trust;
 mod url;
 
 pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, RemoteConfig, Script};
+pub use approval::{Approval, Approvals};
 pub use check::{Checked, check_config};
 pub use error::ConfigError;
 pub use level::Level;
@@ -67,6 +70,10 @@ pub struct Config {
     pub alerts: Option<String>,
     /// `[audit] checkpoint-channel`: where the audit log's checkpoints are posted; nowhere when absent.
     pub checkpoints: Option<String>,
+    /// `[approval]`.
+    pub approvals: Approvals,
+    /// `[identities]`: the accounts of one person each, by name or id.
+    pub identities: BTreeMap<String, Vec<String>>,
     /// `people.toml`, where there is one: people by name or id, whatever the database says of them.
     pub people_file: BTreeMap<String, Listed>,
     /// `[groups]` and `groups.toml`.
@@ -196,6 +203,8 @@ impl Config {
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
         let alerts = settings::alerts(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
         let checkpoints = settings::audit(&raw.audit).map_err(|wrong| place(wrong, "audit"))?;
+        let approvals = approval::settings(&raw.approval).map_err(|wrong| place(wrong, "approval"))?;
+        let identities = approval::identities(&raw.identities).map_err(|wrong| place(wrong, "identities"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
         let rates = settings::rates(&raw.rate).map_err(|wrong| place(wrong, "rate"))?;
         let people_file = match beside(&folder, "people.toml", trust)? {
@@ -267,6 +276,8 @@ impl Config {
             people,
             alerts,
             checkpoints,
+            approvals,
+            identities,
             people_file,
             groups,
             rates,

@@ -3,13 +3,12 @@
 //! The allowlist's types take the seed's camelCase beside kebab-case, so that one set of types reads both forms.
 
 use super::quantity::Amount;
+pub(super) use super::raw_arguments::{Argument, Arguments, Scalar};
 pub(super) use super::raw_people::{Group, GroupsFile, Listed, PeopleFile};
 pub(super) use super::raw_secrets::Attached;
 use bartizan_proto::worker::Guarantee;
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 /// `bartizan.toml`.
@@ -31,6 +30,10 @@ pub(super) struct File {
     pub(super) alerts: Alerts,
     #[serde(default)]
     pub(super) audit: Audit,
+    #[serde(default)]
+    pub(super) approval: Approval,
+    #[serde(default)]
+    pub(super) identities: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
@@ -108,6 +111,13 @@ pub(super) struct Alerts {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Audit {
     pub(super) checkpoint_channel: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Approval {
+    pub(super) expires_after: Option<Amount>,
+    pub(super) channel: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -232,6 +242,18 @@ pub(super) struct Script {
     pub(super) authorizer: Option<String>,
     #[serde(alias = "authorizerGroup")]
     pub(super) authorizer_group: Option<String>,
+    #[serde(default)]
+    pub(super) approvals: u64,
+    #[serde(alias = "approverLevel")]
+    pub(super) approver_level: Option<String>,
+    #[serde(alias = "approverFlags", default)]
+    pub(super) approver_flags: Vec<String>,
+    #[serde(alias = "approverGroups", default)]
+    pub(super) approver_groups: Vec<String>,
+    #[serde(alias = "selfApproval", default)]
+    pub(super) self_approval: bool,
+    #[serde(alias = "approvalWhen", default)]
+    pub(super) approval_when: BTreeMap<String, Vec<Scalar>>,
     pub(super) rate: Option<String>,
     pub(super) timeout: Option<Amount>,
     #[serde(rename = "async", default)]
@@ -266,6 +288,12 @@ impl Script {
             allowed_groups: None,
             authorizer: None,
             authorizer_group: None,
+            approvals: 0,
+            approver_level: None,
+            approver_flags: Vec::new(),
+            approver_groups: Vec::new(),
+            self_approval: false,
+            approval_when: BTreeMap::new(),
             rate: None,
             timeout: raw.timeout.clone(),
             is_async: false,
@@ -289,83 +317,4 @@ pub(super) struct Remote {
     pub(super) inventory_path: Option<PathBuf>,
     #[serde(alias = "sshKeyPath")]
     pub(super) ssh_key_path: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Argument {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) regex: Option<String>,
-    pub(super) length: Option<u64>,
-    pub(super) min: Option<f64>,
-    pub(super) max: Option<f64>,
-    pub(super) values: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) required: bool,
-    pub(super) default: Option<Scalar>,
-    pub(super) description: Option<String>,
-    #[serde(default)]
-    pub(super) sensitive: bool,
-    #[serde(default)]
-    pub(super) allow: Vec<String>,
-}
-
-/// A table of arguments in the order in which they are written, which is the order in which they are given.
-#[derive(Default)]
-pub(super) struct Arguments(pub(super) Vec<(String, Argument)>);
-
-impl<'de> Deserialize<'de> for Arguments {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Taker;
-        impl<'de> Visitor<'de> for Taker {
-            type Value = Arguments;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of arguments by name")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Arguments, A::Error> {
-                let mut arguments: Vec<(String, Argument)> = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    // JSON itself allows a key twice.
-                    if arguments.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
-                    }
-                    arguments.push((name, map.next_value()?));
-                }
-                Ok(Arguments(arguments))
-            }
-        }
-        deserializer.deserialize_map(Taker)
-    }
-}
-
-/// A default, which may be written as what it is.
-pub(super) struct Scalar(pub(super) String);
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Taker;
-        impl Visitor<'_> for Taker {
-            type Value = Scalar;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number or a boolean")
-            }
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-            fn visit_str<E: Error>(self, value: &str) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Taker)
-    }
 }

@@ -3,7 +3,8 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, nearest, pattern, profile, raw, secrets, settings,
+    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, approval, nearest, pattern, profile, raw, secrets,
+    settings,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
@@ -99,6 +100,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
     }
     visibility(raw, around)?;
     let rate = raw.rate.as_deref().map(Rate::read).transpose().map_err(|wrong| wrong.within("rate"))?.flatten();
+    let arguments = arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?;
     Ok(Script {
         name,
         path,
@@ -116,7 +118,8 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         timeout,
         is_async: raw.is_async,
         idempotent: raw.idempotent,
-        arguments: arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?,
+        approval: approval::check(raw, &arguments, around)?,
+        arguments,
         profile,
         sha256,
         remote,
@@ -124,7 +127,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
     })
 }
 
-fn level(word: &str) -> Result<super::Level, Wrong> {
+pub(super) fn level(word: &str) -> Result<super::Level, Wrong> {
     match settings::level(word)? {
         super::Level::Banned => Err(Wrong::new("a script for banned people", "use user, operator or admin")),
         level => Ok(level),

@@ -197,7 +197,7 @@ pub(super) fn names(names: &[String]) -> Result<(), Wrong> {
 }
 
 /// A person's name or id.
-fn user(name: &str) -> Result<(), Wrong> {
+pub(super) fn user(name: &str) -> Result<(), Wrong> {
     if name.parse::<UserId>().is_ok() || is_name(name, 64) {
         return Ok(());
     }
@@ -224,7 +224,7 @@ pub(super) fn channels(names: &[String]) -> Result<(), Wrong> {
 }
 
 /// A team's or a channel's name as the server makes them.
-fn is_name(name: &str, most: usize) -> bool {
+pub(super) fn is_name(name: &str, most: usize) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     !name.is_empty() && name.len() <= most && name.bytes().all(plain)
 }
@@ -244,7 +244,13 @@ fn between(key: &str, value: u64, least: u64, most: u64) -> Result<usize, Wrong>
 }
 
 /// A time in whole or part seconds between two bounds, all in seconds.
-fn time(key: &str, amount: Option<&Amount>, otherwise: u64, least: u64, most: u64) -> Result<Duration, Wrong> {
+pub(super) fn time(
+    key: &str,
+    amount: Option<&Amount>,
+    otherwise: u64,
+    least: u64,
+    most: u64,
+) -> Result<Duration, Wrong> {
     let Some(amount) = amount else { return Ok(Duration::from_secs(otherwise)) };
     let time = amount.time(None).map_err(|wrong| wrong.within(key))?;
     if time < Duration::from_secs(least) || time > Duration::from_secs(most) {

@@ -7,6 +7,8 @@
 
 mod alert;
 mod answers;
+mod approval_votes;
+mod approvals;
 mod audit;
 mod brain;
 mod decided;
@@ -133,6 +135,8 @@ pub struct Core {
     pub(crate) opener: Opener,
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
+    /// Commands that others must agree to.
+    pub(crate) approvals: approvals::Waiting,
     pub(crate) posts: posts::Posts,
     /// Commands that their authors are asked about.
     pub(crate) wanted: wanted::Wanted,

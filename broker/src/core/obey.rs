@@ -48,6 +48,10 @@ impl Core {
                     None => help::one(Builtin::Explain.name(), &requester, &place, policy),
                 }
             }
+            Some(Builtin::Approvals) => self.list_approvals(&requester),
+            Some(builtin @ (Builtin::Approve | Builtin::Deny | Builtin::Withdraw)) => {
+                return self.approval_command(report, builtin, &command, &requester);
+            }
             Some(
                 builtin @ (Builtin::Users
                 | Builtin::Whois
@@ -81,8 +85,8 @@ impl Core {
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let decision = gate::decide(command, &requester, &place, policy);
-        let script = match decision.outcome {
-            Ok((script, _)) => script.name.clone(),
+        let (script, values) = match decision.outcome {
+            Ok((script, values)) => (script.name.clone(), values),
             Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
         };
         if let Some(cause) = self.audit.cannot_record() {
@@ -113,6 +117,9 @@ impl Core {
             script,
             command: Text::cut(line),
         };
+        if self.is_approval_wanted(&intent.script, &values) {
+            return self.ask_approval(report, intent, &values, gates);
+        }
         self.record_decision(report, &intent.command, None, gates);
         self.store.decided(report.post)?;
         self.queue_job(intent)

@@ -229,6 +229,7 @@ impl Core {
         self.expire_bans()?;
         self.tell_alerts()?;
         self.post_checkpoint()?;
+        self.settle_approvals()?;
         self.introduce_connector()?;
         self.attest_waiting()
     }
@@ -239,6 +240,7 @@ impl Core {
             || self.on_group(question, &outcome)?
             || self.on_place(question, &outcome)?
             || self.on_named(question, &outcome)?
+            || self.on_votes(question, &outcome)?
             || self.on_person(question, &outcome)?
             || self.on_reactions(question, &outcome)?
             || self.on_attested(question, outcome)?

@@ -74,6 +74,8 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         Err(other) => return Err(failed("brain", &other)),
     };
 
+    let approvals = super::approvals::Waiting::restored(&store)?;
+
     // 3. The control socket, in its private directory.
     let (listener, control_path) =
         control::bind(&config.control, operators.is_some()).map_err(|error| failed("control socket", &error))?;
@@ -111,6 +113,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         opener: Opener::new(trust),
         supervisor,
         jobs: Jobs::default(),
+        approvals,
         posts: super::posts::Posts::default(),
         wanted: super::wanted::Wanted::default(),
         naming: super::names::Naming::default(),

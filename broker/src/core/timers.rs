@@ -45,6 +45,8 @@ pub enum Timer {
     Sandbox,
     /// End the bans whose time is over.
     Bans,
+    /// Look at what waits for approval.
+    Approvals,
     /// Egress has not said what became of a new token.
     NewToken,
     /// An operator has been told of a restart: the loop looks whether it may end.
@@ -118,6 +120,7 @@ impl Core {
                 Timer::Spare => self.keep_spare_workers()?,
                 Timer::Sandbox => self.sandbox_unknown("its worker gave no answer in time")?,
                 Timer::Bans => self.expire_bans()?,
+                Timer::Approvals => self.look_at_approvals()?,
                 Timer::NewToken => self.token_overdue()?,
                 Timer::Told => {}
                 Timer::Drained => self.drained()?,
@@ -134,6 +137,7 @@ impl Core {
         self.store.forget_old_jobs()?;
         self.wanted.forget(self.policy.as_ref().map_or_else(crate::store::now_ms, crate::policy::Policy::now_ms));
         self.store.forget_old_protected()?;
+        self.store.forget_old_approvals()?;
         self.limiter.forget();
         self.checkpoint_now_and_then()?;
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);

@@ -5,6 +5,7 @@
 //! What chat sees is a [`Refusal`]; what the log sees is the cause.
 
 pub mod allowlist;
+pub mod approval;
 pub mod arguments;
 pub mod attest;
 #[cfg(test)]
@@ -19,13 +20,14 @@ pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use crate::approvals::Pending;
 use crate::argument::Value;
 use crate::audit::Gate;
 use crate::command::parse::Command;
 use crate::config::Script;
 use crate::policy::{Place, Policy, Requester};
 use crate::words;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, PostId};
 use std::marker::PhantomData;
 use std::time::Duration;
 pub use survey::survey;
@@ -240,8 +242,18 @@ fn ask<'p>(
     Ok((script, values))
 }
 
-/// Asks every gate again and opens the script: the last thing before a job starts. `grant` is what its authorizer said, if
-/// it was asked.
+/// What others said of a command whose turn has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Proofs<'a> {
+    /// The command's post.
+    pub post: PostId,
+    /// That enough people agreed, if they were asked.
+    pub approved: Option<&'a Pending>,
+    /// What its authorizer said, if it was asked.
+    pub grant: Option<&'a authorizer::Grant>,
+}
+
+/// Asks every gate again and opens the script: the last thing before a job starts.
 ///
 /// # Errors
 /// The refusal and its cause.
@@ -251,7 +263,7 @@ pub fn clear(
     place: &Place,
     policy: &Policy,
     opener: &file::Opener,
-    grant: Option<&authorizer::Grant>,
+    proofs: Proofs<'_>,
 ) -> Result<Clearance, (Refusal, Cause)> {
     let (script, values) = decide(command, requester, place, policy).outcome?;
     // 6. Is its file what it must be?
@@ -259,8 +271,14 @@ pub fn clear(
         Verdict::Pass(file) => file,
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     };
-    // 7. Does its authorizer grant it?
-    if script.authorizer.is_some() && !grant.is_some_and(|grant| grant.holds(policy)) {
+    // 7. Did others agree to this, who still may?
+    let asked = (proofs.post, requester.user);
+    match approval::check(script, &values, asked, &file.sha256, policy, proofs.approved) {
+        Verdict::Pass(()) => {}
+        Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
+    }
+    // 8. Does its authorizer grant it?
+    if script.authorizer.is_some() && !proofs.grant.is_some_and(|grant| grant.holds(policy)) {
         let asked = authorizer::clear(script, &values, (&command.name, requester, place), policy, opener)?;
         return Ok(Clearance::Ask(Box::new(asked)));
     }

@@ -3,7 +3,7 @@
 //! The same gates as for a command that runs, asked on where one has refused as far as there is something to ask about.
 //! Nothing is used up, no authorizer is called.
 
-use super::{Cause, Refusal, Verdict, allowlist, arguments, ban, channel, file, permission, rate};
+use super::{Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, file, permission, rate};
 use crate::argument::Value;
 use crate::command::parse::Command;
 use crate::config::Script;
@@ -62,6 +62,10 @@ pub fn survey<'p>(
     out.take("channel", channel::check(script, place, policy));
     out.values = out.take("arguments", arguments::check(script, command));
     out.sha256 = out.take("file", file::check(script, opener)).map(|file| file.sha256);
+    if let Some(approval) = out.values.as_ref().and_then(|values| approval::wanted(script, values)) {
+        let cause = format!("{} approvals are asked for when the command is given", approval.count);
+        out.gates.push(Seen { name: "approval", verdict: GateVerdict::Unknown, cause });
+    }
     if let Some(name) = &script.authorizer {
         let cause = format!("{name} is asked when the command is given");
         out.gates.push(Seen { name: "authorizer", verdict: GateVerdict::Unknown, cause });

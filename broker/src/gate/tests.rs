@@ -60,6 +60,16 @@ authorizer = "asker"
 authorizer-group = "web"
 [scripts.arguments.what]
 type = "string"
+[[scripts]]
+name = "guarded"
+path = "hello"
+required-permission = "user"
+approvals = 2
+approver-level = "operator"
+approver-flags = ["deploy"]
+approval-when = { where = ["production"] }
+[scripts.arguments.where]
+type = "string"
 [[authorizers]]
 name = "asker"
 path = "authorizer"
@@ -91,7 +101,7 @@ pub(crate) fn house() -> House {
         "bartizan.toml",
         0o644,
         "[server]\nurl = \"http://127.0.0.1:1\"\nteam = \"t\"\n[bot]\ntoken-file = \"token\"\n[state]\ndirectory = \"state\"\n\
-         [groups]\nrelease = [\"bob\"]\n[scripts]\nallowlist = \"allowlist.toml\"\ndirectories = [\".\"]\n",
+         [groups]\nrelease = [\"bob\"]\n[identities]\nanna = [\"aaaaaaaaaaaaaaaaaaaaaaaaaa\", \"carol\"]\n[scripts]\nallowlist = \"allowlist.toml\"\ndirectories = [\".\"]\n",
     );
     let config = Config::load(&config, &Trust::single_user()).expect("config");
     let policy = Policy {
@@ -120,6 +130,10 @@ fn people() -> People {
 
 fn person(letter: &str) -> Requester {
     Requester { user: id(letter), name: Text::cut(letter), restricted: false }
+}
+
+fn nothing() -> Proofs<'static> {
+    Proofs { post: id("p"), approved: None, grant: None }
 }
 
 fn channel(letter: &str) -> Place {
@@ -263,7 +277,7 @@ fn a_script_is_cleared_with_the_hash_of_what_was_opened_and_a_wrong_pin_is_refus
     let opener = file::Opener::new(Trust::single_user());
     let clear = |line: &str| {
         let command = parse::command(line).expect("readable").expect("not empty");
-        match clear(&command, &person("u"), &channel("c"), &policy, &opener, None) {
+        match clear(&command, &person("u"), &channel("c"), &policy, &opener, nothing()) {
             Ok(Clearance::Start(cleared)) => Ok(cleared),
             Ok(Clearance::Ask(_)) => panic!("{line} has no authorizer"),
             Err(refused) => Err(refused),
@@ -289,7 +303,7 @@ fn row_20_a_script_with_an_authorizer_starts_only_on_a_grant_that_holds() {
     let opener = file::Opener::new(Trust::single_user());
     let clear = |policy: &Policy, grant: Option<&authorizer::Grant>, line: &str| {
         let command = parse::command(line).expect("readable").expect("not empty");
-        clear(&command, &person("f"), &channel("c"), policy, &opener, grant)
+        clear(&command, &person("f"), &channel("c"), policy, &opener, Proofs { grant, ..nothing() })
     };
     let granted = |generation| match authorizer::judge("asked", authorizer::tests::granting(), generation, "") {
         Verdict::Pass(grant) => grant,

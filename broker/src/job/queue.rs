@@ -8,7 +8,7 @@ use crate::brain::job::JobSecrets;
 use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError, Effect, Timer};
-use crate::gate::{self, Cause, Clearance, Refusal};
+use crate::gate::{self, Cause, Clearance, Proofs, Refusal};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::{Intent, Unfinished};
@@ -189,7 +189,9 @@ impl Core {
         };
         // What an authorizer said is used once, however this goes on.
         let grant = entry.grant.take();
-        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener, grant.as_ref()) {
+        let approved = self.store.approved(intent.post)?;
+        let proofs = Proofs { post: intent.post, approved: approved.as_ref(), grant: grant.as_ref() };
+        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
             Ok(Clearance::Start(cleared)) => cleared,
             Ok(Clearance::Ask(authorizer)) => return self.ask_authorizer(job, child, &authorizer),
             Err((refusal, cause)) => return self.refuse_job(job, &refusal, &cause),

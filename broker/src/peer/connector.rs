@@ -102,7 +102,8 @@ impl Core {
                 tracing::info!(resumed, "connected");
                 self.supervisor.connected = true;
                 self.supervisor.connector.note.clear();
-                Ok(())
+                // What was reacted to meanwhile was not heard of.
+                self.look_at_approvals()
             }
             FromConnector::Disconnected { why, retry_ms } => {
                 tracing::warn!(%why, retry_ms, "disconnected");
@@ -111,7 +112,10 @@ impl Core {
                 Ok(())
             }
             FromConnector::Post(report) => self.on_post(report),
-            FromConnector::Reaction(reaction) => self.on_reaction(&reaction),
+            FromConnector::Reaction(reaction) => {
+                self.on_reacted(reaction.post)?;
+                self.on_reaction(&reaction)
+            }
             FromConnector::ReactionsMissed => self.look_at_all_questions(),
             FromConnector::Seen(cursor) => self.channel_seen(cursor),
             FromConnector::Delivered { delivery, outcome } => self.on_delivered(delivery, &outcome),

@@ -207,7 +207,7 @@ impl Store {
     }
 }
 
-fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
+pub(super) fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
     let text = |column| row.get::<_, String>(column);
     Ok(Intent {
         post: id(&text(2)?, "post")?,

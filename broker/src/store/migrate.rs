@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0006_beginning.sql"),
     include_str!("../../../migrations/0007_history.sql"),
     include_str!("../../../migrations/0008_delivery.sql"),
+    include_str!("../../../migrations/0009_approvals.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -5,6 +5,7 @@
 //! the end of the process, but perhaps not that of the machine (`synchronous=NORMAL`): its post is then found again, and its
 //! answer is looked for in the thread before it is given a second time.
 
+pub mod approvals;
 pub mod audit;
 pub mod brain;
 pub mod history;

@@ -106,6 +106,33 @@ impl Store {
         post.map(|post| id(&post, "post")).transpose()
     }
 
+    /// The key that a post was written under.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn protected_key(&self, post: PostId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT key FROM protected_post WHERE post = ?1")?;
+        Ok(statement.query_row([post.as_str()], |row| row.get(0)).optional()?)
+    }
+
+    /// The posts that were written under a key, or under one that goes on with `-` after it, with what follows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn protected_family(&self, key: &str) -> Result<Vec<(PostId, String)>, StoreError> {
+        let mut statement = self.read().prepare_cached(
+            "SELECT post, key FROM protected_post WHERE key = ?1 OR (key >= ?1 || '-' AND key < ?1 || '.')",
+        )?;
+        let mut rows = statement.query([key])?;
+        let mut posts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let whole: String = row.get(1)?;
+            let rest = whole.get(key.len()..).unwrap_or_default().trim_start_matches('-').to_owned();
+            posts.push((id(&row.get::<_, String>(0)?, "post")?, rest));
+        }
+        Ok(posts)
+    }
+
     /// Every post that is to be protected, the oldest first; the newest where there are more than `MAX`.
     ///
     /// # Errors
@@ -164,6 +191,9 @@ mod tests {
         assert_eq!(store.next_protected().expect("read").map(|(_, act)| act), Some(second));
         assert_eq!(store.protected_post("one").expect("read"), Some(post));
         assert_eq!(store.protected_post("two").expect("read"), None);
+        assert_eq!(store.protected_key(post).expect("read").as_deref(), Some("one"));
+        assert_eq!(store.protected_family("one").expect("read"), [(post, String::new())]);
+        assert!(store.protected_family("on").expect("read").is_empty());
         assert_eq!(store.protected_posts::<8>().expect("read").into_vec(), [post]);
         store.forget_old_protected().expect("forgotten");
         assert_eq!(store.protected_posts::<8>().expect("read").len(), 1, "it is young");

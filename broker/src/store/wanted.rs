@@ -3,7 +3,7 @@
 use super::state::PostState;
 use super::{Store, StoreError, id, now_ms, signed, unsigned};
 use bartizan_proto::ids::{ChannelId, PostId, UserId};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 /// How long a question waits for its answer.
 const KEEP_MS: u64 = 24 * 3600 * 1000;
@@ -90,15 +90,6 @@ impl Store {
             .prepare_cached("UPDATE inbox SET state = 'done' WHERE state = 'asked' AND received_ms < ?1")?
             .execute([before])?;
         Ok(())
-    }
-
-    /// The key of a post of the core's own.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn protected_key(&self, post: PostId) -> Result<Option<String>, StoreError> {
-        let mut statement = self.read().prepare_cached("SELECT key FROM protected_post WHERE post = ?1")?;
-        Ok(statement.query_row([post.as_str()], |row| row.get(0)).optional()?)
     }
 }
 

@@ -36,7 +36,8 @@ pub fn corpus() -> Vec<Vec<u8>> {
     let hello = r#"{"event":"hello","data":{"connection_id":"abc","server_version":"10.5"},"broadcast":{},"seq":0}"#;
     let reply = r#"{"status":"OK","seq_reply":1}"#;
     let typing = r#"{"event":"typing","data":{"parent_id":"","user_id":"u"},"broadcast":{},"seq":3}"#;
-    let mut corpus: Vec<Vec<u8>> = [hello, reply, typing].map(|text| text.as_bytes().to_vec()).into();
+    let reacted = r#"{"event":"reaction_added","data":{"reaction":"{\"user_id\":\"u\",\"post_id\":\"pppppppppppppppppppppppppp\",\"emoji_name\":\"x\"}"},"broadcast":{},"seq":5}"#;
+    let mut corpus: Vec<Vec<u8>> = [hello, reply, typing, reacted].map(|text| text.as_bytes().to_vec()).into();
     for message in ["!run hello", "@bartizan: ping", "hi"] {
         for props in [r#"{}"#, r#"{"from_webhook":"true"}"#, r#"{"bartizan_reply":"r1","x":[1,{"y":null}]}"#] {
             corpus.push(posted(message, props).into_bytes());

@@ -1,0 +1,349 @@
+//! One request, everything that can happen to it, and the one end that it has.
+
+use super::*;
+use crate::command::parse;
+use crate::config::{Level, Trust};
+use crate::gate::tests::{House, house, id};
+use crate::gate::{self, Clearance, Proofs, Verdict, file};
+use crate::policy::{Place, Requester};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const HOUR_MS: u64 = 3_600_000;
+const COMMAND: &str = "guarded production";
+
+/// A house, its database and its files.
+struct Scene {
+    house: House,
+    store: Store,
+    approvals: Approvals,
+    opener: file::Opener,
+    database: std::path::PathBuf,
+}
+
+fn scene() -> Scene {
+    let mut house = house();
+    // `w` is an operator, and a second account of the admin `a`.
+    house.policy.people.in_file(id("w"), "w", Level::Operator, BTreeSet::new());
+    let database = house.folder.path().join("state.db");
+    let store = Store::open(&database).expect("open");
+    Scene { house, store, approvals: Approvals::default(), opener: file::Opener::new(Trust::single_user()), database }
+}
+
+fn voter(letter: &str) -> Voter {
+    Voter { user: id(letter), name: Text::cut(letter), restricted: false }
+}
+
+fn intent() -> Intent {
+    Intent {
+        post: id("p"),
+        root: id("p"),
+        channel: id("c"),
+        channel_name: Text::cut("ops"),
+        direct: false,
+        private: false,
+        user: id("u"),
+        user_name: Text::cut("u"),
+        restricted: false,
+        script: "guarded".parse().expect("a name"),
+        command: Text::cut(COMMAND),
+    }
+}
+
+impl Scene {
+    /// The request of `u`, who is a user, for `guarded production`: two operators, or who has the flag.
+    fn ask(&mut self) -> ApprovalId {
+        let digest = self.digest();
+        let now = self.house.policy.now_ms();
+        let asked = self.approvals.ask(&mut self.store, intent(), digest, (now, now + HOUR_MS));
+        asked.expect("written").expect("new").id
+    }
+
+    fn digest(&self) -> String {
+        let script = self.house.policy.config.allowlist.get(&intent().script).expect("on the list");
+        let Verdict::Pass(file) = file::check(script, &self.opener) else { panic!("its file is as it must be") };
+        let value = crate::argument::Value { name: "where".into(), text: "production".into(), sensitive: false };
+        approval::digest(intent().post, intent().user, script, &[value], &file.sha256)
+    }
+
+    fn vote(&mut self, approval: ApprovalId, letter: &str, yes: bool) -> Voted {
+        let policy = &self.house.policy;
+        let script = policy.config.allowlist.get(&intent().script).expect("on the list");
+        let wanted = (approval, script.approval.as_ref());
+        self.approvals.vote(&mut self.store, policy, wanted, &voter(letter), yes).expect("written")
+    }
+
+    /// What the gates say when its turn has come.
+    fn clears(&self, line: &str, post: PostId) -> Result<(), String> {
+        let command = parse::command(line).expect("readable").expect("not empty");
+        let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
+        let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
+        let approved = self.store.approved(id("p")).expect("read");
+        let proofs = Proofs { post, approved: approved.as_ref(), grant: None };
+        match gate::clear(&command, &requester, &place, &self.house.policy, &self.opener, proofs) {
+            Ok(Clearance::Start(_)) => Ok(()),
+            Ok(Clearance::Ask(_)) => panic!("there is no authorizer"),
+            Err((_, cause)) => Err(cause.0),
+        }
+    }
+
+    fn rewrite_script(&self, text: &str) {
+        std::fs::write(self.house.folder.path().join("hello"), format!("#!/bin/sh\n{text}\n")).expect("written");
+    }
+
+    fn restart(&mut self) {
+        self.store.commit().expect("committed");
+        let elsewhere = self.house.folder.path().join("other.db");
+        drop(std::mem::replace(&mut self.store, Store::open(&elsewhere).expect("open")));
+        self.store = Store::open(&self.database).expect("open");
+        self.approvals = Approvals::restore(&self.store).expect("read");
+    }
+}
+
+#[test]
+fn two_who_may_agree_and_it_starts_and_nothing_else_does() {
+    let mut scene = scene();
+    assert!(scene.clears(COMMAND, id("p")).is_err(), "nobody was asked");
+    assert!(scene.clears("guarded staging", id("p")).is_ok(), "that needs nobody");
+    let request = scene.ask();
+    assert_eq!(scene.vote(request, "o", true), Voted::Counted { agreeing: 1, needed: 2 });
+    assert_eq!(scene.vote(request, "o", true), Voted::Again);
+    assert!(scene.clears(COMMAND, id("p")).is_err(), "one is not two");
+    assert!(matches!(scene.vote(request, "f", true), Voted::Approved(_)), "the flag is enough");
+    assert_eq!(scene.clears(COMMAND, id("p")), Ok(()));
+    assert!(scene.clears(COMMAND, id("q")).is_err(), "another post with the same words");
+    assert!(scene.clears("guarded 'production' ", id("p")).is_ok(), "the same arguments");
+    assert!(matches!(scene.vote(request, "a", false), Voted::Refused(why) if why.contains("approved already")));
+}
+
+/// Attack row 61: what runs is what was approved, whatever was edited meanwhile.
+#[test]
+fn row_61_a_script_or_profile_edited_after_the_approval_does_not_start() {
+    let mut scene = scene();
+    let request = scene.ask();
+    scene.vote(request, "o", true);
+    assert!(matches!(scene.vote(request, "f", true), Voted::Approved(_)));
+    scene.rewrite_script("echo another");
+    assert!(scene.clears(COMMAND, id("p")).expect_err("refused").contains("would run as"));
+    scene.rewrite_script("echo hello");
+    assert_eq!(scene.clears(COMMAND, id("p")), Ok(()), "as it was again");
+    // The profile that it was approved with is not the one that it would have.
+    let digest = scene.digest();
+    let mut script = scene.house.policy.config.allowlist.get(&intent().script).expect("on the list").clone();
+    script.profile.limits.processes += 1;
+    let value = crate::argument::Value { name: "where".into(), text: "production".into(), sensitive: false };
+    let sha256 = match file::check(&script, &scene.opener) {
+        Verdict::Pass(file) => file.sha256,
+        Verdict::Refuse(..) => panic!("its file is as it must be"),
+    };
+    let other = |value: &crate::argument::Value, script: &crate::config::Script| {
+        approval::digest(intent().post, intent().user, script, std::slice::from_ref(value), &sha256)
+    };
+    assert_ne!(other(&value, &script), digest);
+    script.profile.limits.processes -= 1;
+    assert_eq!(other(&value, &script), digest);
+    assert_ne!(other(&crate::argument::Value { text: "staging".into(), ..value }, &script), digest);
+}
+
+/// Attack row 62: nobody approves their own command, neither as themselves nor as another account of theirs.
+#[test]
+fn row_62_neither_the_one_who_asks_nor_a_second_account_of_anybody_counts() {
+    let mut scene = scene();
+    scene.house.policy.people.in_file(id("u"), "u", Level::Admin, BTreeSet::new());
+    let request = scene.ask();
+    assert!(matches!(scene.vote(request, "u", true), Voted::Refused(why) if why.contains("yourself")));
+    for stranger in ["m", "x"] {
+        assert!(matches!(scene.vote(request, stranger, true), Voted::Refused(_)), "{stranger}");
+        assert!(matches!(scene.vote(request, stranger, false), Voted::Refused(_)), "{stranger} cannot deny, either");
+    }
+    assert_eq!(scene.vote(request, "a", true), Voted::Counted { agreeing: 1, needed: 2 });
+    assert!(matches!(scene.vote(request, "w", true), Voted::Refused(why) if why.contains("one person")), "a = w");
+    // And where the one who asks is the second account.
+    let now = scene.house.policy.now_ms();
+    let other = Intent { post: id("q"), user: id("w"), ..intent() };
+    let asked = scene.approvals.ask(&mut scene.store, other, "x".into(), (now, now + HOUR_MS));
+    let second = asked.expect("written").expect("new").id;
+    assert!(matches!(scene.vote(second, "a", true), Voted::Refused(why) if why.contains("one person")));
+}
+
+/// Attack row 74: who lost the right to approve has not approved any more.
+#[test]
+fn row_74_an_approver_or_requester_who_lost_the_right_before_the_start_does_not_count() {
+    let mut scene = scene();
+    let request = scene.ask();
+    scene.vote(request, "o", true);
+    assert!(matches!(scene.vote(request, "f", true), Voted::Approved(_)));
+    let mut demoted = Level::User;
+    for (level, starts) in [(Level::User, false), (Level::Operator, true)] {
+        scene.house.policy.people.in_file(id("o"), "o", level, BTreeSet::new());
+        assert_eq!(scene.clears(COMMAND, id("p")).is_ok(), starts, "{level}");
+        demoted = level;
+    }
+    assert_eq!(demoted, Level::Operator);
+    scene.house.policy.people.in_file(id("u"), "u", Level::Banned, BTreeSet::new());
+    assert!(scene.clears(COMMAND, id("p")).is_err(), "the one who asked is banned");
+}
+
+#[test]
+fn a_request_ends_once_by_whoever_is_first_and_is_the_same_after_a_restart() {
+    for (first, second, end) in
+        [("no", "yes", End::Denied), ("time", "yes", End::Expired), ("back", "yes", End::Withdrawn)]
+    {
+        let mut scene = scene();
+        let request = scene.ask();
+        scene.vote(request, "o", true);
+        scene.restart();
+        assert_eq!(scene.approvals.get(request).expect("it waits").voters, [voter("o")]);
+        match first {
+            "no" => assert!(matches!(scene.vote(request, "a", false), Voted::Denied(_))),
+            "back" => assert!(matches!(scene.vote(request, "u", false), Voted::Withdrawn(_))),
+            _time => {
+                scene.house.policy.server_ahead_ms += i64::try_from(HOUR_MS).expect("small");
+                assert_eq!(scene.approvals.overdue(scene.house.policy.now_ms()), [request]);
+                assert!(matches!(scene.vote(request, "f", true), Voted::Expired(_)));
+            }
+        }
+        scene.restart();
+        let late = scene.vote(request, "f", second == "yes");
+        assert!(matches!(late, Voted::Refused(why) if why.contains(end.as_str())), "{first}");
+        assert!(scene.clears(COMMAND, id("p")).is_err());
+        assert!(scene.store.approved(id("p")).expect("read").is_none());
+    }
+}
+
+#[test]
+fn a_number_is_read_as_it_is_written_and_nothing_else_is_one() {
+    assert_eq!("a3".parse(), Ok(ApprovalId(3)));
+    assert_eq!(ApprovalId(3).to_string(), "a3");
+    for bad in ["", "a", "3", "b3", "a-3", "a+3", "a3 ", "a99999999999999999999"] {
+        assert!(bad.parse::<ApprovalId>().is_err(), "{bad:?}");
+    }
+}
+
+/// What can happen, in any order.
+#[derive(Debug, Clone)]
+enum Step {
+    Say(&'static str, bool),
+    Wait,
+    Overdue,
+    Restart,
+    Edit(bool),
+    Level(&'static str, Level),
+    Start,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = prop::sample::select(vec!["a", "o", "f", "w", "u", "m", "x"]);
+    let levels = prop::sample::select(vec![Level::Banned, Level::User, Level::Operator]);
+    prop_oneof![
+        8 => (who, prop::bool::weighted(0.85)).prop_map(|(who, yes)| Step::Say(who, yes)),
+        1 => Just(Step::Wait),
+        1 => Just(Step::Overdue),
+        2 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(Step::Edit),
+        2 => (prop::sample::select(vec!["o", "w", "u"]), levels).prop_map(|(who, level)| Step::Level(who, level)),
+        4 => Just(Step::Start),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever comes in whatever order: what runs was agreed to by two different people who may, is what they agreed to,
+    /// was neither denied nor withdrawn nor overdue before, and runs once.
+    #[test]
+    fn no_interleaving_runs_anything_unapproved_or_twice(steps in prop::collection::vec(step(), 1..24)) {
+        let mut scene = scene();
+        let request = scene.ask();
+        // The model, which knows nothing of the code: who said yes while it waited, and may still.
+        let mut levels = std::collections::BTreeMap::from([("o", Level::Operator), ("w", Level::Operator), ("u", Level::User)]);
+        let (mut agreed, mut over, mut edited) = (BTreeSet::new(), false, false);
+        let (mut queued, mut runs, mut elapsed) = (0, 0, 0);
+        for step in steps {
+            match step {
+                Step::Say(who, yes) => {
+                    let level = |who: &str| levels.get(who).copied();
+                    let may = matches!(who, "a" | "f")
+                        || (matches!(who, "o" | "w") && level(who) == Some(Level::Operator));
+                    let late = elapsed >= HOUR_MS;
+                    let own_no = who == "u" && !yes && level("u") != Some(Level::Banned);
+                    match scene.vote(request, who, yes) {
+                        Voted::Approved(pending) => {
+                            prop_assert!(may && yes && !late && !over, "{who}");
+                            agreed.insert(who);
+                            over = true;
+                            queued += usize::from(scene.store.queue_job(&pending.intent).expect("written").is_some());
+                        }
+                        Voted::Counted { .. } => {
+                            prop_assert!(may && yes && !late && !over, "{who}");
+                            agreed.insert(who);
+                        }
+                        Voted::Denied(_) => {
+                            prop_assert!(may && !yes && !late && !over);
+                            over = true;
+                        }
+                        Voted::Withdrawn(_) => {
+                            prop_assert!(own_no && !late && !over);
+                            over = true;
+                        }
+                        Voted::Expired(_) => {
+                            prop_assert!(late && !over);
+                            over = true;
+                        }
+                        Voted::Again => prop_assert!(agreed.contains(who)),
+                        Voted::Refused(_) => prop_assert!(over || !(may && !yes)),
+                    }
+                }
+                Step::Wait => {
+                    scene.house.policy.server_ahead_ms += i64::try_from(HOUR_MS / 2).expect("small");
+                    elapsed += HOUR_MS / 2;
+                }
+                Step::Overdue => {
+                    for late in scene.approvals.overdue(scene.house.policy.now_ms()) {
+                        prop_assert!(scene.approvals.end(&mut scene.store, late, End::Expired).expect("written").is_some());
+                        over = true;
+                    }
+                }
+                Step::Restart => scene.restart(),
+                Step::Edit(other) => {
+                    edited = other;
+                    scene.rewrite_script(if other { "echo another" } else { "echo hello" });
+                }
+                Step::Level(who, level) => {
+                    levels.insert(who, level);
+                    let people = &mut scene.house.policy.people;
+                    *people = {
+                        let mut fresh = crate::people::People::default();
+                        let flags = BTreeSet::from(["deploy".parse().expect("a flag")]);
+                        fresh.in_file(id("a"), "a", Level::Admin, BTreeSet::new());
+                        fresh.in_file(id("f"), "f", Level::User, flags);
+                        fresh.in_file(id("m"), "m", Level::Banned, BTreeSet::new());
+                        for (who, level) in &levels {
+                            fresh.in_file(id(who), who, *level, BTreeSet::new());
+                        }
+                        fresh
+                    };
+                }
+                // The queue's turn: a job that is stored as queued, and what the gates say of it.
+                Step::Start => {
+                    let waiting = scene.store.unfinished_jobs().expect("read");
+                    for crate::store::jobs::Unfinished { job, intent, .. } in waiting {
+                        let may = scene.clears(intent.command.as_str(), intent.post);
+                        scene.store.job_done(job, "whatever").expect("written");
+                        if may.is_err() {
+                            continue;
+                        }
+                        runs += 1;
+                        let still = |who: &&&str| matches!(**who, "a" | "f") || levels.get(**who) == Some(&Level::Operator);
+                        let people: BTreeSet<&str> =
+                            agreed.iter().filter(still).map(|who| if *who == "w" { "a" } else { *who }).collect();
+                        prop_assert!(people.len() >= 2, "{agreed:?} {levels:?}");
+                        prop_assert!(!edited);
+                        prop_assert!(levels.get("u") != Some(&Level::Banned));
+                    }
+                }
+            }
+        }
+        prop_assert!(queued <= 1 && runs <= 1, "queued {queued}, ran {runs}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What chat sees of approvals.
+
+use super::{rough, time};
+use crate::approvals::{End, Pending};
+use crate::argument::Value;
+use crate::config::{Approval, Script};
+use bartizan_proto::text::{code, escape};
+use std::time::Duration;
+
+/// The reaction that approves.
+pub const APPROVE: &str = "white_check_mark";
+/// The reactions that deny.
+pub const DENY: [&str; 2] = ["x", "no_entry"];
+
+/// Where the request's script would run, and as what.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// The script as the allowlist has it.
+    pub script: &'a Script,
+    /// What it asks for.
+    pub approval: &'a Approval,
+    /// Its arguments; a sensitive one's text is its keyed hash already.
+    pub values: &'a [Value],
+    /// SHA-256 of its file.
+    pub sha256: &'a str,
+    /// This machine.
+    pub host: &'a str,
+    /// How long it waits.
+    pub wait: Duration,
+}
+
+/// The post that is approved by reacting to it.
+pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
+    let id = pending.id;
+    let arguments: Vec<String> =
+        shown.values.iter().map(|value| format!("{}={}", escape(&value.name), code(&value.text))).collect();
+    let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(" ") };
+    let own = if shown.approval.own { "" } else { ", not the one who asks" };
+    format!(
+        ":lock: `approve {id}`? {asker} asks to run **{name}** with {with}\n\
+         :white_check_mark: or `!approve {id}` approves, :no_entry: or `!deny {id} REASON` denies. \
+         {count} needed of {who}{own}. Expires in {wait}, at {at}.\n\
+         On {host}; sandbox: {grants}\n\
+         Script SHA-256 {sha}; digest of all of this {digest}",
+        asker = code(&pending.intent.user_name),
+        name = escape(shown.script.name.as_str()),
+        count = approvals(shown.approval.count.into()),
+        who = who(shown.approval),
+        wait = rough(shown.wait),
+        at = time(pending.expires_ms),
+        host = code(shown.host),
+        grants = grants(shown.script),
+        sha = code(shown.sha256),
+        digest = code(short(&pending.digest)),
+    )
+}
+
+/// A digest for people to compare.
+pub fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
+}
+
+/// To who asked in a direct message.
+pub fn asked(pending: &Pending) -> String {
+    format!(
+        "This needs an approval. I asked those who may give it, as {}; digest {}. `!withdraw {}` takes it back.",
+        code(&pending.id.to_string()),
+        code(short(&pending.digest)),
+        pending.id
+    )
+}
+
+/// After a yes that is not the last one.
+pub fn counted(pending: &Pending, agreeing: usize, needed: u8) -> String {
+    format!("{} has {agreeing} of {}.", code(&pending.id.to_string()), approvals(needed.into()))
+}
+
+/// After a yes that was given before.
+pub fn again(id: crate::approvals::ApprovalId) -> String {
+    format!("You approved {} already.", code(&id.to_string()))
+}
+
+/// How it ended, for who asked and for who decided.
+pub fn ended(pending: &Pending, end: End, by: Option<&str>, reason: &str) -> String {
+    let id = code(&pending.id.to_string());
+    let by = by.map_or(String::new(), |name| format!(" by {}", code(name)));
+    let reason = if reason.is_empty() { String::new() } else { format!(": {}", escape(reason)) };
+    let name = escape(pending.intent.script.as_str());
+    match end {
+        End::Approved => format!("{id} was approved{by}; **{name}** runs."),
+        End::Denied => format!("{id} was denied{by}{reason}. **{name}** was not run."),
+        End::Expired => format!("{id} has expired: nobody approved it in time. **{name}** was not run."),
+        End::Withdrawn => format!("{id} was withdrawn{by}. **{name}** was not run."),
+        End::Voided => format!("{id} is void{reason}. **{name}** was not run; ask again if it is still wanted."),
+    }
+}
+
+/// After a restart.
+pub fn still_waiting(pending: &Pending) -> String {
+    let id = pending.id;
+    format!("I was restarted. {} still waits for approval, until {}.", code(&id.to_string()), time(pending.expires_ms))
+}
+
+/// The list of those that wait.
+pub fn list(pending: &[&Pending]) -> String {
+    if pending.is_empty() {
+        return "Nothing waits for an approval of yours, and nothing of yours waits for one.".to_owned();
+    }
+    let line = |pending: &&Pending| {
+        format!(
+            "- {}: {} asks for **{}**, until {}; {} so far",
+            code(&pending.id.to_string()),
+            code(&pending.intent.user_name),
+            escape(pending.intent.script.as_str()),
+            time(pending.expires_ms),
+            approvals(pending.voters.len())
+        )
+    };
+    pending.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn approvals(count: usize) -> String {
+    if count == 1 { "1 approval".to_owned() } else { format!("{count} approvals") }
+}
+
+/// Who may approve.
+fn who(approval: &Approval) -> String {
+    let level = approval.level.map(|level| format!("level {level}"));
+    let flags = approval.flags.iter().map(|flag| format!("flag {}", code(flag.as_str())));
+    let groups = approval.groups.iter().map(|group| format!("group {}", code(group)));
+    level.into_iter().chain(flags).chain(groups).collect::<Vec<_>>().join(" or ")
+}
+
+/// What the sandbox lets it have beside the system's programs.
+fn grants(script: &Script) -> String {
+    let profile = &script.profile;
+    let paths = |what: &str, paths: Vec<&str>| {
+        let paths: Vec<String> = paths.into_iter().map(code).collect();
+        (!paths.is_empty()).then(|| format!("{what} {}", paths.join(" ")))
+    };
+    let network: Vec<String> = profile.network.iter().map(|to| code(&format!("{}:{}", to.host, to.port))).collect();
+    let secrets: Vec<String> = script.secrets.iter().map(|secret| code(&secret.name.to_string())).collect();
+    let parts = [
+        paths("reads", profile.read.iter().map(|path| path.as_str()).collect()),
+        paths("writes", profile.write.iter().map(|path| path.as_str()).collect()),
+        paths("executes", profile.exec.iter().map(|path| path.as_str()).collect()),
+        Some(if network.is_empty() { "no network".to_owned() } else { format!("connects to {}", network.join(" ")) }),
+        (!secrets.is_empty()).then(|| format!("is given the secrets {}", secrets.join(" "))),
+        Some(format!("at most {}", rough(script.timeout))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
