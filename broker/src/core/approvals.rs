@@ -157,15 +157,15 @@ impl Core {
                 return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
             }
         };
-        let asked = self.approvals.requests.get(id).map(|pending| (pending.intent.user, pending.intent.channel));
-        let (asker, channel) = asked.unzip();
+        let asked = self.approvals.requests.get(id).map(|pending| (pending.intent.user, pending.intent.root));
+        let (asker, thread) = asked.unzip();
         if builtin == Builtin::Withdraw && asker.is_some_and(|asker| asker != requester.user) {
             let why = "only the one who asked can withdraw it".to_owned();
             return self.refuse(report, Refusal::Denied(why.clone()), &why, Vec::new());
         }
         match self.cast(id, requester, builtin == Builtin::Approve, "command", &reason)? {
             // It is told in the request's thread, which is here.
-            Ok(_) if channel == Some(report.channel) && self.approvals.requests.get(id).is_none() => {
+            Ok(_) if thread.is_some() && thread == report.root && self.approvals.requests.get(id).is_none() => {
                 let gates = vec![Gate { name: "approval", passed: true }];
                 self.record_decision(report, &report.text, None, gates);
                 self.store.decided(report.post)?;
