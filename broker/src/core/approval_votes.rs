@@ -94,9 +94,9 @@ impl Core {
     /// Tells those who were asked by direct message how it ended.
     fn tell_elsewhere(&mut self, pending: &Pending, end: End, by: Option<&str>, reason: &str) -> Result<(), CoreError> {
         let text = words::approvals::ended(pending, end, by, reason);
-        for (post, rest) in self.store.protected_family(&request_key(pending.id))? {
+        for (post, rest) in self.store.protected_family(&request_key(pending))? {
             if let Ok(user) = rest.parse::<UserId>() {
-                let key = format!("approval-{}-{user}-end", pending.id);
+                let key = format!("{}-{user}-end", request_key(pending));
                 self.write_protected(Target::Direct(user), Some(post), &key, &text)?;
             }
         }
@@ -123,8 +123,9 @@ impl Core {
         }
         let Some(key) = self.store.protected_key(post)? else { return Ok(()) };
         let id = key.strip_prefix("approval-").and_then(|rest| rest.split('-').next()).and_then(|id| id.parse().ok());
-        match id.filter(|id| self.approvals.requests.get(*id).is_some()) {
-            Some(id) => self.look_at(id, post),
+        let pending = id.and_then(|id| self.approvals.requests.get(id));
+        match pending.filter(|pending| key.starts_with(&request_key(pending))) {
+            Some(pending) => self.look_at(pending.id, post),
             None => Ok(()),
         }
     }
@@ -194,9 +195,10 @@ impl Core {
                 self.tell_end(&pending, End::Expired, None, "", "")?;
             }
         }
-        let waiting: Vec<ApprovalId> = self.approvals.requests.iter().map(|pending| pending.id).collect();
-        for id in waiting {
-            for (post, _) in self.store.protected_family(&request_key(id))? {
+        let waiting = self.approvals.requests.iter().map(|pending| (pending.id, request_key(pending)));
+        let waiting: Vec<(ApprovalId, String)> = waiting.collect();
+        for (id, key) in waiting {
+            for (post, _) in self.store.protected_family(&key)? {
                 self.look_at(id, post)?;
             }
         }

@@ -126,8 +126,8 @@ impl Core {
         self.store.decided(report.post)?;
         for (target, root) in targets {
             let key = match target {
-                Target::Channel(_) => format!("approval-{}", pending.id),
-                Target::Direct(user) => format!("approval-{}-{user}", pending.id),
+                Target::Channel(_) => request_key(&pending),
+                Target::Direct(user) => format!("{}-{user}", request_key(&pending)),
             };
             self.write_protected(target, root, &key, &text)?;
         }
@@ -194,8 +194,10 @@ impl Core {
     }
 }
 
-pub(super) fn request_key(id: ApprovalId) -> String {
-    format!("approval-{id}")
+/// What a request's posts are written under. The post that asked is in it: numbers begin anew with a new database, and who
+/// agreed to a request of the old one has not agreed to this.
+pub(super) fn request_key(pending: &Pending) -> String {
+    format!("approval-{}-{}", pending.id, pending.intent.post)
 }
 
 pub(super) fn voter(requester: &Requester) -> Voter {

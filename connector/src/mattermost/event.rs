@@ -323,14 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn a_reaction_is_told_by_its_post_alone_and_one_that_cannot_be_read_is_left_alone() {
+    fn a_reaction_is_told_and_one_that_cannot_be_read_is_left_alone() {
         let event = |reaction: serde_json::Value| {
             let text = json!({"event": "reaction_added", "data": {"reaction": reaction.to_string()}, "seq": 4});
             parse(&text.to_string())
         };
         let post = "p".repeat(26);
         let whole = json!({"user_id": "u".repeat(26), "post_id": post, "emoji_name": "x", "create_at": 1});
-        assert_eq!(event(whole), Ok(Frame::Event { seq: 4, event: Event::Reacted(post.parse().expect("an id")) }));
+        let reaction = Reaction {
+            post: post.parse().expect("an id"),
+            user: "u".repeat(26).parse().expect("an id"),
+            emoji: "x".parse().expect("a name"),
+        };
+        assert_eq!(event(whole), Ok(Frame::Event { seq: 4, event: Event::Reacted(reaction) }));
         for broken in [json!({}), json!([]), json!({"post_id": "../users/me"}), json!({"post_id": 5})] {
             assert_eq!(event(broken), Ok(Frame::Event { seq: 4, event: Event::Other }));
         }
