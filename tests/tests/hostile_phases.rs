@@ -140,7 +140,7 @@ fn server() -> Server {
 fn slow_server() -> Server {
     let server = server();
     let aim = Aim { user: None, route: Some("GET /api/v4/".to_owned()) };
-    server.fault_at(&aim, Fault::Slow { by: Duration::from_secs(6), count: 1 });
+    server.fault_at(&aim, Fault::Slow { by: Duration::from_secs(9), count: 1 });
     server
 }
 
