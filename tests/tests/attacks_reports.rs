@@ -1,8 +1,8 @@
 //! A connector that reports, truthfully, what nobody may be obeyed for: the core asks the server itself about each post, and
 //! judges by that (row 78).
 
-use bartizan_playground::server::{ChannelKind, Options, Server};
-use bartizan_proto::connector::{FromConnector, Report};
+use bartizan_playground::server::{ChannelKind, Options, Server, UserOptions};
+use bartizan_proto::connector::{DeliveryId, FromConnector, Reaction, Report};
 use bartizan_tests::house::puppet::{Puppets, connector, report_of};
 use bartizan_tests::house::{House, Plan, programs, web};
 use serde_json::{Value, json};
@@ -57,6 +57,12 @@ async fn row_78_old_foreign_edited_deleted_and_system_posts_and_those_for_others
     let deleted = said("carol", "ops", "!hello Deleted");
     over_rest(&server, "carol", "DELETE", &format!("/api/v4/posts/{}", deleted.post), &json!({}));
     cases.push((deleted, ""));
+    // A post of a kind of its own, as plugins and the server make them, and another bot's.
+    let body = json!({"channel_id": file.channels["ops"], "message": "!hello Custom", "type": "custom_note"});
+    let custom = over_rest(&server, "carol", "POST", "/api/v4/posts", &body);
+    cases.push((report_of(&server, "ops", custom["id"].as_str().expect("an id")), "system post"));
+    server.add_user("robot", UserOptions { bot: true, ..UserOptions::default() });
+    cases.push((said("robot", "ops", "!hello Robot"), "bot"));
     // For somebody else, or for nobody: looked at, and left alone.
     let others: Vec<Report> =
         ["@robot deploy", "@bartizan-two: hello", "hello", "! hello"].map(|text| said("carol", "ops", text)).into();
@@ -70,7 +76,7 @@ async fn row_78_old_foreign_edited_deleted_and_system_posts_and_those_for_others
         }
         // Ends by what no connector may say.
         let _gone = channel.send(&FromConnector::Delivered {
-            delivery: bartizan_proto::connector::DeliveryId(9999),
+            delivery: DeliveryId(9999),
             outcome: bartizan_proto::connector::Delivered::Done,
         });
     });
@@ -92,4 +98,38 @@ async fn row_78_old_foreign_edited_deleted_and_system_posts_and_those_for_others
         assert!(house.server.reactions(report.post.as_str()).is_empty(), "{:?}", report.text);
     }
     assert_eq!(house.jobs(), 1, "only the one of the test's own");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_78_a_reaction_that_nobody_made_says_nothing_for_them() {
+    programs();
+    let server = Server::start(Options::default()).expect("the server starts");
+    let post = server.say("carol", "ops", "!hello Late").expect("said");
+    let carol = server.file().users["carol"].id.parse().expect("an id");
+    let report = report_of(&server, "ops", &post);
+    server.clock_advance(Duration::from_secs(600));
+    let (late, emoji) = (report.post, "white_check_mark");
+    let part = connector(move |channel, _| {
+        let say = |channel: &mut bartizan_proto::channel::Channel, message| {
+            let _dropped = channel.send(&message);
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        // It is too old, so that its author is asked; then she is said to have answered.
+        say(channel, FromConnector::Post(report));
+        let reaction = Reaction { post: late, user: carol, emoji: emoji.parse().expect("an emoji") };
+        say(channel, FromConnector::Reaction(reaction));
+        say(channel, FromConnector::ReactionsMissed);
+        let nothing = bartizan_proto::connector::Delivered::Done;
+        say(channel, FromConnector::Delivered { delivery: DeliveryId(9999), outcome: nothing });
+    });
+    let puppets = Puppets::instead_of(bartizan_proto::Role::Connector, vec![part]);
+    let house = House::at(server, Plan::default().programs(puppets.programs())).await;
+    let asked = house.reply(&post).await;
+    assert!(asked.contains("still wanted"), "{asked}");
+    house.works().await;
+    assert_eq!((house.said(&post).len(), house.jobs()), (1, 1), "only the test's own: {:?}", house.said(&post));
+    // It was hers to say, and still is.
+    assert!(house.server.react("carol", &post, emoji));
+    let answers = house.replies(&post, 2).await;
+    assert!(answers[1].contains("Hello, Late!"), "{answers:?}");
 }

@@ -1,8 +1,6 @@
 //! Kills at random moments and at the points of the core's turn, with the server's faults in all pairs (row 85): nothing is lost, nothing
 //! doubled, nothing left running, and every answer explained.
 //!
-//! A dozen runs by themselves: in about one of five hundred a command whose event was dropped is lost, and it is not understood yet why.
-//!
 //! `BARTIZAN_CHAOS_RUNS` and `BARTIZAN_CHAOS_SEED` choose; `make chaos RUNS=10000 SEED=7` sets them. The last line is the verdict.
 
 use bartizan_tests::chaos::{Count, run};
@@ -18,7 +16,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn row_85_in_chaos_nothing_is_lost_nothing_doubled_and_nothing_left_running() {
     stand();
-    let (runs, seed) = (number("BARTIZAN_CHAOS_RUNS", 12), number("BARTIZAN_CHAOS_SEED", 5));
+    let (runs, seed) = (number("BARTIZAN_CHAOS_RUNS", 102), number("BARTIZAN_CHAOS_SEED", 5));
     println!("{runs} runs by seed {seed}");
     let in_house = |house: u64| {
         let share = runs / HOUSES + u64::from(house < runs % HOUSES);

@@ -23,8 +23,10 @@ pub struct Count {
 
 impl Count {
     /// One command: what the bot said to it, how often its script started, what a whole result has in it, and what was done.
-    pub fn add(&mut self, said: &[String], starts: usize, result: &str, what: &str) {
+    /// Whether all is well with it.
+    pub fn add(&mut self, said: &[String], starts: usize, result: &str, what: &str) -> bool {
         self.runs += 1;
+        let wrong_before = self.details.len();
         let mut wrong = |number: &mut usize, how: &str| {
             *number += 1;
             self.details.push(format!("{how} ({what}): started {starts} times, answered {said:?}"));
@@ -39,6 +41,7 @@ impl Count {
             [one] if one.contains("could not check this command") && starts == 0 => {}
             [_] => wrong(&mut self.unexplained, "unexplained"),
         }
+        self.details.len() == wrong_before
     }
 
     /// Processes that are left.

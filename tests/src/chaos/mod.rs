@@ -30,6 +30,9 @@ const POINTS: [&str; 5] = ["before-commit", "after-commit", "after-audit", "afte
 const FAULTS: [&str; 9] =
     ["drop", "duplicate", "reorder", "429", "500", "restart", "half-open", "lose-answer", "hang-up"];
 
+/// Where commands are asked.
+const CHANNELS: [&str; 3] = ["ops", "random", "deployments"];
+
 /// Who dies, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Death {
@@ -85,6 +88,11 @@ impl Trouble {
         );
         let entry = "profile = \"chaos\"\n[scripts.arguments.number]\ntype = \"number\"\nrequired = true";
         let house = House::build(Plan::default().config(&config).bash("mark", &content, entry)).await;
+        // A channel begins where it is first read: what is said before that, and its event lost, was never promised anything.
+        for channel in CHANNELS {
+            let answer = house.ask("carol", channel, "!hello first").await;
+            assert!(answer.contains("Hello, first!"), "{answer}");
+        }
         Self { house, folder, word, rng: StdRng::seed_from_u64(seed), deaths: Vec::new(), asked: Vec::new() }
     }
 
@@ -104,7 +112,7 @@ impl Trouble {
                 misbehave(&self.house.server, fault);
             }
         }
-        let channel = ["ops", "random", "deployments"][self.rng.random_range(0..3)];
+        let channel = CHANNELS[self.rng.random_range(0..CHANNELS.len())];
         let post = self.house.say("carol", channel, &format!("!mark {number}"));
         if let Death::Killed(role, after) = death {
             tokio::time::sleep(after).await;
@@ -169,12 +177,26 @@ impl Trouble {
         for asked in std::mem::take(&mut self.asked) {
             let runs = std::fs::read_to_string(self.folder.path().join(asked.number.to_string())).unwrap_or_default();
             let said = self.house.said(&asked.post);
-            count.add(&said, runs.lines().count(), &format!("Done {}!", asked.number), &asked.what);
+            let right = count.add(&said, runs.lines().count(), &format!("Done {}!", asked.number), &asked.what);
+            if !right {
+                count.details.extend(self.story(&asked.post));
+            }
         }
         count.orphans(seen::with_word(&self.word).len());
         let log = self.house.service.state().join("audit.jsonl");
+        if !count.is_clean() {
+            let kept = std::env::temp_dir().join(format!("{}.log", self.word));
+            let written = std::fs::write(&kept, self.house.service.log_tail(usize::MAX));
+            count.details.push(format!("the service's log is kept: {} ({written:?})", kept.display()));
+        }
         count.log(&verify(&log, self.house.operator(&["audit", "verify", "--json"]).await.success()));
         count
+    }
+
+    /// What the audit log has of a command, for whoever looks for the reason.
+    fn story(&self, post: &str) -> Vec<String> {
+        let records = self.house.audit().into_iter().filter(|record| record["postId"] == post);
+        records.map(|record| format!("    {record}")).collect()
     }
 }
 
