@@ -47,7 +47,7 @@ impl Core {
         // The operators' group may use the brain, and not carry it away or replace it.
         let own = rustix::process::geteuid().as_raw();
         if uid != 0 && uid != own && for_its_owner(&request) {
-            let why = "only root and the service's own user may do that";
+            let why = "only root may do that (in single-user mode, the user that it runs as)";
             let refused = Answer::Refused { refusal: Refusal::Forbidden, why: Text::cut(why) };
             self.effects.push(Effect::Answer(answer, Box::new(refused)));
             return Ok(());
