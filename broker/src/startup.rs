@@ -12,6 +12,7 @@ mod identity;
 mod inherited;
 mod installation;
 mod limits;
+mod manager;
 mod names;
 mod processes;
 
@@ -19,6 +20,7 @@ pub use directories::Lock;
 
 use crate::config::trust::Trust;
 use crate::config::{Checked, Config, ConfigError, check_config};
+use crate::system;
 use arguments::{Arguments, Task};
 use bartizan_confine::{ConfineError, daemon::enter_domain};
 use bartizan_proto::channel::Channel;
@@ -29,6 +31,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What the core is started with. Everything in it was checked here.
 #[derive(Debug)]
@@ -52,6 +55,15 @@ pub struct CoreStart {
     pub egress_launcher: Channel,
     /// `$CREDENTIALS_DIRECTORY`, of a unit of systemd's; of a caller that is not trusted never.
     pub credentials: Option<PathBuf>,
+    /// Where a service manager listens to the main process.
+    pub managed: Option<Managed>,
+}
+
+/// What a service manager expects.
+#[derive(Debug, Clone, Copy)]
+pub struct Managed {
+    /// It ends a service of which it has heard nothing for so long.
+    pub watchdog: Option<Duration>,
 }
 
 /// Why the service does not start. One line each; the last part says what to do.
@@ -93,6 +105,9 @@ pub enum StartError {
     /// The kernel has it, and it did not come into force.
     #[error("cannot confine the service: {0}")]
     Confine(#[from] ConfineError),
+    /// Rights that were laid down for a moment did not come back, or were not laid down.
+    #[error("cannot change the user for a moment: {0}")]
+    Rights(io::Error),
     /// A process could not be started.
     #[error(transparent)]
     Processes(#[from] processes::ProcessError),
@@ -114,6 +129,7 @@ impl StartError {
             | Self::Production(_)
             | Self::Directories(_)
             | Self::Confine(_)
+            | Self::Rights(_)
             | Self::Processes(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
@@ -147,6 +163,7 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
 
     // 3. Environment, umask, directory, signals and timers as if nobody had called us; then limits.
     let credentials = inherited::credentials();
+    let manager = manager::Asked::read();
     let callers_directory = inherited::surroundings()?;
     limits::settle()?;
 
@@ -193,17 +210,42 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     // 8. Private directories, and nobody else at work in them.
     let lock = directories::prepare(&config, mode, operators)?;
 
-    // 9. One Landlock domain around all processes of the service, so that they can be ended from inside it; each takes more
+    // 9. Whoever started us, where they want to hear how it goes: reached with their rights, not with ours.
+    let connected = match manager.is_there() {
+        true => system::process::with_rights_of(identity.invoker(), || manager.connect()).map_err(StartError::Rights)?,
+        false => Ok(None),
+    };
+    let manager = connected.unwrap_or_else(|why| {
+        config.warnings.push(format!("the service manager is told nothing: {why}"));
+        None
+    });
+    let (notify, managed) = match manager {
+        Some(manager) => (Some(manager.socket), Some(Managed { watchdog: manager.watchdog })),
+        None => (None, None),
+    };
+
+    // 10. One Landlock domain around all processes of the service, so that they can be ended from inside it; each takes more
     //    from itself later.
     enter_domain()?;
 
-    // 10. Three processes and two channels, each one user for good; from here on each is on its own.
+    // 11. Three processes and two channels, each one user for good; from here on each is on its own.
     let users = Users { service: identity.service(), invoker: identity.invoker() };
     let become_core = |launcher, egress_launcher| {
         let workers = users.invoker;
-        core(CoreStart { config, mode, workers, operators, trust, lock, launcher, egress_launcher, credentials })
+        core(CoreStart {
+            config,
+            mode,
+            workers,
+            operators,
+            trust,
+            lock,
+            launcher,
+            egress_launcher,
+            credentials,
+            managed,
+        })
     };
-    processes::split(users, become_core).map_err(StartError::from)
+    processes::split(users, notify, become_core).map_err(StartError::from)
 }
 
 /// Says what a check of the configuration came to.

@@ -29,6 +29,29 @@ pub enum ToLauncher {
         /// Which.
         child: ChildId,
     },
+    /// Tell the service manager. Only the service's main process may, and only where one listens.
+    Notify(Notice),
+}
+
+/// What a service manager is told, in the words of `sd_notify(3)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// `STATUS=`: one line of how it goes; with `READY=1` once the start, or the reading of the configuration, is over.
+    Status {
+        /// Whether it is over.
+        ready: bool,
+        /// The line.
+        line: Text<MAX_REASON>,
+    },
+    /// `WATCHDOG=1`: the loop turns.
+    Watchdog,
+    /// `RELOADING=1`: the configuration is read again.
+    Reloading,
+    /// `STOPPING=1`: it ends.
+    Stopping {
+        /// How long that may take: `EXTEND_TIMEOUT_USEC=`. 0 where nothing is known of that.
+        within_ms: u32,
+    },
 }
 
 /// How a process ended, as `waitid(2)` says.

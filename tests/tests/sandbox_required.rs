@@ -45,7 +45,8 @@ async fn row_49_a_required_guarantee_that_nothing_here_gives_keeps_the_service_f
     let Some(machine) = old_machine("row_49") else { return };
     let server = Server::start(Options::default()).expect("the server starts");
     let (_files, source) = Plan::default().write();
-    let settings = Settings { server: server.file(), source, programs: machine.path().to_owned() };
+    let settings =
+        Settings { server: server.file(), source, programs: machine.path().to_owned(), environment: Vec::new() };
     let error = Service::start(&settings).await.expect_err("it starts").to_string();
     let line = error.lines().find(|line| line.contains("the service ends")).unwrap_or_default();
     assert!(line.contains("programs, lifetime, which [sandbox] require names"), "{error}");

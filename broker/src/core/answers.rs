@@ -66,9 +66,8 @@ impl Core {
         Ok(())
     }
 
-    fn status(&self) -> Status {
-        let ready = self.roster.ready();
-        let connected = self.supervisor.is_connected();
+    /// What is wrong, as far as a person can help.
+    fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.roster.unknown.clone();
         problems.extend(self.brain_problems());
         for role in [Role::Egress, Role::Connector] {
@@ -83,17 +82,42 @@ impl Core {
             let times = self.jobs.failed_workers;
             problems.push(format!("worker: does not start ({times} times in a row); the service's log says why"));
         }
+        problems
+    }
+
+    fn health(&self, problems: &[String]) -> Health {
+        let well = self.supervisor.is_connected() && problems.is_empty();
+        match (self.stopping.is_some(), self.policy.is_some(), well) {
+            (true, _, _) => Health::Stopping,
+            (false, _, false) if !self.brain.has_token() => Health::Degraded,
+            (false, false, _) => Health::Starting,
+            (false, true, true) => Health::Ok,
+            (false, true, false) => Health::Degraded,
+        }
+    }
+
+    /// How it goes, for the service manager.
+    pub(super) fn in_a_line(&self) -> (Health, String) {
+        let problems = self.problems();
+        let health = self.health(&problems);
+        let server = self.config.server.url.as_str();
+        let line = match (problems.is_empty(), self.supervisor.is_connected()) {
+            (false, _) => problems.join("; "),
+            (true, true) => format!("connected to {server}"),
+            (true, false) => format!("not connected to {server}"),
+        };
+        (health, line)
+    }
+
+    fn status(&self) -> Status {
+        let ready = self.roster.ready();
+        let connected = self.supervisor.is_connected();
+        let problems = self.problems();
         let running = u64::try_from(self.jobs.running()).unwrap_or(u64::MAX);
         Status {
             version: Text::cut(env!("CARGO_PKG_VERSION")),
             mode: self.mode,
-            health: match (self.stopping.is_some(), self.policy.is_some(), connected && problems.is_empty()) {
-                (true, _, _) => Health::Stopping,
-                (false, _, false) if !self.brain.has_token() => Health::Degraded,
-                (false, false, _) => Health::Starting,
-                (false, true, true) => Health::Ok,
-                (false, true, false) => Health::Degraded,
-            },
+            health: self.health(&problems),
             problems: List::cut(problems.into_iter().map(Text::cut)),
             uptime_s: self.started.elapsed().as_secs(),
             processes: List::cut(self.process_rows()),

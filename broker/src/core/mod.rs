@@ -18,6 +18,7 @@ mod groups;
 mod history;
 mod jobs;
 mod line;
+mod manager;
 mod names;
 mod obey;
 mod people;
@@ -161,6 +162,8 @@ pub struct Core {
     pub(crate) layers: Vec<InForce>,
     pub(crate) given: Vec<Given>,
     pub(crate) stopping: Option<shutdown::Stopping>,
+    /// Where a service manager listens.
+    pub(crate) manager: Option<manager::Manager>,
     /// Where it is to die, in a test.
     pub(crate) faults: fault::Faults,
     /// Held as long as the core lives.
@@ -227,6 +230,7 @@ impl Core {
             self.record(&Record::BrainCheckpoint(checkpoint));
         }
         self.record_lines()?;
+        self.tell_manager()?;
         let turn = self.store.is_writing();
         self.reach(turn, Point::BeforeCommit);
         self.store.commit()?;

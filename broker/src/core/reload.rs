@@ -11,6 +11,7 @@ use crate::job::sandbox;
 impl Core {
     /// Loads the file again. The new policy is in force when every name in it is resolved; until then the old one is.
     pub(crate) fn reload(&mut self) -> Result<(), CoreError> {
+        self.manager_reloads()?;
         let mut new = match Config::load(&self.config.path, self.opener.trust()) {
             Ok(new) => new,
             Err(error) => {

@@ -45,7 +45,8 @@ pub(crate) fn runtime(start: CoreStart) -> Result<Ended, CoreError> {
 
 /// Opens everything, in order.
 fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError> {
-    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust, credentials } = start;
+    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust, credentials, managed } =
+        start;
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
     if mode == Mode::SingleUser {
@@ -132,6 +133,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         layers: Vec::new(),
         given: Vec::new(),
         stopping: None,
+        manager: managed.map(super::manager::Manager::new),
         faults,
         config,
         _lock: lock,
@@ -152,6 +154,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.restore_wanted()?;
     core.remember_people()?;
     core.try_sandbox()?;
+    core.manager_begins()?;
     core.finish_turn()?;
     Ok((core, received))
 }

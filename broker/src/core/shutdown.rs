@@ -99,6 +99,7 @@ impl Core {
         self.stopping = Some(Stopping { draining: false, again, overdue: false, since: Instant::now() });
         let grace = self.config.limits.shutdown_grace;
         self.timers.after(grace + LAST_WORDS, Timer::Shutdown);
+        self.manager_ends(grace + LAST_WORDS)?;
         self.stop_all_jobs(grace)
     }
 

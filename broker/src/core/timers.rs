@@ -1,5 +1,5 @@
 //! What is to be done later. An idle core has no timer that comes again by itself more often than once an hour, but where
-//! the configuration names groups of the server: who is in them is asked every minute.
+//! the configuration names groups of the server (who is in them is asked every minute) or a service manager has a watchdog.
 
 use super::{Core, CoreError};
 use bartizan_proto::Role;
@@ -53,6 +53,10 @@ pub enum Timer {
     Told,
     /// Before a restart, what runs has had its time.
     Drained,
+    /// Tell the service manager's watchdog that the loop turns.
+    Watchdog,
+    /// Look at what the service manager is told.
+    Manager,
     /// The time for ending in order is over.
     Shutdown,
 }
@@ -124,6 +128,8 @@ impl Core {
                 Timer::NewToken => self.token_overdue()?,
                 Timer::Told => {}
                 Timer::Drained => self.drained()?,
+                Timer::Watchdog => self.beat()?,
+                Timer::Manager => self.look_for_manager(),
                 Timer::Shutdown => self.shutdown_overdue(),
             }
         }

@@ -8,6 +8,7 @@
 //! one child in particular, so that no child can hold up another one's end.
 
 mod child;
+mod notify;
 mod orphans;
 mod post;
 mod service;

@@ -5,11 +5,11 @@ use super::orphans::own_children;
 use super::post::Post;
 use super::table::{Permit, permits, program};
 use super::watch::Watch;
-use super::{LauncherError, say};
+use super::{LauncherError, notify, say};
 use bartizan_proto::FrameError;
 use bartizan_proto::bounded::Text;
 use bartizan_proto::channel::Channel;
-use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, RESTART, ToLauncher};
+use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, Notice, RESTART, ToLauncher};
 use bartizan_proto::version::Role;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -32,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to end that is repeated this often is an order to kill.
 const INSISTENT: u32 = 3;
+
+/// What the service manager hears whoever began the end; the core adds how long it may take, where there is something to
+/// wait for.
+const ENDING: Notice = Notice::Stopping { within_ms: 0 };
 
 /// The launcher at work.
 pub struct Launcher {
@@ -151,6 +155,7 @@ impl Launcher {
                         say("asked to end again and again: killing everything");
                         return Ok(ControlFlow::Break(End::Insisted));
                     }
+                    notify::tell(&ENDING);
                     self.report(&FromLauncher::Terminate)?;
                 }
                 Ok(Signal::SIGHUP) => self.report(&FromLauncher::Reload)?,
@@ -194,6 +199,10 @@ impl Launcher {
                 if let Some(child) = self.children.get(&child) {
                     child.kill();
                 }
+                Ok(())
+            }
+            ToLauncher::Notify(notice) => {
+                notify::tell(&notice);
                 Ok(())
             }
         }
@@ -269,6 +278,7 @@ impl Launcher {
     /// Ends every process below this one. The core is given time for its own end where it began that itself.
     fn end_everything(&mut self, core_ends_itself: bool) -> Result<(), LauncherError> {
         // Under setuid our signals do not reach the core; that its channel closes does.
+        notify::tell(&ENDING);
         let _closed_already = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
         let begun = Instant::now();
         let grace = if core_ends_itself { GRACE } else { Duration::ZERO };

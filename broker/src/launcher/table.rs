@@ -22,7 +22,9 @@ pub fn permits(post: &Post, order: &ToLauncher, descriptors: usize) -> Permit {
         (Post::Service { .. }, ToLauncher::Start { role: Role::Egress, .. })
         | (Post::Egress { .. }, ToLauncher::Start { role: Role::Connector | Role::Worker, .. })
         | (_, ToLauncher::Start { role: Role::Core | Role::Launcher | Role::Control, .. }) => false,
-        (_, ToLauncher::Kill { .. }) => descriptors == 0,
+        (_, ToLauncher::Kill { .. }) | (Post::Service { .. }, ToLauncher::Notify(_)) => descriptors == 0,
+        // systemd listens to the main process alone.
+        (Post::Egress { .. }, ToLauncher::Notify(_)) => false,
     };
     if fits { Permit::Allow } else { Permit::Deny }
 }
@@ -42,7 +44,7 @@ pub fn program(role: Role) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bartizan_proto::launcher::ChildId;
+    use bartizan_proto::launcher::{ChildId, Notice};
     use rustix::process::Pid;
 
     const ROLES: [Role; 6] = [Role::Core, Role::Launcher, Role::Egress, Role::Connector, Role::Worker, Role::Control];
@@ -77,5 +79,8 @@ mod tests {
         }
         assert_eq!(permits(&service(), &kill, 0), Permit::Allow);
         assert_eq!(permits(&service(), &kill, 1), Permit::Deny);
+        let beat = ToLauncher::Notify(Notice::Watchdog);
+        assert_eq!([permits(&service(), &beat, 0), permits(&service(), &beat, 1)], [Permit::Allow, Permit::Deny]);
+        assert_eq!(permits(&egress(), &beat, 0), Permit::Deny);
     }
 }

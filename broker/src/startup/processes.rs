@@ -72,11 +72,15 @@ impl Users {
 }
 
 /// Splits the process. In the core's, `core` gets the channels of the launcher and of the launcher of egress, and its exit
-/// code is returned; elsewhere this returns only with an error.
+/// code is returned; elsewhere this returns only with an error. The main process keeps the service manager's socket.
 ///
 /// # Errors
 /// [`ProcessError`], in any of the three processes.
-pub fn split(users: Users, core: impl FnOnce(Channel, Channel) -> ExitCode) -> Result<ExitCode, ProcessError> {
+pub fn split(
+    users: Users,
+    notify: Option<OwnedFd>,
+    core: impl FnOnce(Channel, Channel) -> ExitCode,
+) -> Result<ExitCode, ProcessError> {
     let programs = launcher::own_directory().map_err(ProcessError::Place)?;
     let (launcher, service_end) = Channel::pair().map_err(ProcessError::Channel)?;
     let (egress_launcher, egress_end) = Channel::pair().map_err(ProcessError::Channel)?;
@@ -85,7 +89,7 @@ pub fn split(users: Users, core: impl FnOnce(Channel, Channel) -> ExitCode) -> R
     let core_pid = match fork().map_err(ProcessError::Fork)? {
         Fork::Parent { child } => child,
         Fork::Child => {
-            drop((service_end, egress_end));
+            drop((service_end, egress_end, notify));
             settle_child(users, entry)?;
             return Ok(core(launcher, egress_launcher));
         }
@@ -96,15 +100,15 @@ pub fn split(users: Users, core: impl FnOnce(Channel, Channel) -> ExitCode) -> R
     let egress_pid = match fork().map_err(ProcessError::Fork)? {
         Fork::Parent { child } => child,
         Fork::Child => {
-            drop(service_end);
+            drop((service_end, notify));
             settle_child(users, entry)?;
-            return Err(become_launcher(&programs, &Post::Egress { main: entry, core: core_pid }, egress_end));
+            return Err(become_launcher(&programs, &Post::Egress { main: entry, core: core_pid }, egress_end, None));
         }
     };
     drop(egress_end);
     users.become_for_good(users.invoker)?;
     filter_system_calls(Role::Launcher)?;
-    Err(become_launcher(&programs, &Post::Service { core: core_pid, egress_launcher: egress_pid }, service_end))
+    Err(become_launcher(&programs, &Post::Service { core: core_pid, egress_launcher: egress_pid }, service_end, notify))
 }
 
 /// A session of its own, so that Ctrl-C reaches the main process alone; the service's user; no held signals; and its
@@ -123,14 +127,14 @@ fn settle_child(users: Users, parent: Pid) -> Result<(), ProcessError> {
         .map_err(|error| ProcessError::Settle(error.into()))
 }
 
-/// Runs the launcher's program in place of this one. Comes back only when it could not.
-fn become_launcher(programs: &Path, post: &Post, channel: Channel) -> ProcessError {
+/// Runs the launcher's program in place of this one, with the service manager's socket as its standard output. Comes back only when it could not.
+fn become_launcher(programs: &Path, post: &Post, channel: Channel, notify: Option<OwnedFd>) -> ProcessError {
     let path = programs.join(launcher::PROGRAM);
     let error = Command::new(&path)
         .args(post.arguments())
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(channel)))
-        .stdout(Stdio::null())
+        .stdout(notify.map_or_else(Stdio::null, Stdio::from))
         .exec();
     ProcessError::Exec { path, error }
 }

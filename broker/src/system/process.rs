@@ -63,6 +63,27 @@ pub fn become_user(user: Uid) -> io::Result<()> {
     Ok(())
 }
 
+/// Does something with no more rights on files and sockets than another user has whom this process may be: the effective id
+/// is theirs meanwhile.
+///
+/// # Errors
+/// When there is more than one thread, or an id is not what it should be before or after. `what` was done only if it was
+/// before.
+pub fn with_rights_of<T>(user: Uid, what: impl FnOnce() -> T) -> io::Result<T> {
+    require_single_thread()?;
+    let own = nix::unistd::geteuid();
+    set_effective(nix::unistd::Uid::from_raw(user.as_raw()))?;
+    let done = what();
+    set_effective(own)?;
+    Ok(done)
+}
+
+fn set_effective(user: nix::unistd::Uid) -> io::Result<()> {
+    nix::unistd::seteuid(user)?;
+    let now = nix::unistd::geteuid();
+    if now == user { Ok(()) } else { Err(io::Error::other(format!("the effective user is {now} and not {user}"))) }
+}
+
 /// Whether this process can get another user's rights back; it tries.
 ///
 /// # Errors

@@ -37,10 +37,20 @@ impl Manager {
     ///
     /// # Errors
     /// [`ServiceError::Spawn`].
-    pub fn start(programs: &Path, home: &Path, config: &Path) -> Result<Self, ServiceError> {
+    pub fn start(
+        programs: &Path,
+        home: &Path,
+        config: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Self, ServiceError> {
         // What is left when the main process is killed comes to us, so that it can be found and ended.
         let _old_kernel = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-        let unit = Unit { program: programs.join("bartizan-broker"), home: home.to_owned(), config: config.to_owned() };
+        let unit = Unit {
+            program: programs.join("bartizan-broker"),
+            home: home.to_owned(),
+            config: config.to_owned(),
+            environment: environment.to_vec(),
+        };
         let child = unit.spawn().map_err(|source| ServiceError::Spawn { path: unit.program.clone(), source })?;
         let shared = Arc::new(Mutex::new(Shared {
             main: Some(number(&child)),
@@ -105,6 +115,7 @@ struct Unit {
     program: PathBuf,
     home: PathBuf,
     config: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Unit {
@@ -113,6 +124,7 @@ impl Unit {
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(&self.config).current_dir(&self.home);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(filter) = std::env::var_os("RUST_LOG") {
             command.env("RUST_LOG", filter);
         }

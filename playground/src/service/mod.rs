@@ -42,6 +42,8 @@ pub struct Settings {
     pub source: Source,
     /// The directory of the `bartizan-*` programs.
     pub programs: PathBuf,
+    /// What stands in the main process's environment beside `PATH` and `LANG`, as a service manager sets it.
+    pub environment: Vec<(String, String)>,
 }
 
 /// Why the service does not run.
@@ -80,6 +82,7 @@ pub struct Service {
     home: TempDir,
     programs: PathBuf,
     config: PathBuf,
+    environment: Vec<(String, String)>,
     manager: Manager,
 }
 
@@ -91,8 +94,9 @@ impl Service {
     pub async fn start(settings: &Settings) -> Result<Self, ServiceError> {
         let home = home().map_err(ServiceError::Directory)?;
         let config = config::write(home.path(), &settings.server, &settings.source)?;
-        let manager = Manager::start(&settings.programs, home.path(), &config)?;
-        let service = Self { home, programs: settings.programs.clone(), config, manager };
+        let manager = Manager::start(&settings.programs, home.path(), &config, &settings.environment)?;
+        let (programs, environment) = (settings.programs.clone(), settings.environment.clone());
+        let service = Self { home, programs, config, environment, manager };
         service.connected().await?;
         Ok(service)
     }
@@ -174,6 +178,13 @@ impl Service {
         self.signal(role, Signal::SIGKILL, Duration::from_secs(2)).await
     }
 
+    /// Sends a signal to every process of a role that runs, and waits for nothing.
+    pub fn send(&self, role: Role, signal: Signal) {
+        for process in self.manager.processes(role) {
+            process.signal(signal);
+        }
+    }
+
     async fn signal(&self, role: Role, signal: Signal, patience: Duration) -> Result<(), ServiceError> {
         // Between two lives of a process there is none to kill.
         let end = Instant::now() + Duration::from_secs(5);
@@ -251,7 +262,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Spawn`].
     pub fn begin_again(&mut self) -> Result<(), ServiceError> {
-        self.manager = Manager::start(&self.programs, self.home.path(), &self.config)?;
+        self.manager = Manager::start(&self.programs, self.home.path(), &self.config, &self.environment)?;
         Ok(())
     }
 

@@ -87,7 +87,12 @@ impl Stage {
                 (Some(server), file)
             }
         };
-        let settings = Settings { server: file.clone(), source: source.clone(), programs: programs.to_owned() };
+        let settings = Settings {
+            server: file.clone(),
+            source: source.clone(),
+            programs: programs.to_owned(),
+            environment: Vec::new(),
+        };
         let service = Service::start(&settings).await?;
         let (into, incoming) = unbounded_channel();
         let mut people = BTreeMap::new();

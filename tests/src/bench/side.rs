@@ -34,7 +34,7 @@ impl Programs {
 
     /// Settings of a service at this server.
     pub(super) fn settings(&self, server: ServerFile) -> Settings {
-        Settings { server, source: self.source.clone(), programs: self.folder.clone() }
+        Settings { server, source: self.source.clone(), programs: self.folder.clone(), environment: Vec::new() }
     }
 }
 

@@ -54,7 +54,12 @@ impl House {
     pub async fn at(server: Server, plan: Plan) -> Self {
         let (files, source) = plan.write();
         let programs = plan.programs.clone().unwrap_or_else(programs);
-        let settings = Settings { server: server.file(), source, programs: programs.clone() };
+        let settings = Settings {
+            server: server.file(),
+            source,
+            programs: programs.clone(),
+            environment: plan.environment.clone(),
+        };
         let service = Service::start(&settings).await.expect("Bartizan starts");
         Self { service, server, files, programs }
     }

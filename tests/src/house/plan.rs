@@ -73,12 +73,19 @@ pub struct Plan {
     pub scripts: Vec<(String, String)>,
     /// Another directory of programs than the usual one.
     pub programs: Option<PathBuf>,
+    /// More of the main process's environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        let mut plan =
-            Self { config: CONFIG.to_owned(), allowlist: SCRIPTS.to_owned(), scripts: Vec::new(), programs: None };
+        let mut plan = Self {
+            config: CONFIG.to_owned(),
+            allowlist: SCRIPTS.to_owned(),
+            scripts: Vec::new(),
+            programs: None,
+            environment: Vec::new(),
+        };
         plan.add("hello", "#!/bin/bash\necho \"Hello, $1!\"\n");
         plan.add("argv", "#!/bin/bash\nprintf '%s\\n' \"$#\"; printf '[%s]\\n' \"$@\"\n");
         plan
@@ -107,6 +114,12 @@ impl Plan {
     /// With programs of one's own.
     pub fn programs(mut self, programs: &Path) -> Self {
         self.programs = Some(programs.to_owned());
+        self
+    }
+
+    /// With a variable in the main process's environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 

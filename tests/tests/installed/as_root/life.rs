@@ -1,7 +1,7 @@
 //! The service's life: who can end it, and that nothing is left when any part of it is gone.
 
 use bartizan_tests::house::seen;
-use bartizan_tests::installed::{INVOKER, OPERATOR, Place, STRANGER, skip};
+use bartizan_tests::installed::{INVOKER, OPERATOR, Place, Processes, STRANGER, skip};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
@@ -20,15 +20,9 @@ fn row_37_neither_the_caller_nor_a_stranger_can_signal_core_or_egress() {
         }
     }
     running.works();
-    assert_eq!(running.processes(), processes_again(&processes, &mut running), "nothing was started again");
-}
-
-/// The same, but for workers, which come and go.
-fn processes_again(
-    before: &bartizan_tests::installed::Processes,
-    running: &mut bartizan_tests::installed::Running<'_>,
-) -> bartizan_tests::installed::Processes {
-    bartizan_tests::installed::Processes { workers: running.processes().workers, ..before.clone() }
+    // Workers come and go.
+    let after = Processes { workers: processes.workers.clone(), ..running.processes() };
+    assert_eq!(after, processes, "nothing was started again");
 }
 
 #[test]

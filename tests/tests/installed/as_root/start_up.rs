@@ -1,9 +1,10 @@
 //! What a hostile caller of the setuid program can leave behind or ask for.
 
 use bartizan_tests::house::seen;
-use bartizan_tests::installed::{INVOKER, Place, User, skip};
+use bartizan_tests::installed::{INVOKER, Place, SERVICE, User, skip};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -199,4 +200,45 @@ fn nobody_but_the_service_users_group_can_start_it_and_its_owner_and_root_may_no
 
 fn python() -> Option<&'static str> {
     Some("/usr/bin/python3").filter(|path| fs::exists(path).unwrap_or(false))
+}
+
+#[test]
+fn row_10_a_service_managers_socket_is_reached_with_the_callers_rights_only() {
+    let Some(place) = Place::install() else { return };
+    let folder = |name: &str, owner: u32| {
+        let path = place.path(name);
+        fs::create_dir(&path).expect("a directory");
+        let socket = UnixDatagram::bind(path.join("notify")).expect("a socket");
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a time limit");
+        for path in [&path, &path.join("notify")] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).expect("chmod");
+            std::os::unix::fs::chown(path, Some(owner), Some(owner)).expect("chown");
+        }
+        (path.join("notify").display().to_string(), socket)
+    };
+    let start = |path: &str| {
+        let mut command = Command::new("env");
+        command.arg(format!("NOTIFY_SOCKET={path}")).arg("setpriv");
+        command.args([format!("--reuid={}", INVOKER.uid), format!("--regid={}", INVOKER.gid)]);
+        command.arg("--clear-groups").arg("--").arg(place.broker());
+        place.start_with(command)
+    };
+    let mut bytes = [0; 500];
+    let (callers, socket) = folder("callers", INVOKER.uid);
+    let mut running = start(&callers);
+    running.works();
+    let mut heard = String::new();
+    while !heard.contains("READY=1") {
+        let length = socket.recv(&mut bytes).expect("it is told");
+        heard.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+    drop(running);
+
+    // The owner of the program could reach it, and the caller cannot.
+    let (owners, socket) = folder("owners", SERVICE.uid);
+    let mut running = start(&owners);
+    running.works();
+    assert!(running.log().contains("the service manager is told nothing: NOTIFY_SOCKET"), "{}", running.log());
+    socket.set_nonblocking(true).expect("nonblocking");
+    assert!(socket.recv(&mut bytes).is_err(), "nothing came");
 }
