@@ -212,7 +212,9 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
 
     // 9. Whoever started us, where they want to hear how it goes: reached with their rights, not with ours.
     let connected = match manager.is_there() {
-        true => system::process::with_rights_of(identity.invoker(), || manager.connect()).map_err(StartError::Rights)?,
+        true => {
+            system::process::with_rights_of(identity.invoker(), || manager.connect()).map_err(StartError::Rights)?
+        }
         false => Ok(None),
     };
     let manager = connected.unwrap_or_else(|why| {
