@@ -42,6 +42,9 @@ pub const BANNED: &str = "You are banned from using this bot. If that is a mista
 pub const UNATTESTED: &str =
     "I could not check this command with the Mattermost server, so I did not run it. Please try again.";
 
+/// To a command that was left over by a core that died, twice.
+pub const DEADLY: &str = "This command was interrupted: I ended unexpectedly each time that I read it, so I do not try it again. An operator finds the reason in the service's log.";
+
 /// To a command that came while too many others wait.
 pub const BUSY: &str = "Too many commands are waiting, so I did not take this one. Please try again in a minute.";
 

@@ -33,6 +33,8 @@ pub enum Topic {
     Egress,
     /// A worker did.
     Worker,
+    /// The service itself ends again and again.
+    Crash,
     /// Something that is no person spoke like one.
     Impostor,
     /// The bot's account can do more than it should.

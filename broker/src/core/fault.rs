@@ -2,7 +2,8 @@
 //! none of this, and a setuid one would not look.
 //!
 //! A file `fault-point` in the state directory names one, `after-commit 3`: the core that starts next takes the file away, and ends
-//! without another step when it comes to that point for the third time.
+//! without another step when it comes to that point for the third time. With `deadly WORD` the file stays: every core panics
+//! that judges a post with that word in it.
 
 #[cfg(debug_assertions)]
 use bartizan_proto::control::Mode;
@@ -46,6 +47,8 @@ impl Point {
 pub struct Faults {
     #[cfg(debug_assertions)]
     armed: std::cell::Cell<Option<(Point, u32)>>,
+    #[cfg(debug_assertions)]
+    deadly: Option<String>,
 }
 
 impl Faults {
@@ -58,13 +61,16 @@ impl Faults {
             Mode::Setuid | Mode::Systemd => String::new(),
         };
         let mut words = text.split_whitespace();
+        if let Some(word) = text.trim().strip_prefix("deadly ") {
+            return Self { deadly: Some(word.to_owned()), ..Self::default() };
+        }
         let point = words.next().and_then(|name| Point::ALL.into_iter().find(|point| point.as_str() == name));
         let count = words.next().and_then(|count| count.parse().ok()).unwrap_or(1);
         if !text.is_empty() {
             tracing::warn!(?point, count, "a fault was ordered for a test");
             let _gone_already = std::fs::remove_file(&path);
         }
-        Self { armed: std::cell::Cell::new(point.map(|point| (point, count))) }
+        Self { armed: std::cell::Cell::new(point.map(|point| (point, count))), deadly: None }
     }
 
     /// The core is at a point. Where it is to die there, this does not return.
@@ -79,7 +85,19 @@ impl Faults {
         }
     }
 
+    /// A post is judged.
+    #[cfg(debug_assertions)]
+    pub(crate) fn judging(&self, text: &str) {
+        if let Some(word) = self.deadly.as_ref().filter(|word| text.contains(word.as_str())) {
+            panic!("the word {word} was ordered to be deadly, for a test");
+        }
+    }
+
     /// Nothing: there are no faults in a release build.
     #[cfg(not(debug_assertions))]
     pub(crate) fn at(&self, _point: Point) {}
+
+    /// Nothing either.
+    #[cfg(not(debug_assertions))]
+    pub(crate) fn judging(&self, _text: &str) {}
 }

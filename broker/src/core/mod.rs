@@ -11,6 +11,7 @@ mod approval_votes;
 mod approvals;
 mod audit;
 mod brain;
+mod careful;
 mod decided;
 mod deliver;
 mod fault;
@@ -139,6 +140,8 @@ pub struct Core {
     /// Commands that others must agree to.
     pub(crate) approvals: approvals::Waiting,
     pub(crate) posts: posts::Posts,
+    /// What was left over by a core that died.
+    pub(crate) careful: careful::Careful,
     /// Commands that their authors are asked about.
     pub(crate) wanted: wanted::Wanted,
     pub(crate) naming: names::Naming,
@@ -207,6 +210,7 @@ impl Core {
             self.fire_timers()?;
             self.dispatch_jobs()?;
             self.finish_turn()?;
+            self.judge_marked()?;
             if let Some(ended) = self.is_stopped()? {
                 return Ok(ended);
             }

@@ -229,7 +229,11 @@ impl Core {
     }
 
     /// What egress says of a post, for good.
-    fn answered(&mut self, report: &Report, outcome: Outcome) -> Result<(), CoreError> {
+    pub(super) fn answered(&mut self, report: &Report, outcome: Outcome) -> Result<(), CoreError> {
+        if self.takes_care(report, &outcome)? {
+            return Ok(());
+        }
+        self.faults.judging(&report.text);
         match outcome {
             Outcome::Post(post) => self.judge(report, &post, &Named::new()),
             Outcome::NotFound => self.refuse(report, Refusal::Silence, "the server knows no such post", Vec::new()),

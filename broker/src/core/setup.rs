@@ -116,6 +116,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         jobs: Jobs::default(),
         approvals,
         posts: super::posts::Posts::default(),
+        careful: super::careful::Careful::default(),
         wanted: super::wanted::Wanted::default(),
         naming: super::names::Naming::default(),
         lookups: super::people::Lookups::default(),
@@ -146,6 +147,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         let what = "the database is new, and the audit log is not: the people and bans of before are gone; if that is a mistake, stop and put state.db back";
         core.alert(Topic::Audit, what)?;
     }
+    core.look_back()?;
     core.brain_at_start(known)?;
     core.housekeeping()?;
     core.outbox = super::deliver::Outbox::restored(core.store.last_delivery()?);

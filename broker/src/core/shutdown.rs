@@ -124,6 +124,7 @@ impl Core {
             return Ok(None);
         }
         let ended = if *again { Ended::ForRestart } else { Ended::ForGood };
+        self.store.end_start()?;
         self.record_first(&Record::Stop);
         self.checkpoint()?;
         self.settle_deliveries(true)?;

@@ -105,6 +105,8 @@ pub enum Refusal {
     Stale(Duration),
     /// The server could not be asked.
     Unattested,
+    /// The service ended again and again while it read the command.
+    Deadly,
     /// Too much is waiting.
     Busy,
     /// There is no such job, or it is not for this person.
@@ -140,6 +142,7 @@ impl Refusal {
             Refusal::SecretOff => words::SECRET_OFF.to_owned(),
             Refusal::Stale(age) => words::stale(*age),
             Refusal::Unattested => words::UNATTESTED.to_owned(),
+            Refusal::Deadly => words::DEADLY.to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),
             Refusal::NoJob(job) => words::no_job(prefix, *job),
             Refusal::NoLog(job) => words::no_log(prefix, *job),

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0007_history.sql"),
     include_str!("../../../migrations/0008_delivery.sql"),
     include_str!("../../../migrations/0009_approvals.sql"),
+    include_str!("../../../migrations/0010_starts.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -17,6 +17,7 @@ mod model;
 pub mod outbox;
 pub mod people;
 pub mod protected;
+pub mod starts;
 pub mod state;
 pub mod wanted;
 
