@@ -1,7 +1,9 @@
 //! Too much at once, a slow server, a clock that jumps: what docs/delivery.md says of each.
 
 use bartizan_playground::server::Fault;
+use bartizan_playground::service::Role;
 use bartizan_tests::house::{House, Plan};
+use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// One place for jobs, no rates, and a script that takes its time.
@@ -58,4 +60,42 @@ async fn a_clock_that_jumps_by_hours_makes_no_new_command_old() {
     house.server.restart();
     house.server.clock_advance(Duration::from_secs(26 * 3600));
     house.works().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_flood_of_several_people_in_one_channel_makes_nobody_wait_elsewhere() {
+    let house = narrow("0.4").await;
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        flood.extend(["alice", "bob", "dave"].map(|who| house.say(who, "random", "!nap")));
+    }
+    house.wait("the first of them", || (answered(&house, &flood, "rested") > 0).then_some(())).await;
+    let other = house.say("carol", "ops", "!hello Carol");
+    let reply = house.reply(&other).await;
+    assert!(reply.contains("Hello, Carol!"), "{reply}");
+    let before = answered(&house, &flood, "rested");
+    assert!(before < 30, "{before} jobs of the flood went before");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_machine_that_was_suspended_answers_what_is_young_and_asks_about_what_is_old() {
+    let house = House::build(Plan::default().bash("nap", "sleep 2; echo rested", "")).await;
+    house.works().await;
+    let asleep = house.say("carol", "ops", "!nap");
+    house.reaction(&asleep, "hourglass_flowing_sand").await;
+    let all = [Role::Launcher, Role::Core, Role::Egress, Role::Connector, Role::Worker];
+    all.iter().for_each(|role| house.service.send(*role, Signal::SIGSTOP));
+    let old = house.say("carol", "ops", "!hello Old");
+    house.server.clock_advance(Duration::from_secs(3600));
+    let young = house.say("carol", "ops", "!hello Young");
+    // As long as the server puts up with a silent connection, or not.
+    house.server.fault(Fault::CloseSocket);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    all.iter().for_each(|role| house.service.send(*role, Signal::SIGCONT));
+    assert!(house.reply(&young).await.contains("Hello, Young!"));
+    let asked = house.reply(&old).await;
+    assert!(asked.contains("Is it still wanted?"), "{asked}");
+    assert!(house.reply(&asleep).await.contains("rested"), "what ran goes on");
+    house.works().await;
+    assert!([&old, &young, &asleep].iter().all(|post| house.said(post).len() == 1));
 }
