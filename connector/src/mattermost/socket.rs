@@ -23,6 +23,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
+/// A connection that lived as long was one: the next wait is the shortest again.
+const LIVED: Duration = Duration::from_secs(2);
+
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -140,7 +143,7 @@ impl Socket {
         receiver.greeting(Role::Egress).await?;
         loop {
             let down = self.connection(&sender, &mut receiver).await?;
-            if self.memory.take_greeted_for() >= self.timing.hello {
+            if self.memory.take_greeted_for() >= LIVED {
                 self.backoff.reset();
             }
             let after = match &down {

@@ -5,7 +5,7 @@ use super::numbers::{median, ms};
 use super::progress::Progress;
 use super::side::{Pair, Programs};
 use super::table::Table;
-use super::{BenchError, Effort, audit, bot, crowd, gates, io, latency, memory, sandbox, start};
+use super::{BenchError, Effort, audit, bot, crowd, gates, io, latency, memory, outage, sandbox, start};
 use bartizan_playground::server::ServiceTimes;
 use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
 use std::path::Path;
@@ -20,6 +20,7 @@ pub fn main() -> ExitCode {
         [] => bench(Effort::FULL),
         ["--quick"] => bench(Effort::QUICK),
         ["--audit"] => only_audit(),
+        ["--outage"] => only_outage(),
         ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, "!ping")),
         ["--soak", seconds, command] => {
             seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, command))
@@ -72,6 +73,16 @@ fn only_audit() -> Result<(), BenchError> {
     measured
 }
 
+/// The rows about a restart of the chat server alone.
+fn only_outage() -> Result<(), BenchError> {
+    let programs = prepare()?;
+    let (mut table, mut progress) = (Table::default(), Progress::default());
+    let measured = runtime()?.block_on(outage::measure(Effort::FULL, &programs, &mut table, &mut progress));
+    progress.done();
+    println!("{table}");
+    measured
+}
+
 /// One person asks for the same (`!ping`) all the time, at a server that takes no time: something to look at with perf or strace.
 fn soak(seconds: u64, command: &str) -> Result<(), BenchError> {
     let programs = prepare()?;
@@ -119,6 +130,7 @@ async fn figures(
     crowd::measure(effort, &pair, table, progress).await?;
     start::measure(effort, programs, table, progress).await?;
     pair.stop().await;
+    outage::measure(effort, programs, table, progress).await?;
 
     let pair = Pair::start(programs, None).await?;
     let idle = memory::idle(&pair, meter).await?;

@@ -18,6 +18,7 @@ mod latency;
 mod memory;
 mod meter;
 mod numbers;
+mod outage;
 mod progress;
 mod sandbox;
 mod side;
@@ -72,7 +73,7 @@ impl Effort {
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick | --audit | --soak SECONDS [COMMAND]]")]
+    #[error("usage: bartizan-bench [--quick | --audit | --outage | --soak SECONDS [COMMAND]]")]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]
