@@ -151,7 +151,14 @@ impl Policy {
 
     /// Every channel name in the configuration that is to be resolved.
     pub fn channel_names(config: &Config) -> Vec<String> {
-        let listed = config.server.channels.iter().flatten().chain(&config.alerts).chain(&config.checkpoints);
+        let listed = config
+            .server
+            .channels
+            .iter()
+            .flatten()
+            .chain(&config.alerts)
+            .chain(&config.job_notices)
+            .chain(&config.checkpoints);
         let listed = listed.chain(&config.approvals.channel);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
         let mut names: Vec<String> =

@@ -274,6 +274,7 @@ impl Core {
                 self.protected.egress_lost();
                 self.wanted.egress_lost();
                 self.approvals.egress_lost();
+                self.stop_votes.egress_lost();
                 self.supervisor.attached = 0;
             }
             _connector => self.supervisor.connected = false,

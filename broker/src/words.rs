@@ -16,8 +16,8 @@ use std::time::Duration;
 mod jobs;
 
 pub use jobs::{
-    DID_NOT_END, accepted, ended, job_elsewhere, jobs_elsewhere, live, live_over, no_job, no_log, no_output_yet,
-    past_elsewhere, stopping, tail,
+    DID_NOT_END, accepted, as_job, ended, fenced, in_use, job_elsewhere, jobs_elsewhere, live, live_over, no_job,
+    no_log, no_output_yet, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for, tail,
 };
 
 /// On a command whose script waits or runs.
@@ -26,6 +26,8 @@ pub const RUNNING: &str = "hourglass_flowing_sand";
 pub const SUCCEEDED: &str = "white_check_mark";
 /// On a command whose script failed.
 pub const FAILED: &str = "x";
+/// A reaction to a job's live post that stops the job.
+pub const STOP: &str = "x";
 /// On a command that was refused, and on one whose script was stopped.
 pub const REFUSED: &str = "no_entry";
 

@@ -114,6 +114,21 @@ pub enum Record {
         /// Why it could not run, or what became of it.
         error: Option<String>,
     },
+    /// Somebody has a job stopped, or wanted to.
+    JobStop {
+        /// The job.
+        job: JobId,
+        /// What it is.
+        intent: Box<Intent>,
+        /// Who; nobody for the host's operator.
+        by: Option<UserId>,
+        /// Their name, or what it was.
+        by_name: String,
+        /// By what: `command`, `reaction`, `host`.
+        how: &'static str,
+        /// Why it does not count.
+        error: Option<String>,
+    },
     /// A process of the service ended.
     ChildLost {
         /// Its role.
@@ -299,6 +314,15 @@ impl Record {
                 put("systemUs", json!(usage.system_us));
                 put("maxRss", json!(usage.max_rss));
                 put("outputBytes", json!(usage.output));
+                put("error", json!(error));
+            }
+            Record::JobStop { job, intent, by, by_name, how, error } => {
+                put("event", json!("job-stop"));
+                put_intent(&mut put, *job, intent);
+                put("by", json!(by));
+                put("byName", json!(text::printable(by_name)));
+                put("how", json!(how));
+                put("success", json!(error.is_none()));
                 put("error", json!(error));
             }
             Record::ChildLost { role, why } => {

@@ -87,6 +87,10 @@ fn line(fields: &Fields, place: &Place, policy: &Policy) -> String {
             };
             format!("{} ended: {how}, {} ms{cause}", job(), number("durationMs").unwrap_or_default())
         }
+        "job-stop" => {
+            let verb = if fields.get("success") == Some(&Value::Bool(true)) { "stopped" } else { "not stopped" };
+            format!("{} {verb} by {}{cause}", job(), code(word("byName")))
+        }
         "person-change" => {
             let level = |name: &str| if word(name).is_empty() { "not listed".to_owned() } else { code(word(name)) };
             let (before, after) = (level("before"), level("after"));

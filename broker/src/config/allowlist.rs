@@ -113,6 +113,14 @@ pub struct Script {
     pub rate: Option<Rate>,
     /// `timeout`: 5 minutes unless the file says otherwise.
     pub timeout: Duration,
+    /// `warn-after`: when it runs for longer than this, operators are told.
+    pub warn_after: Option<Duration>,
+    /// `concurrency`: so many of its jobs run at once at most.
+    pub concurrency: Option<usize>,
+    /// `exclusive`: of all scripts with this tag one job runs at once.
+    pub exclusive: Option<String>,
+    /// `when-busy = "refuse"`: what would have to wait for another job because of these two is refused.
+    pub refused_when_busy: bool,
     /// `async`: whether it may run long, so that its asker does not wait for it.
     pub is_async: bool,
     /// `idempotent`: that it runs twice does no harm, so it is started again when the service ended under it.

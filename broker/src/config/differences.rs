@@ -49,6 +49,7 @@ fn flat(config: &Config) -> Flat {
     put("control.operators", &config.operators.as_deref().unwrap_or("root alone"));
     put("scripts.allowlist", &config.allowlist_path.display());
     put("alerts.channel", &config.alerts.as_deref().unwrap_or("direct messages to the admins"));
+    put("alerts.jobs-channel", &config.job_notices.as_deref().unwrap_or("the same"));
     put("audit.checkpoint-channel", &config.checkpoints.as_deref().unwrap_or("nowhere"));
     put("approval.channel", &config.approvals.channel.as_deref().unwrap_or("direct messages to those who may approve"));
     put("approval.expires-after", &format!("{:?}", config.approvals.expires_after));
@@ -58,6 +59,7 @@ fn flat(config: &Config) -> Flat {
     put("limits.output", &config.limits.output);
     put("limits.attachment", &config.limits.attachment);
     put("limits.jobs", &config.limits.jobs);
+    put("limits.jobs-per-user", &config.limits.jobs_per_user);
     put("limits.stale-after", &format!("{:?}", config.limits.stale_after));
     put("limits.history", &config.limits.history);
     put("limits.drain", &format!("{:?}", config.limits.drain));
@@ -117,6 +119,10 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     put("approvals", &script.approval.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("rate", &rate(script.rate));
     put("timeout", &format!("{:?}", script.timeout));
+    put("warn-after", &script.warn_after.map_or("never".to_owned(), |after| format!("{after:?}")));
+    put("concurrency", &script.concurrency.map_or("unlimited".to_owned(), |most| most.to_string()));
+    put("exclusive", &script.exclusive.as_deref().unwrap_or("no"));
+    put("when-busy", &if script.refused_when_busy { "refuse" } else { "queue" });
     put("async", &script.is_async);
     put("idempotent", &script.idempotent);
     put("profile", &words(&script.profile));

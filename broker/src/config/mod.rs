@@ -68,6 +68,8 @@ pub struct Config {
     pub people: BTreeMap<String, Level>,
     /// `[alerts] channel`: where admins are warned; each by a direct message when absent.
     pub alerts: Option<String>,
+    /// `[alerts] jobs-channel`: where operators are told of jobs that take long; the channel above when absent.
+    pub job_notices: Option<String>,
     /// `[audit] checkpoint-channel`: where the audit log's checkpoints are posted; nowhere when absent.
     pub checkpoints: Option<String>,
     /// `[approval]`.
@@ -138,6 +140,8 @@ pub struct Limits {
     pub attachment: usize,
     /// `jobs`: most jobs that run at once.
     pub jobs: usize,
+    /// `jobs-per-user`: most of them of one person.
+    pub jobs_per_user: usize,
     /// `history`: so many ended jobs of each script are kept with what they printed.
     pub history: usize,
     /// `stale-after`: a command older than this, by the server's clock, is asked for again and not run.
@@ -202,6 +206,7 @@ impl Config {
         let bot = settings::bot(&raw.bot, &folder, trust).map_err(|wrong| place(wrong, "bot"))?;
         let limits = settings::limits(&raw.limits).map_err(|wrong| place(wrong, "limits"))?;
         let alerts = settings::alerts(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
+        let job_notices = settings::job_notices(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
         let checkpoints = settings::audit(&raw.audit).map_err(|wrong| place(wrong, "audit"))?;
         let approvals = approval::settings(&raw.approval).map_err(|wrong| place(wrong, "approval"))?;
         let identities = approval::identities(&raw.identities).map_err(|wrong| place(wrong, "identities"))?;
@@ -275,6 +280,7 @@ impl Config {
             operators,
             people,
             alerts,
+            job_notices,
             checkpoints,
             approvals,
             identities,

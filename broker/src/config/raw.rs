@@ -105,6 +105,7 @@ pub(super) struct Scripts {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Alerts {
     pub(super) channel: Option<String>,
+    pub(super) jobs_channel: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -126,6 +127,7 @@ pub(super) struct Limits {
     pub(super) output: Option<u64>,
     pub(super) attachment: Option<Amount>,
     pub(super) jobs: Option<u64>,
+    pub(super) jobs_per_user: Option<u64>,
     pub(super) history: Option<u64>,
     pub(super) stale_after: Option<Amount>,
     pub(super) drain: Option<Amount>,
@@ -256,6 +258,12 @@ pub(super) struct Script {
     pub(super) approval_when: BTreeMap<String, Vec<Scalar>>,
     pub(super) rate: Option<String>,
     pub(super) timeout: Option<Amount>,
+    #[serde(alias = "warnAfter")]
+    pub(super) warn_after: Option<Amount>,
+    pub(super) concurrency: Option<u64>,
+    pub(super) exclusive: Option<String>,
+    #[serde(alias = "whenBusy")]
+    pub(super) when_busy: Option<String>,
     #[serde(rename = "async", default)]
     pub(super) is_async: bool,
     #[serde(default)]
@@ -296,6 +304,10 @@ impl Script {
             approval_when: BTreeMap::new(),
             rate: None,
             timeout: raw.timeout.clone(),
+            warn_after: None,
+            concurrency: None,
+            exclusive: None,
+            when_busy: None,
             is_async: false,
             idempotent: false,
             arguments: Arguments::default(),

@@ -116,6 +116,10 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         authorizer_group: raw.authorizer_group.clone().unwrap_or_default(),
         rate,
         timeout,
+        warn_after: warn_after(raw, timeout)?,
+        concurrency: concurrency(raw)?,
+        exclusive: raw.exclusive.clone(),
+        refused_when_busy: raw.when_busy.as_deref() == Some("refuse"),
         is_async: raw.is_async,
         idempotent: raw.idempotent,
         approval: approval::check(raw, &arguments, around)?,
@@ -125,6 +129,41 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         remote,
         secrets: secrets::check(&raw.secrets)?,
     })
+}
+
+/// When operators are told that it takes long: before its time is over.
+fn warn_after(raw: &raw::Script, timeout: Duration) -> Result<Option<Duration>, Wrong> {
+    let Some(amount) = &raw.warn_after else { return Ok(None) };
+    let after = amount.time(Some(Duration::from_millis(1))).map_err(|wrong| wrong.within("warn-after"))?;
+    if after < Duration::from_millis(1) || after >= timeout {
+        let what = "warn-after is nothing, or not before the timeout";
+        return Err(Wrong::new(what, "give a shorter time than its timeout, or remove it").within("warn-after"));
+    }
+    Ok(Some(after))
+}
+
+/// How many of it may run at once, and what its keys about that say besides.
+fn concurrency(raw: &raw::Script) -> Result<Option<usize>, Wrong> {
+    if let Some(tag) = raw.exclusive.as_deref().filter(|tag| !is_word(tag)) {
+        let what = format!("\"{tag}\" cannot be a tag");
+        return Err(Wrong::new(what, "use 1 to 64 letters, digits, - and _").within("exclusive"));
+    }
+    match raw.when_busy.as_deref() {
+        None => {}
+        Some("queue" | "refuse") if raw.exclusive.is_some() || raw.concurrency.is_some() => {}
+        Some("queue" | "refuse") => {
+            let what = "when-busy without concurrency or exclusive";
+            return Err(Wrong::new(what, "give one of them, or remove it").within("when-busy"));
+        }
+        Some(other) => {
+            return Err(not_one_of("when-busy cannot be", other, &["queue", "refuse"]).within("when-busy"));
+        }
+    }
+    match raw.concurrency.map(usize::try_from) {
+        None => Ok(None),
+        Some(Ok(most)) if (1..=1000).contains(&most) => Ok(Some(most)),
+        Some(_) => Err(Wrong::new("concurrency is out of range", "give a number from 1 to 1000").within("concurrency")),
+    }
 }
 
 pub(super) fn level(word: &str) -> Result<super::Level, Wrong> {

@@ -100,6 +100,7 @@ pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
         output: between("output", raw.output.unwrap_or(4000), 100, 16_000)?,
         attachment: between("attachment", attachment, 0, MAX_ATTACHMENT as u64)?,
         jobs: between("jobs", raw.jobs.unwrap_or(16), 1, 1000)?,
+        jobs_per_user: between("jobs-per-user", raw.jobs_per_user.unwrap_or(1000), 1, 1000)?,
         history: between("history", raw.history.unwrap_or(20), 0, 1000)?,
         stale_after: time("stale-after", raw.stale_after.as_ref(), 300, 1, 86_400)?,
         drain: time("drain", raw.drain.as_ref(), 120, 0, 3600)?,
@@ -113,6 +114,14 @@ pub(super) fn alerts(raw: &raw::Alerts) -> Result<Option<String>, Wrong> {
         channels(std::slice::from_ref(name)).map_err(|wrong| wrong.within("channel"))?;
     }
     Ok(raw.channel.clone())
+}
+
+/// Where operators are told of jobs that take long.
+pub(super) fn job_notices(raw: &raw::Alerts) -> Result<Option<String>, Wrong> {
+    if let Some(name) = &raw.jobs_channel {
+        channels(std::slice::from_ref(name)).map_err(|wrong| wrong.within("jobs-channel"))?;
+    }
+    Ok(raw.jobs_channel.clone())
 }
 
 pub(super) fn audit(raw: &raw::Audit) -> Result<Option<String>, Wrong> {

@@ -39,7 +39,7 @@ impl Core {
                     why: Text::cut(format!("job {job} has ended already")),
                 },
                 Some(JobState::Queued | JobState::Starting | JobState::Running | JobState::Stopping) => {
-                    tracing::info!(job = job.0, "an operator stops it");
+                    self.record_stop(job, None, by, "host");
                     self.stop_job(job, KILL_GRACE)?;
                     Answer::Killing { job }
                 }

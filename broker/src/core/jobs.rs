@@ -72,7 +72,7 @@ impl Core {
                 self.refuse(report, Refusal::Denied(cause.clone()), &cause, Vec::new())
             }
             JobState::Queued | JobState::Starting | JobState::Running | JobState::Stopping => {
-                tracing::info!(job = id.0, user = %requester.user, "stopped from chat");
+                self.record_stop(id, Some(requester.user), requester.name.to_string(), "command");
                 self.answer(report, Vec::new(), words::stopping(&name, id))?;
                 self.stop_job(id, super::answers::KILL_GRACE)
             }

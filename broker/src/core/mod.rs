@@ -32,6 +32,8 @@ mod roster;
 mod secret;
 mod setup;
 mod shutdown;
+mod slow_jobs;
+mod stop_votes;
 mod timers;
 mod token;
 mod wanted;
@@ -137,6 +139,8 @@ pub struct Core {
     pub(crate) opener: Opener,
     pub(crate) supervisor: Supervisor,
     pub(crate) jobs: Jobs,
+    /// Who wants jobs stopped.
+    pub(crate) stop_votes: stop_votes::StopVotes,
     /// Commands that others must agree to.
     pub(crate) approvals: approvals::Waiting,
     pub(crate) posts: posts::Posts,

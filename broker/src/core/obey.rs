@@ -98,6 +98,11 @@ impl Core {
         if self.jobs.queue.len() >= MAX_QUEUED || self.jobs.queue.iter().filter(mine).count() >= MAX_QUEUED_OF_ONE {
             return self.refuse(report, Refusal::Busy, "too many jobs wait", decision.gates);
         }
+        if let Some(by) = self.refused_as_busy(&script) {
+            let cause = format!("{script} is refused while job {by} runs or waits");
+            let refusal = Refusal::InUse { name: script.to_string(), by };
+            return self.refuse(report, refusal, &cause, decision.gates);
+        }
         let mut gates = decision.gates;
         let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);
         if let Verdict::Refuse(refusal, cause) = self.limiter.script(&script, rate) {

@@ -243,6 +243,7 @@ impl Core {
             || self.on_votes(question, &outcome)?
             || self.on_person(question, &outcome)?
             || self.on_reactions(question, &outcome)?
+            || self.on_stop_answer(question, &outcome)?
             || self.on_attested(question, outcome)?
         {
             return Ok(());

@@ -114,6 +114,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         opener: Opener::new(trust),
         supervisor,
         jobs: Jobs::default(),
+        stop_votes: super::stop_votes::StopVotes::default(),
         approvals,
         posts: super::posts::Posts::default(),
         careful: super::careful::Careful::default(),

@@ -25,6 +25,10 @@ pub enum Timer {
     Inspected(JobId),
     /// Show how a job goes on.
     Live(JobId),
+    /// Tell that a job still waits.
+    Waits(JobId),
+    /// Tell that a job takes long.
+    Slow(JobId),
     /// Write down which deliveries ended.
     Settle,
     /// Bring the audit log's file to the disk.
@@ -114,6 +118,8 @@ impl Core {
                 Timer::Printed => self.keep_printed()?,
                 Timer::Inspected(job) => self.answer_inspection(job),
                 Timer::Live(job) => self.live_look(job)?,
+                Timer::Waits(job) => self.tell_that_it_waits(job)?,
+                Timer::Slow(job) => self.job_is_slow(job)?,
                 Timer::Settle => self.settle_deliveries(true)?,
                 Timer::AuditSync => self.sync_audit()?,
                 Timer::Housekeeping => self.housekeeping()?,

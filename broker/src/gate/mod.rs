@@ -107,6 +107,13 @@ pub enum Refusal {
     Unattested,
     /// The service ended again and again while it read the command.
     Deadly,
+    /// Something that it may not run beside runs.
+    InUse {
+        /// The script.
+        name: String,
+        /// What runs or waits.
+        by: JobId,
+    },
     /// Too much is waiting.
     Busy,
     /// There is no such job, or it is not for this person.
@@ -143,6 +150,7 @@ impl Refusal {
             Refusal::Stale(age) => words::stale(*age),
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Deadly => words::DEADLY.to_owned(),
+            Refusal::InUse { name, by } => words::in_use(name, *by),
             Refusal::Busy => words::BUSY.to_owned(),
             Refusal::NoJob(job) => words::no_job(prefix, *job),
             Refusal::NoLog(job) => words::no_log(prefix, *job),

@@ -42,6 +42,9 @@ impl Core {
         };
         self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
         self.react_finally(intent.post, words::emoji(ending))?;
+        if ending == Ending::TimedOut {
+            self.job_ran_out_of_time(job, Duration::from_micros(usage.elapsed_us))?;
+        }
         self.close_job(job, &intent, Some(ending), usage, None)
     }
 
@@ -111,6 +114,7 @@ impl Core {
             self.jobs.ended.push_back(job);
         }
         self.live_ends(job)?;
+        self.forget_stops(job);
         self.answer_inspection(job);
         while self.jobs.ended.len() > REMEMBERED {
             if let Some(oldest) = self.jobs.ended.pop_front() {

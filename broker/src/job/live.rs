@@ -32,6 +32,8 @@ const CHARACTERS: usize = 1500;
 #[derive(Debug, Default)]
 pub struct Live {
     post: Shown,
+    /// It says that the job waits.
+    waits: bool,
     /// Since when it runs.
     since: Option<Instant>,
     /// An edit that the server does not have yet.
@@ -55,8 +57,21 @@ enum Shown {
 
 impl Live {
     /// One whose first answer, just written, is to be its post.
-    pub(super) fn ordered(delivery: DeliveryId) -> Live {
-        Live { post: Shown::Ordered(delivery), ..Live::default() }
+    pub(super) fn ordered(delivery: DeliveryId, waits: bool) -> Live {
+        Live { post: Shown::Ordered(delivery), waits, ..Live::default() }
+    }
+
+    /// For how long it has run.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.since.map(|since| since.elapsed())
+    }
+
+    /// The post, where it is there.
+    pub(crate) fn post(&self) -> Option<PostId> {
+        match self.post {
+            Shown::There(post) => Some(post),
+            Shown::Not | Shown::Ordered(_) | Shown::Never => None,
+        }
     }
 
     /// Whether it is time for another edit.
@@ -138,6 +153,10 @@ impl Core {
             if entry.state == JobState::Done {
                 return self.live_ends(job);
             }
+            if let Delivered::Posted(post) = outcome {
+                return self.live_post_is_there(job, *post);
+            }
+            return Ok(());
         }
         if entry.live.editing == Some(delivery) {
             entry.live.editing = None;
@@ -151,7 +170,7 @@ impl Core {
         let Shown::There(post) = entry.live.post else { return Ok(()) };
         entry.live.post = Shown::Never;
         // What was said when it was accepted is still true where nothing was added.
-        if entry.live.last.is_none() {
+        if entry.live.last.is_none() && !entry.live.waits {
             return Ok(());
         }
         let text = words::live_over(entry.intent.script.as_str(), job);

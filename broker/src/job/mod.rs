@@ -9,6 +9,7 @@ pub mod launch;
 pub mod live;
 pub mod printed;
 pub mod queue;
+pub mod room;
 pub mod sandbox;
 pub mod watch;
 pub mod workers;
@@ -41,6 +42,8 @@ pub struct Job {
     pub state: JobState,
     /// When it was asked for.
     pub queued: Instant,
+    /// The same by the server's clock, ms since 1970; after a restart when it was taken up again.
+    pub asked_ms: u64,
     /// What its script's authorizer said, used once.
     pub grant: Option<crate::gate::authorizer::Grant>,
     /// The worker that runs it.
@@ -76,6 +79,7 @@ impl Job {
             intent,
             state: JobState::Queued,
             queued: Instant::now(),
+            asked_ms: 0,
             grant: None,
             worker: None,
             launched: None,
@@ -136,6 +140,8 @@ pub struct Jobs {
     pub queue: VecDeque<JobId>,
     /// When people had their last turn, counted in jobs.
     pub turns: HashMap<UserId, u64>,
+    /// When people were told last that a job of theirs waits.
+    pub told_waiting: HashMap<UserId, Instant>,
     /// Whether a timer is set to write down what they print.
     pub keeping: bool,
     /// Ended ones, oldest first.

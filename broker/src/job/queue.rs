@@ -16,7 +16,7 @@ use crate::store::state::JobStage;
 use crate::store::wanted::Asked;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::{JobId, UserId};
+use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
 use std::time::Duration;
@@ -30,6 +30,9 @@ const MOST_BEGINNINGS: u32 = 3;
 /// People whose last turn is remembered.
 const MOST_TURNS: usize = 10_000;
 
+/// A job that is not `async` waits so long before its thread is told so.
+const WAITS: Duration = Duration::from_secs(1);
+
 /// Before a spare worker takes the place of one that was given an order.
 const LATER: Duration = Duration::from_millis(25);
 
@@ -37,27 +40,32 @@ impl Core {
     /// Accepts a job: stored, shown as running, and started when there is a place.
     pub(crate) fn queue_job(&mut self, intent: Intent) -> Result<(), CoreError> {
         let Some(job) = self.store.queue_job(&intent)? else { return Ok(()) };
+        let place = self.place_in_line(&intent, None);
         self.react(intent.post, words::RUNNING)?;
         if self.is_draining() {
             let text = words::waits(intent.script.as_str(), job);
             self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
         } else if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
-            let text = words::accepted(intent.script.as_str(), job);
+            let text = words::accepted(intent.script.as_str(), job, place);
             self.reply(intent.channel, intent.post, intent.root, "accepted", text)?;
             let delivery = self.outbox.written;
             self.remember(job, intent);
             self.jobs.live.insert(delivery, job);
             if let Some(entry) = self.jobs.all.get_mut(&job) {
-                entry.live = Live::ordered(delivery);
+                entry.live = Live::ordered(delivery, place.is_some());
             }
             return Ok(());
+        } else if place.is_some() {
+            self.timers.after(WAITS, Timer::Waits(job));
         }
         self.remember(job, intent);
         Ok(())
     }
 
     fn remember(&mut self, job: JobId, intent: Intent) {
-        self.jobs.all.insert(job, Job::queued(intent, self.config.limits.attachment));
+        let mut entry = Job::queued(intent, self.config.limits.attachment);
+        entry.asked_ms = self.policy.as_ref().map_or(0, crate::policy::Policy::now_ms);
+        self.jobs.all.insert(job, entry);
         self.jobs.queue.push_back(job);
     }
 
@@ -129,11 +137,14 @@ impl Core {
     /// waits for the many jobs of another one.
     fn next_in_queue(&mut self) -> Option<JobId> {
         let user = |job: &JobId| self.jobs.all.get(job).map(|entry| entry.intent.user);
-        let running: Vec<UserId> = self.jobs.workers.values().filter_map(|worker| user(worker.job.as_ref()?)).collect();
-        let of = |job: &JobId| user(job).map_or(0, |user| running.iter().filter(|other| **other == user).count());
+        let taken = self.taken();
+        let of = |job: &JobId| user(job).map_or(0, |user| taken.of(user));
         let turn = |job: &JobId| user(job).and_then(|user| self.jobs.turns.get(&user).copied()).unwrap_or(0);
         let by_turn = |(place, job): &(usize, &JobId)| (of(job), turn(job), *place);
-        let (place, next) = self.jobs.queue.iter().enumerate().min_by_key(by_turn)?;
+        let may = |(_, job): &(usize, &JobId)| {
+            self.jobs.all.get(job).is_none_or(|entry| self.blocked(&entry.intent, &taken).is_none())
+        };
+        let (place, next) = self.jobs.queue.iter().enumerate().filter(may).min_by_key(by_turn)?;
         let whose = user(next);
         if self.jobs.turns.len() > MOST_TURNS {
             self.jobs.turns.clear();
@@ -151,11 +162,10 @@ impl Core {
         }
         while !self.jobs.queue.is_empty() && self.jobs.running() < self.config.limits.jobs {
             let Some(child) = self.waiting_worker() else { break };
-            if let Some(job) = self.next_in_queue() {
-                self.start_job(job, child)?;
-                // The next spare starts when this job has most likely ended: the two would be in each other's way.
-                self.timers.after(LATER, Timer::Spare);
-            }
+            let Some(job) = self.next_in_queue() else { break };
+            self.start_job(job, child)?;
+            // The next spare starts when this job has most likely ended: the two would be in each other's way.
+            self.timers.after(LATER, Timer::Spare);
         }
         self.order_workers(0)
     }

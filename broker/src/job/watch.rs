@@ -35,6 +35,7 @@ impl Core {
                 self.record(&record);
                 self.job_runs(job);
                 self.live_begins(job);
+                self.warn_later(job);
                 Ok(())
             }
             FromWorker::Output(bytes) => {

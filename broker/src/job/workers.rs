@@ -66,7 +66,7 @@ impl Core {
         }
         let idle = self.jobs.workers.values().filter(|w| !w.is_busy() && w.link.is_some()).count();
         let room = self.config.limits.jobs.saturating_sub(self.jobs.running());
-        let wanted = self.jobs.queue.len().min(room) + spare;
+        let wanted = self.startable(room) + spare;
         for _ in idle..wanted {
             let _waits = self.order_worker()?;
         }

@@ -114,9 +114,13 @@ impl Core {
             FromConnector::Post(report) => self.on_post(report),
             FromConnector::Reaction(reaction) => {
                 self.on_reacted(reaction.post)?;
+                self.on_stop_reaction(&reaction)?;
                 self.on_reaction(&reaction)
             }
-            FromConnector::ReactionsMissed => self.look_at_all_questions(),
+            FromConnector::ReactionsMissed => {
+                self.look_at_live_posts()?;
+                self.look_at_all_questions()
+            }
             FromConnector::Seen(cursor) => self.channel_seen(cursor),
             FromConnector::Delivered { delivery, outcome } => self.on_delivered(delivery, &outcome),
         }

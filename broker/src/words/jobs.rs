@@ -55,6 +55,16 @@ pub fn stopping(name: &str, job: JobId) -> String {
     format!("I stop **{}**, job {job}. Its end is told where it was asked.", escape(name))
 }
 
+/// In its thread, to a ❌ on its live post.
+pub fn stopping_for(name: &str, job: JobId, by: &str) -> String {
+    format!("{} stops **{}**, job {job}.", code(by), escape(name))
+}
+
+/// What every live post of a job says of it, and of no other one.
+pub fn as_job(job: JobId) -> String {
+    format!(" as job {job}")
+}
+
 /// Above the end of a job's output.
 pub fn tail(name: &str, job: JobId) -> String {
     format!("**{}**, job {job}, printed last:", escape(name))
@@ -75,7 +85,71 @@ pub fn live_over(name: &str, job: JobId) -> String {
     format!("**{}** ran as job {job}. Its result is below.", escape(name))
 }
 
-/// At once, to a command whose script is `async`.
-pub fn accepted(name: &str, job: JobId) -> String {
-    format!("**{}** runs as job {job}. Its result comes here when it ends.", escape(name))
+/// At once, to a command whose script is `async`; with its place, where it has to wait.
+pub fn accepted(name: &str, job: JobId, place: Option<usize>) -> String {
+    match place {
+        None => format!("**{}** runs as job {job}. Its result comes here when it ends.", escape(name)),
+        Some(place) => queued(name, job, place),
+    }
+}
+
+/// To a command whose script has to wait for others.
+pub fn queued(name: &str, job: JobId, place: usize) -> String {
+    let name = escape(name);
+    format!("**{name}** is queued as job {job}, {} in line. Its result comes here when it ends.", ordinal(place))
+}
+
+/// To a command whose script is not to run beside another job.
+pub fn in_use(name: &str, by: JobId) -> String {
+    format!("{} does not run now: job {by} has to end first.", code(name))
+}
+
+/// To the operators, of a job that takes long; with the end of what it printed below, where that may be shown.
+pub fn slow_job(name: &str, job: JobId, by: &str, place: &str, age: Duration) -> String {
+    format!(":hourglass: **{}**, job {job} of {} in {place}, runs for {} now.", escape(name), code(by), rough(age))
+}
+
+/// To the operators, of a job that ran out of its time.
+pub fn overdue_job(name: &str, job: JobId, by: &str, place: &str, age: Duration) -> String {
+    format!(
+        ":no\\_entry: **{}**, job {job} of {} in {place}, was stopped after {}: it ran out of time.",
+        escape(name),
+        code(by),
+        rough(age)
+    )
+}
+
+/// Raw text inside a fence that it cannot break.
+pub fn fenced(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
+/// `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`.
+fn ordinal(number: usize) -> String {
+    let ending = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_line_read_as_people_say_them() {
+        let said: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].into_iter().map(ordinal).collect();
+        assert_eq!(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
+    }
+
+    #[test]
+    fn output_does_not_get_out_of_its_fence() {
+        assert_eq!(fenced("a\n```\n@all\n"), "````text\na\n```\n@all\n````");
+    }
 }
