@@ -146,6 +146,7 @@ fn policy(folder: &Path) -> Result<Policy, Box<dyn Error>> {
         names: BTreeMap::new(),
         groups: HashMap::<String, HashSet<UserId>>::new(),
         channels: [("ops".to_owned(), id('c', 1)?)].into(),
+        lockdown: None,
         server_ahead_ms: 0,
     })
 }

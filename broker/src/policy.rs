@@ -3,6 +3,7 @@
 //! A change makes a new generation; what was cleared under an older one is asked again.
 
 use crate::config::{Config, Group, Level, Script};
+use crate::gate::lockdown::Lockdown;
 use crate::people::People;
 use crate::store::now_ms;
 use bartizan_proto::Text;
@@ -31,6 +32,8 @@ pub struct Policy {
     pub groups: HashMap<String, HashSet<UserId>>,
     /// Channels by name, resolved once.
     pub channels: BTreeMap<String, ChannelId>,
+    /// The emergency stop, while it holds.
+    pub lockdown: Option<Lockdown>,
     /// How much the server's clock is ahead of ours, in ms: bans are given and end by the server's.
     pub server_ahead_ms: i64,
 }

@@ -61,6 +61,18 @@ pub enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Emergency stop: start nothing any more, also after a restart, until `bartizan end-lockdown`
+    #[command(after_help = "Example: bartizan lockdown \"bad deploy in production\" --kill")]
+    Lockdown {
+        /// Why: everybody who asks for a script is told
+        #[arg(value_name = "REASON")]
+        reason: String,
+        /// Stop the jobs that run, too
+        #[arg(long)]
+        kill: bool,
+    },
+    /// Lift the emergency stop
+    EndLockdown,
     /// List the jobs that wait or run
     Ps,
     /// Show everything about one job: limits, layers in force, the end of its output

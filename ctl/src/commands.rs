@@ -39,6 +39,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             out.give(&restarted, |_| restarted.shown())?;
             Ok(restarted.exit())
         }
+        Command::Lockdown { reason, kill } => {
+            let reason = Text::new(reason.as_str()).map_err(|_| CtlError::Refused {
+                refusal: bartizan_proto::control::Refusal::Usage,
+                why: "the reason is too long".to_owned(),
+            })?;
+            lockdown(ask(Request::Lockdown { reason, kill: *kill })?, &out)
+        }
+        Command::EndLockdown => lockdown(ask(Request::EndLockdown)?, &out),
         Command::Ps => {
             let Answer::Ps(rows) = ask(Request::Ps)? else { return Err(CtlError::WrongAnswer) };
             out.give(&rows, |look| show::ps(&rows, look))
@@ -77,6 +85,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Secret { command } => out.tell(brain::secret(&socket, command)?),
         Command::Token { command } => out.tell(brain::token(&socket, command)?),
     }
+}
+
+fn lockdown(answer: Answer, out: &Out) -> Result<Exit, CtlError> {
+    let Answer::Lockdown { lockdown, running } = answer else { return Err(CtlError::WrongAnswer) };
+    let json = serde_json::json!({ "lockdown": lockdown, "running": running });
+    out.give(&json, |_| show::lockdown(lockdown.as_ref(), running))
 }
 
 fn judged(health: Health) -> Exit {

@@ -116,6 +116,7 @@ fn status(health: Health) -> Answer {
         queued: 0,
         undecided: 0,
         undelivered: 0,
+        lockdown: None,
         started: 12,
         refused: 3,
         scripts: 4,

@@ -2,6 +2,8 @@
 //!
 //! All answers serialise to JSON as they are: `bartizan --json` prints them, so a field's name is part of the interface.
 
+pub use crate::checks::{Check, CheckVerdict, ConfigReport, Doctor};
+
 use crate::bounded::{List, Text};
 use crate::brain::{BrainAnswer, BrainRequest, BrainStatus};
 use crate::history::{PastJob, PastRow};
@@ -9,7 +11,7 @@ use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
 use crate::version::Role;
-use crate::worker::{Ending, Given, Guarantee, InForce, Limits, Usage};
+use crate::worker::{Ending, Given, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What an operator asks.
@@ -66,6 +68,15 @@ pub enum Request {
     AuditRotateKey,
     /// Keys, secrets, the token.
     Brain(Box<BrainRequest>),
+    /// Start nothing any more.
+    Lockdown {
+        /// Why.
+        reason: Text<MAX_REASON>,
+        /// Also stop what runs.
+        kill: bool,
+    },
+    /// Start things again.
+    EndLockdown,
 }
 
 /// What the core answers.
@@ -112,6 +123,13 @@ pub enum Answer {
     AuditPruned(AuditPruned),
     /// To [`Request::Brain`].
     Brain(BrainAnswer),
+    /// To [`Request::Lockdown`] and [`Request::EndLockdown`]: how it is now.
+    Lockdown {
+        /// The one that holds.
+        lockdown: Option<LockdownState>,
+        /// Jobs that run.
+        running: u64,
+    },
     /// It cannot be answered.
     Refused {
         /// In what way.
@@ -201,6 +219,8 @@ pub struct Status {
     pub scripts: u64,
     /// Keys, secrets and the token.
     pub brain: BrainStatus,
+    /// The emergency stop, while it holds.
+    pub lockdown: Option<LockdownState>,
     /// What admins were warned of in the last day, the newest first.
     pub alerts: List<AlertRow, MAX_ROWS>,
 }
@@ -213,6 +233,18 @@ pub struct AlertRow {
     pub age_s: u64,
     /// What.
     pub what: Text<MAX_REASON>,
+}
+
+/// An emergency stop that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LockdownState {
+    /// Who began it.
+    pub by: Text<MAX_NAME>,
+    /// Why.
+    pub reason: Text<MAX_REASON>,
+    /// When, in ms since 1970.
+    pub since_ms: u64,
 }
 
 /// How the service runs.
@@ -327,60 +359,4 @@ pub struct Inspection {
     pub ending: Option<Ending>,
     /// The end of what it printed.
     pub tail: Text<MAX_MESSAGE>,
-}
-
-/// What a reload would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ConfigReport {
-    /// The configuration file.
-    pub path: Text<MAX_PATH>,
-    /// What is wrong with it: file, line and remedy; `None` when it is right.
-    pub error: Option<Text<MAX_REASON>>,
-    /// What would be different, one line each.
-    pub differences: List<Text<MAX_REASON>, MAX_ROWS>,
-    /// What is allowed but worth a look, one line each.
-    pub warnings: List<Text<MAX_REASON>, 64>,
-}
-
-/// What is in force in the running service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Doctor {
-    /// How it runs.
-    pub mode: Mode,
-    /// What this mode cannot give, one line each.
-    pub limits: List<Text<MAX_REASON>, 32>,
-    /// Guarantees without which nothing runs.
-    pub require: List<Guarantee, 32>,
-    /// The worker's guarantees as the last worker read them back; empty before the first.
-    pub given: List<Given, 32>,
-    /// The worker's layers as the last worker read them back.
-    pub layers: List<InForce, 32>,
-    /// Checks of the service itself.
-    pub checks: List<Check, 64>,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Check {
-    /// What was looked at.
-    pub what: Text<MAX_NAME>,
-    /// How it is.
-    pub verdict: CheckVerdict,
-    /// What was seen, and the one line that mends it.
-    pub detail: Text<MAX_REASON>,
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckVerdict {
-    /// Right.
-    Ok,
-    /// Works, but less safely than it could.
-    Warn,
-    /// Wrong.
-    Fail,
 }

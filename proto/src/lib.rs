@@ -20,6 +20,7 @@ pub mod bounded;
 pub mod brain;
 pub mod carrier;
 pub mod channel;
+pub mod checks;
 pub mod confidential;
 pub mod connector;
 pub mod control;

@@ -13,6 +13,7 @@
 //! field names are the seed's (timestamp, executionId, scriptName, arguments, userId, channelId, success, exitCode,
 //! durationMs, error, signature, publicKey, previousHash).
 
+mod fields;
 mod file;
 mod key;
 mod last;

@@ -1,23 +1,15 @@
 //! What is recorded, as types; the names of the fields stand here and nowhere else.
 
 use bartizan_proto::ids::{JobId, UserId};
-use bartizan_proto::launcher::ExitStatus;
-use bartizan_proto::worker::{Ending, InForce, LayerState, Usage};
+use bartizan_proto::worker::{Ending, InForce, Usage};
 use bartizan_proto::{Role, text};
 use serde_json::{Map, Value, json};
 
+pub use super::fields::Gate;
+use super::fields::{name_of, put_end, put_intent, put_stop, state_of};
 use super::hex;
 use crate::brain::Checkpoint;
 use crate::store::jobs::Intent;
-
-/// One gate's verdict on one command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gate {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether it let the command pass.
-    pub passed: bool,
-}
 
 /// Everything that is recorded.
 #[derive(Debug)]
@@ -168,6 +160,19 @@ pub enum Record {
         /// Their name, or what it was.
         by_name: String,
     },
+    /// An emergency stop begins or ends.
+    Lockdown {
+        /// Which of both.
+        on: bool,
+        /// Why it began.
+        reason: String,
+        /// Whether what runs is stopped.
+        kill: bool,
+        /// By whom; nobody for the host's operator.
+        by: Option<UserId>,
+        /// Their name, or what it was.
+        by_name: String,
+    },
     /// The configuration was read again.
     Reload {
         /// What changed, one line each.
@@ -302,28 +307,12 @@ impl Record {
             Record::JobEnd { job, intent, ending, usage, error } => {
                 put("event", json!("job-end"));
                 put_intent(&mut put, *job, intent);
-                put("success", json!(*ending == Some(Ending::Ended(ExitStatus::Code(0)))));
-                let code = match ending {
-                    Some(Ending::Ended(ExitStatus::Code(code))) => Some(*code),
-                    _ => None,
-                };
-                put("exitCode", json!(code));
-                put("ending", json!(ending));
-                put("durationMs", json!(usage.elapsed_us / 1000));
-                put("userUs", json!(usage.user_us));
-                put("systemUs", json!(usage.system_us));
-                put("maxRss", json!(usage.max_rss));
-                put("outputBytes", json!(usage.output));
-                put("error", json!(error));
+                put_end(&mut put, *ending, *usage, error.as_deref());
             }
             Record::JobStop { job, intent, by, by_name, how, error } => {
                 put("event", json!("job-stop"));
                 put_intent(&mut put, *job, intent);
-                put("by", json!(by));
-                put("byName", json!(text::printable(by_name)));
-                put("how", json!(how));
-                put("success", json!(error.is_none()));
-                put("error", json!(error));
+                put_stop(&mut put, by.as_ref(), by_name, how, error.as_deref());
             }
             Record::ChildLost { role, why } => {
                 put("event", json!("child-lost"));
@@ -347,6 +336,13 @@ impl Record {
                 put("reason", json!(reason.as_deref().map(text::printable)));
                 put("changedBy", json!(by));
                 put("changedByName", json!(text::printable(by_name)));
+            }
+            Record::Lockdown { on, reason, kill, by, by_name } => {
+                put("event", json!(if *on { "lockdown" } else { "lockdown-end" }));
+                put("reason", json!(text::printable(reason)));
+                put("stopsJobs", json!(kill));
+                put("userId", json!(by));
+                put("userName", json!(text::printable(by_name)));
             }
             Record::Reload { differences, error } => {
                 put("event", json!("config-reload"));
@@ -397,26 +393,5 @@ impl Record {
             }
         }
         map
-    }
-}
-
-fn put_intent(put: &mut impl FnMut(&str, Value), job: JobId, intent: &Intent) {
-    put("executionId", json!(job.0));
-    put("scriptName", json!(intent.script));
-    put("userId", json!(intent.user));
-    put("userName", json!(text::printable(&intent.user_name)));
-    put("channelId", json!(intent.channel));
-    put("postId", json!(intent.post));
-}
-
-fn name_of(layer: &impl serde::Serialize) -> String {
-    json!(layer).as_str().unwrap_or_default().to_owned()
-}
-
-fn state_of(state: LayerState) -> &'static str {
-    match state {
-        LayerState::On => "on",
-        LayerState::Unavailable => "unavailable",
-        LayerState::Off => "off",
     }
 }

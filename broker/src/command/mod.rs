@@ -11,6 +11,7 @@ pub mod explain;
 pub mod help;
 pub mod history;
 pub mod jobs;
+pub mod lockdown;
 pub mod parse;
 #[cfg(test)]
 mod people_tests;
@@ -79,11 +80,13 @@ pub enum Builtin {
     Withdraw,
     /// What waits for approval?
     Approvals,
+    /// Start nothing any more.
+    Lockdown,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 26] = [
+    pub const ALL: [Builtin; 27] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -110,6 +113,7 @@ impl Builtin {
         Builtin::Unban,
         Builtin::Audit,
         Builtin::Secret,
+        Builtin::Lockdown,
     ];
 
     /// The least level that it is for. To everybody else it does not exist.
@@ -138,7 +142,8 @@ impl Builtin {
             | Builtin::Ban
             | Builtin::Unban
             | Builtin::Audit
-            | Builtin::Secret => Level::Admin,
+            | Builtin::Secret
+            | Builtin::Lockdown => Level::Admin,
         }
     }
 
@@ -163,7 +168,8 @@ impl Builtin {
             | Builtin::Approve
             | Builtin::Deny
             | Builtin::Withdraw
-            | Builtin::Approvals => return None,
+            | Builtin::Approvals
+            | Builtin::Lockdown => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -203,6 +209,7 @@ impl Builtin {
             Builtin::Deny => "deny",
             Builtin::Withdraw => "withdraw",
             Builtin::Approvals => "approvals",
+            Builtin::Lockdown => "lockdown",
         }
     }
 
@@ -229,6 +236,7 @@ impl Builtin {
             Builtin::Help => " [NAME]",
             Builtin::Run => " NAME [ARGUMENT…]",
             Builtin::Explain => " COMMAND",
+            Builtin::Lockdown => " \"REASON\" [--kill]",
         }
     }
 
@@ -260,6 +268,7 @@ impl Builtin {
             Builtin::Approve => "approves what somebody else asks for",
             Builtin::Deny => "says no to it",
             Builtin::Withdraw => "takes back what you asked for and nobody has approved yet",
+            Builtin::Lockdown => "emergency stop: nothing is started until the host lifts it; `--kill` stops what runs",
             Builtin::Approvals => "lists what waits for approval: yours, and what you may approve",
         }
     }
@@ -294,7 +303,8 @@ impl Builtin {
             | Builtin::Approve
             | Builtin::Deny
             | Builtin::Withdraw
-            | Builtin::Approvals => Vec::new(),
+            | Builtin::Approvals
+            | Builtin::Lockdown => Vec::new(),
         }
     }
 

@@ -101,6 +101,16 @@ impl Core {
         self.tell_alerts()
     }
 
+    /// Tells the admins something that is on record, in words of its own, and each time.
+    pub(crate) fn announce(&mut self, text: String, shown: &str) -> Result<(), CoreError> {
+        if self.alerts.shown.len() == SHOWN {
+            self.alerts.shown.pop_front();
+        }
+        self.alerts.shown.push_back((Instant::now(), shown.to_owned()));
+        self.alerts.waiting.push(text);
+        self.tell_alerts()
+    }
+
     /// Writes the alerts that wait, once it is known to whom.
     pub(crate) fn tell_alerts(&mut self) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };

@@ -45,6 +45,8 @@ impl Core {
                 }
             },
             Request::Restart { now } => self.begin_restart(now, &by)?,
+            Request::Lockdown { reason, kill } => self.lockdown_for_host(&reason, kill, &by)?,
+            Request::EndLockdown => self.end_lockdown(&by)?,
             Request::History { script } => self.past_rows(script.as_ref().map(|name| name.as_str()))?,
             Request::Log { job } => self.past_for_host(job)?.unwrap_or_else(|| Answer::Refused {
                 refusal: Refusal::NotFound,
@@ -134,6 +136,7 @@ impl Core {
             scripts: u64::try_from(self.config.allowlist.len()).unwrap_or(u64::MAX),
             alerts: self.alerts.rows(),
             brain: self.brain.status(),
+            lockdown: self.lockdown_state(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::approvals::{ApprovalId, End, Pending, Voted};
 use crate::audit::Record;
 use crate::command::{parse, without_run};
 use crate::config::Approval;
-use crate::gate::{self, Cause, Verdict, approval, attest, file};
+use crate::gate::{self, Cause, Refusal, Verdict, approval, attest, file};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::Intent;
 use crate::words;
@@ -32,6 +32,10 @@ impl Core {
         reason: &str,
     ) -> Result<Result<String, String>, CoreError> {
         let Some(policy) = &self.policy else { return Ok(Err("I am still starting".to_owned())) };
+        // A no counts also then.
+        if let (true, Verdict::Refuse(Refusal::LockedDown { by, reason }, _)) = (yes, gate::lockdown::check(policy)) {
+            return Ok(Err(format!("nothing is approved while it is locked down by {by}: {reason}")));
+        }
         let before = self.approvals.requests.get(id).cloned();
         let script = before.as_ref().and_then(|pending| policy.config.allowlist.get(&pending.intent.script));
         let wanted: Option<Approval> = script.and_then(|script| script.approval.clone());
@@ -217,6 +221,10 @@ impl Core {
     /// There is a new policy: what would not run any more as it was asked for is void. After a restart the others are told
     /// that they still wait.
     pub(crate) fn settle_approvals(&mut self) -> Result<(), CoreError> {
+        // What waits goes on waiting until that is over.
+        if self.lockdown.is_some() {
+            return self.look_at_approvals();
+        }
         let restored = std::mem::take(&mut self.approvals.restored);
         let all: Vec<Pending> = self.approvals.requests.iter().cloned().collect();
         for pending in all {

@@ -19,6 +19,7 @@ mod groups;
 mod history;
 mod jobs;
 mod line;
+mod lockdown;
 mod manager;
 mod names;
 mod obey;
@@ -153,6 +154,8 @@ pub struct Core {
     pub(crate) lookups: people::Lookups,
     /// How often people and channels have asked of late.
     pub(crate) limiter: Limiter,
+    /// The emergency stop, while it holds; the policy has it, too.
+    pub(crate) lockdown: Option<crate::gate::lockdown::Lockdown>,
     /// How much the server's clock is ahead of ours, in ms.
     pub(crate) server_ahead_ms: i64,
     pub(crate) outbox: deliver::Outbox,

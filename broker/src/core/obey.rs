@@ -34,6 +34,7 @@ impl Core {
                 Some(command) => return self.run(report, line, &command, requester, place),
                 None => help::one(Builtin::Run.name(), &requester, &place, policy),
             },
+            Some(Builtin::Lockdown) => return self.lockdown_command(report, &command, &requester),
             Some(Builtin::Secret) => return self.secret_command(report, &command, &requester, &place),
             Some(Builtin::Ping) => words::PONG.to_owned(),
             Some(Builtin::Whoami) => whoami::answer(&requester, policy),

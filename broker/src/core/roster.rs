@@ -221,6 +221,7 @@ impl Core {
             names,
             groups,
             channels: self.roster.channels.clone(),
+            lockdown: self.lockdown.clone(),
             server_ahead_ms: self.server_ahead_ms,
         });
         self.roster.pending = false;

@@ -76,6 +76,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     };
 
     let approvals = super::approvals::Waiting::restored(&store)?;
+    let lockdown = store.lockdown()?;
+    if let Some(lockdown) = &lockdown {
+        tracing::warn!(by = lockdown.by_name, reason = lockdown.reason, "locked down: nothing is started");
+    }
 
     // 3. The control socket, in its private directory.
     let (listener, control_path) =
@@ -122,6 +126,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         naming: super::names::Naming::default(),
         lookups: super::people::Lookups::default(),
         limiter: crate::gate::rate::Limiter::default(),
+        lockdown,
         server_ahead_ms: 0,
         outbox: super::deliver::Outbox::default(),
         protected: super::protected::Protected::default(),

@@ -14,6 +14,7 @@ pub mod authorizer;
 pub mod ban;
 pub mod channel;
 pub mod file;
+pub mod lockdown;
 pub mod permission;
 pub mod rate;
 pub mod survey;
@@ -53,6 +54,13 @@ pub enum Refusal {
     Silence,
     /// The person is banned.
     Banned,
+    /// Nothing is started at all.
+    LockedDown {
+        /// Who said so.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// The name is not known, or not for this person; perhaps this one was meant.
     Unknown {
         /// What was typed.
@@ -136,6 +144,7 @@ impl Refusal {
         Some(match self {
             Refusal::Silence => return None,
             Refusal::Banned => words::BANNED.to_owned(),
+            Refusal::LockedDown { by, reason } => words::lockdown::refused(by, reason),
             Refusal::Unknown { name, near } => words::unknown(prefix, name, near.as_deref()),
             Refusal::NotHere { name, wanted } => words::not_here(name, wanted),
             Refusal::Denied(why) => words::denied(why),
@@ -228,7 +237,7 @@ pub struct Decision<'p> {
 
 /// Asks the gates about a script, in their order. Nothing is opened or changed.
 pub fn decide<'p>(command: &Command, requester: &Requester, place: &Place, policy: &'p Policy) -> Decision<'p> {
-    let mut gates = Vec::with_capacity(6);
+    let mut gates = Vec::with_capacity(7);
     let outcome = ask(command, requester, place, policy, &mut gates);
     Decision { gates, outcome }
 }
@@ -242,13 +251,15 @@ fn ask<'p>(
 ) -> Result<(&'p Script, Vec<Value>), (Refusal, Cause)> {
     // 1. Banned?
     pass("ban", ban::check(requester.user, policy, policy.now_ms()), gates)?;
-    // 2. On the allowlist?
+    // 2. An emergency stop?
+    pass("lockdown", lockdown::check(policy), gates)?;
+    // 3. On the allowlist?
     let script = pass("allowlist", allowlist::check(command, requester, policy), gates)?;
-    // 3. Level and flags?
+    // 4. Level and flags?
     pass("permission", permission::check(script, command, requester, policy), gates)?;
-    // 4. This channel, or a direct message?
+    // 5. This channel, or a direct message?
     pass("channel", channel::check(script, place, policy), gates)?;
-    // 5. Do the arguments fit?
+    // 6. Do the arguments fit?
     let values = pass("arguments", arguments::check(script, command), gates)?;
     Ok((script, values))
 }
@@ -277,18 +288,18 @@ pub fn clear(
     proofs: Proofs<'_>,
 ) -> Result<Clearance, (Refusal, Cause)> {
     let (script, values) = decide(command, requester, place, policy).outcome?;
-    // 6. Is its file what it must be?
+    // 7. Is its file what it must be?
     let file = match file::check(script, opener) {
         Verdict::Pass(file) => file,
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     };
-    // 7. Did others agree to this, who still may?
+    // 8. Did others agree to this, who still may?
     let asked = (proofs.post, requester.user);
     match approval::check(script, &values, asked, &file.sha256, policy, proofs.approved) {
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }
-    // 8. Does its authorizer grant it?
+    // 9. Does its authorizer grant it?
     if script.authorizer.is_some() && !proofs.grant.is_some_and(|grant| grant.holds(policy)) {
         let asked = authorizer::clear(script, &values, (&command.name, requester, place), policy, opener)?;
         return Ok(Clearance::Ask(Box::new(asked)));

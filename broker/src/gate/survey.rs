@@ -3,7 +3,7 @@
 //! The same gates as for a command that runs, asked on where one has refused as far as there is something to ask about.
 //! Nothing is used up, no authorizer is called.
 
-use super::{Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, file, permission, rate};
+use super::{Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, file, lockdown, permission, rate};
 use crate::argument::Value;
 use crate::command::parse::Command;
 use crate::config::Script;
@@ -56,6 +56,10 @@ pub fn survey<'p>(
     };
     out.take("rate", limiter.look(requester.user, place.channel, of_script, rates));
     out.take("ban", ban::check(requester.user, policy, policy.now_ms()));
+    // No gate that anybody has to know of while there is none.
+    if policy.lockdown.is_some() {
+        out.take("lockdown", lockdown::check(policy));
+    }
     let Some(script) = out.take("allowlist", found) else { return out };
     out.script = Some(script);
     out.take("permission", permission::check(script, command, requester, policy));

@@ -114,6 +114,7 @@ pub(crate) fn house() -> House {
         names: [("carol".to_owned(), id("w"))].into(),
         groups: [("release".to_owned(), [id("o")].into())].into(),
         channels: [("ops".to_owned(), id("c"))].into(),
+        lockdown: None,
         server_ahead_ms: 0,
     };
     House { policy, folder }
@@ -327,4 +328,29 @@ fn row_20_a_script_with_an_authorizer_starts_only_on_a_grant_that_holds() {
         seen.gates.iter().any(|gate| gate.name == "authorizer" && gate.cause.contains("asker")),
         "named, not called"
     );
+}
+
+#[test]
+fn in_a_lockdown_nobody_starts_anything_and_a_job_that_was_let_through_before_is_refused_at_its_start() {
+    let House { mut policy, folder: _folder } = house();
+    let command = parse::command("hello").expect("readable").expect("not empty");
+    let clear = |policy: &Policy| {
+        let opener = file::Opener::new(Trust::single_user());
+        clear(&command, &person("a"), &channel("c"), policy, &opener, nothing())
+            .map(drop)
+            .map_err(|(refusal, _)| refusal)
+    };
+    assert_eq!(clear(&policy), Ok(()));
+    policy.lockdown = Some(lockdown::Lockdown {
+        reason: "bad deploy".into(),
+        by: Some(id("a")),
+        by_name: "alice".into(),
+        since_ms: 0,
+    });
+    let refusal = Refusal::LockedDown { by: "alice".into(), reason: "bad deploy".into() };
+    assert_eq!(clear(&policy), Err(refusal.clone()), "an admin's, too");
+    for line in ["hello", "no-such-name", "deploy wrong arguments"] {
+        assert_eq!(asked(line, &person("u"), &channel("c"), &policy), Err(refusal.clone()), "{line}");
+    }
+    assert_eq!(asked("hello", &person("m"), &channel("c"), &policy), Err(Refusal::Banned), "that comes first");
 }

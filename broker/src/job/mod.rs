@@ -168,6 +168,11 @@ impl Jobs {
         self.workers.values().filter(|worker| worker.is_busy()).count()
     }
 
+    /// How many of these are asked to authorize a job, and run none.
+    pub fn asking(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_busy() && worker.asking.is_some()).count()
+    }
+
     /// Whether none has.
     pub fn none_running(&self) -> bool {
         self.running() == 0

@@ -251,7 +251,7 @@ impl Core {
     }
 
     /// What was let through when it was asked for is not let through now.
-    pub(super) fn refuse_job(&mut self, job: JobId, refusal: &Refusal, cause: &Cause) -> Result<(), CoreError> {
+    pub(crate) fn refuse_job(&mut self, job: JobId, refusal: &Refusal, cause: &Cause) -> Result<(), CoreError> {
         let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
         tracing::warn!(job = job.0, cause = cause.0, "refused at its start");

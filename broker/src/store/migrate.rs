@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0008_delivery.sql"),
     include_str!("../../../migrations/0009_approvals.sql"),
     include_str!("../../../migrations/0010_starts.sql"),
+    include_str!("../../../migrations/0011_lockdown.sql"),
 ];
 
 /// Brings the schema up to date.

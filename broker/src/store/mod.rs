@@ -11,6 +11,7 @@ pub mod brain;
 pub mod history;
 pub mod inbox;
 pub mod jobs;
+mod lockdown;
 pub mod migrate;
 #[cfg(test)]
 mod model;

@@ -18,7 +18,7 @@ pub use look::Look;
 pub use people::{bans, explained, people, person};
 pub use ps::ps;
 pub use records::{printable_lines, records};
-pub use status::{health, status};
+pub use status::{health, lockdown, status};
 
 use bartizan_proto::text::is_hidden;
 use serde::Serialize;

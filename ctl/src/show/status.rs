@@ -2,7 +2,7 @@
 
 use super::{Look, duration, word};
 use bartizan_proto::brain::BrainState;
-use bartizan_proto::control::{Health, Status};
+use bartizan_proto::control::{Health, LockdownState, Status};
 use bartizan_proto::text::printable;
 
 /// One line: the state, then what is wrong with it, or how it goes.
@@ -19,7 +19,27 @@ pub fn health(status: &Status) -> String {
         [] => "not connected".to_owned(),
         problems => problems.join("; "),
     };
-    format!("{}: {why}", word(status.health))
+    match &status.lockdown {
+        Some(lockdown) => format!("{}: {}; {why}", word(status.health), held(lockdown)),
+        None => format!("{}: {why}", word(status.health)),
+    }
+}
+
+/// What became of an emergency stop, or of its end.
+pub fn lockdown(lockdown: Option<&LockdownState>, running: u64) -> String {
+    match lockdown {
+        Some(lockdown) => format!(
+            "{}. Nothing is started until `bartizan end-lockdown`. Jobs that run: {running}; `bartizan ps` lists them.\n",
+            held(lockdown)
+        ),
+        None => "Not locked down: what is asked for is started.\n".to_owned(),
+    }
+}
+
+fn held(LockdownState { by, reason, since_ms }: &LockdownState) -> String {
+    let since = i64::try_from(*since_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let since = since.map_or("ever".to_owned(), |since| since.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    format!("locked down by {} since {since}: {}", printable(by), printable(reason))
 }
 
 /// The whole screen.
@@ -47,6 +67,9 @@ pub fn status(status: &Status, look: &Look) -> String {
         ("Scripts", status.scripts.to_string()),
         ("Brain", brain),
     ]);
+    if let Some(lockdown) = &status.lockdown {
+        out.push_str(&format!("{} {}; `bartizan end-lockdown` lifts it\n", look.bad("✘"), held(lockdown)));
+    }
     for problem in &status.problems {
         out.push_str(&format!("{} {}\n", look.bad("✘"), printable(problem)));
     }

@@ -105,6 +105,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
             Request::History { script: None },
             Request::Log { job },
             Request::Restart { now: true },
+            Request::EndLockdown,
             Request::Doctor,
         ],
     );
