@@ -15,11 +15,13 @@ use bartizan_proto::worker::{Ending, Usage};
 use std::time::Duration;
 
 mod jobs;
+pub mod questions;
 
 pub use jobs::{
     DID_NOT_END, accepted, as_job, ended, fenced, in_use, job_elsewhere, jobs_elsewhere, live, live_over, no_job,
     no_log, no_output_yet, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for, tail,
 };
+pub use questions::not_given;
 
 /// On a command whose script waits or runs.
 pub const RUNNING: &str = "hourglass_flowing_sand";

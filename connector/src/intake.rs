@@ -4,8 +4,28 @@
 
 use crate::mattermost::event::Post;
 use bartizan_proto::Text;
-use bartizan_proto::connector::{Report, Start};
+use bartizan_proto::connector::{Listen, Report, Start};
 use bartizan_proto::ids::UserId;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where somebody is asked something, as the core has it now. Clones are the same list.
+#[derive(Debug, Clone, Default)]
+pub struct Threads(Arc<Mutex<HashSet<Listen>>>);
+
+impl Threads {
+    /// These, and no others.
+    pub fn replace(&self, threads: impl IntoIterator<Item = Listen>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = threads.into_iter().collect();
+    }
+
+    /// Whether the post is in one of them, by the person who is asked.
+    fn have(&self, post: &Post) -> bool {
+        let Some(root) = post.root_id else { return false };
+        let thread = Listen { channel: post.channel_id, root, user: post.user_id };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&thread)
+    }
+}
 
 /// Whom to listen for.
 #[derive(Debug, Clone)]
@@ -13,12 +33,15 @@ pub struct Intake {
     bot: UserId,
     name: String,
     prefix: String,
+    threads: Threads,
 }
 
 impl Intake {
     /// From what the core says of the bot.
-    pub fn new(start: &Start) -> Self {
-        Self { bot: start.bot, name: start.bot_name.to_lowercase(), prefix: start.prefix.as_str().to_owned() }
+    pub fn new(start: &Start, threads: Threads) -> Self {
+        threads.replace(start.listen.iter().copied());
+        let (name, prefix) = (start.bot_name.to_lowercase(), start.prefix.as_str().to_owned());
+        Self { bot: start.bot, name, prefix, threads }
     }
 
     /// The report of a post that a person meant for the bot, or of one that speaks for a person and is none; `None` for
@@ -29,7 +52,8 @@ impl Intake {
         // Never a command, and admins are to hear of it: a webhook's with attachments has a type of its own.
         let impostor = post.props.webhook && matches!(post.kind.as_str(), "" | "slack_attachment");
         let untouched = post.edit_at == 0 && post.delete_at == 0;
-        if own || !(by_a_person || impostor) || !untouched || !self.addressed(&post.message, direct) {
+        let meant = self.addressed(&post.message, direct) || (by_a_person && self.threads.have(post));
+        if own || !(by_a_person || impostor) || !untouched || !meant {
             return None;
         }
         let Ok(text) = Text::new(post.message.as_str()) else {
@@ -75,7 +99,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn intake() -> Intake {
-        Intake { bot: "b".repeat(26).parse().expect("id"), name: "bartizan".into(), prefix: "!".into() }
+        Intake {
+            bot: "b".repeat(26).parse().expect("id"),
+            name: "bartizan".into(),
+            prefix: "!".into(),
+            threads: Threads::default(),
+        }
     }
 
     fn post(message: &str) -> Post {
@@ -95,6 +124,27 @@ mod tests {
 
     fn counts(message: &str, direct: bool) -> bool {
         intake().report(&post(message), direct, false).is_some()
+    }
+
+    #[test]
+    fn in_a_thread_where_somebody_is_asked_their_words_count_and_nobody_elses() {
+        let id = |c: &str| c.repeat(26);
+        let intake = intake();
+        let (root, user) = (id("r").parse().expect("id"), post("").user_id);
+        intake.threads.replace([Listen { channel: post("").channel_id, root, user }]);
+        let answer = Post { root_id: Some(root), ..post("api-server") };
+        assert!(intake.report(&answer, false, false).is_some());
+        let others = [
+            post("api-server"),
+            Post { root_id: Some(id("s").parse().expect("id")), ..answer.clone() },
+            Post { user_id: id("v").parse().expect("id"), ..answer.clone() },
+            Post { channel_id: id("d").parse().expect("id"), ..answer.clone() },
+            Post { edit_at: 1, ..answer.clone() },
+            Post { kind: "system_join_channel".to_owned(), ..answer.clone() },
+        ];
+        assert!(others.iter().all(|other| intake.report(other, false, false).is_none()));
+        intake.threads.replace([]);
+        assert!(intake.report(&answer, false, false).is_none(), "the question is over");
     }
 
     #[test]

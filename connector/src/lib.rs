@@ -29,6 +29,7 @@ use bartizan_proto::connector::{Start, ToConnector};
 use bartizan_proto::stream::{self, Descriptors};
 use bartizan_proto::{FrameError, Role, Version};
 use broker_link::Link;
+use intake::Threads;
 use mattermost::rest::{Rest, Verbs};
 use mattermost::socket::{Socket, Timing};
 use outbox::Outbox;
@@ -113,6 +114,7 @@ pub async fn run(channel: Channel, timing: Timing) -> Result<(), ConnectorError>
     let (carriers, carrier) = mpsc::channel(4);
     let mut carrier = Some(carrier);
     let mut outbox: Option<Outbox> = None;
+    let threads = Threads::default();
 
     loop {
         // Without ends the core has to be heard, for it brings new ones.
@@ -140,9 +142,10 @@ pub async fn run(channel: Channel, timing: Timing) -> Result<(), ConnectorError>
                 let Some(carrier) = carrier.take() else {
                     return Err(ConnectorError::OutOfOrder("a second start"));
                 };
-                read_chat(&start, carrier, &rest, &link, timing);
+                read_chat(&start, &threads, carrier, &rest, &link, timing);
                 outbox = Some(Outbox::new(rest.clone(), link.clone(), start.bot, start.max_post));
             }
+            Some(ToConnector::Listen(these)) => threads.replace(these),
             Some(ToConnector::Deliver(delivery)) => match &outbox {
                 Some(outbox) => outbox.push(*delivery),
                 None => return Err(ConnectorError::OutOfOrder("a delivery before the start")),
@@ -152,8 +155,15 @@ pub async fn run(channel: Channel, timing: Timing) -> Result<(), ConnectorError>
 }
 
 /// Starts the two tasks between the websocket and the core's socket.
-fn read_chat(start: &Start, carrier: mpsc::Receiver<Channel>, rest: &Rest, link: &Link, timing: Timing) {
+fn read_chat(
+    start: &Start,
+    threads: &Threads,
+    carrier: mpsc::Receiver<Channel>,
+    rest: &Rest,
+    link: &Link,
+    timing: Timing,
+) {
     let (sender, heard) = mpsc::channel(HEARD);
     tokio::spawn(Socket::new(link.clone(), sender, timing).run(carrier));
-    tokio::spawn(Reading::new(start).run(heard, rest.clone(), link.clone()));
+    tokio::spawn(Reading::new(start, threads.clone()).run(heard, rest.clone(), link.clone()));
 }

@@ -5,7 +5,7 @@
 
 use crate::broker_link::Link;
 use crate::catch_up::{CatchUp, Found, Known};
-use crate::intake::Intake;
+use crate::intake::{Intake, Threads};
 use crate::mattermost::event::Post;
 use crate::mattermost::rest::Rest;
 use crate::mattermost::socket::Heard;
@@ -71,13 +71,13 @@ impl Drop for Catching {
 
 impl Reading {
     /// From where the core says that reading ended.
-    pub fn new(start: &Start) -> Self {
+    pub fn new(start: &Start, threads: Threads) -> Self {
         let read = |cursor: &Cursor| {
             let (begun_ms, read_ms) = (cursor.begun_ms, cursor.seen_ms);
             (cursor.channel, Read { begun_ms, read_ms, told_ms: read_ms, newest: None, anchor: None })
         };
         Self {
-            intake: Intake::new(start),
+            intake: Intake::new(start, threads),
             seen: Recent::default(),
             channels: start.cursors.iter().map(read).collect(),
             waiting: Waiting::Nothing,
@@ -285,13 +285,15 @@ mod tests {
 
     fn reading(cursors: &[(u64, u64)]) -> Reading {
         let cursor = |&(channel, seen_ms): &(u64, u64)| Cursor { channel: id("c", channel), seen_ms, begun_ms: 0 };
-        Reading::new(&Start {
+        let start = Start {
             bot: id("b", 0),
             bot_name: Text::cut("bartizan"),
             prefix: Text::cut("!"),
             max_post: 16_383,
             cursors: List::cut(cursors.iter().map(cursor)),
-        })
+            listen: List::default(),
+        };
+        Reading::new(&start, Threads::default())
     }
 
     fn post(n: u64, channel: u64, create_at: u64) -> Post {

@@ -5,7 +5,7 @@
 
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{ChannelId, EmojiName, PostId, UserId};
-use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_MESSAGE, MAX_NAME, MAX_REASON};
+use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_LISTENED, MAX_MESSAGE, MAX_NAME, MAX_REASON};
 use serde::{Deserialize, Serialize};
 
 /// What the connector needs to know to tell what is meant for the bot.
@@ -21,6 +21,19 @@ pub struct Start {
     pub max_post: u32,
     /// How far each channel has been read.
     pub cursors: List<Cursor, MAX_CHANNELS>,
+    /// Where somebody is asked something.
+    pub listen: List<Listen, MAX_LISTENED>,
+}
+
+/// Somebody was asked something in a thread: what they write there counts although it does not begin like a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listen {
+    /// In which channel.
+    pub channel: ChannelId,
+    /// In which thread.
+    pub root: PostId,
+    /// Who.
+    pub user: UserId,
 }
 
 /// How far one channel has been read.
@@ -129,6 +142,8 @@ pub enum ToConnector {
     Attach,
     /// Begin.
     Start(Box<Start>),
+    /// Listen in these threads from now on, and in no others.
+    Listen(List<Listen, MAX_LISTENED>),
     /// Do this. The connector tries until it succeeds or the server says never; the order within one thread, and of
     /// the reactions on one post, is kept.
     Deliver(Box<Delivery>),

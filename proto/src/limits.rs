@@ -45,6 +45,9 @@ pub const MAX_ROWS: usize = 1024;
 /// Most channels whose cursor the connector is given.
 pub const MAX_CHANNELS: usize = 4096;
 
+/// Most threads in which somebody is asked something at once.
+pub const MAX_LISTENED: usize = 256;
+
 /// Most descriptors that travel with one frame.
 pub const MAX_DESCRIPTORS: usize = 4;
 

@@ -61,6 +61,7 @@ fn flat(config: &Config) -> Flat {
     put("limits.jobs", &config.limits.jobs);
     put("limits.jobs-per-user", &config.limits.jobs_per_user);
     put("limits.stale-after", &format!("{:?}", config.limits.stale_after));
+    put("limits.answer-within", &format!("{:?}", config.limits.answer_within));
     put("limits.history", &config.limits.history);
     put("limits.drain", &format!("{:?}", config.limits.drain));
     put("limits.shutdown-grace", &format!("{:?}", config.limits.shutdown_grace));

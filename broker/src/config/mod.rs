@@ -146,6 +146,8 @@ pub struct Limits {
     pub history: usize,
     /// `stale-after`: a command older than this, by the server's clock, is asked for again and not run.
     pub stale_after: Duration,
+    /// `answer-within`: how long somebody may take over a question.
+    pub answer_within: Duration,
     /// `drain`: how long running jobs may go on after `bartizan restart`.
     pub drain: Duration,
     /// `shutdown-grace`: how long running jobs may go on after SIGTERM.

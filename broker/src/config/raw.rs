@@ -130,6 +130,7 @@ pub(super) struct Limits {
     pub(super) jobs_per_user: Option<u64>,
     pub(super) history: Option<u64>,
     pub(super) stale_after: Option<Amount>,
+    pub(super) answer_within: Option<Amount>,
     pub(super) drain: Option<Amount>,
     pub(super) shutdown_grace: Option<Amount>,
 }

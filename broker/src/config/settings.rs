@@ -103,6 +103,7 @@ pub(super) fn limits(raw: &raw::Limits) -> Result<Limits, Wrong> {
         jobs_per_user: between("jobs-per-user", raw.jobs_per_user.unwrap_or(1000), 1, 1000)?,
         history: between("history", raw.history.unwrap_or(20), 0, 1000)?,
         stale_after: time("stale-after", raw.stale_after.as_ref(), 300, 1, 86_400)?,
+        answer_within: time("answer-within", raw.answer_within.as_ref(), 120, 1, 3600)?,
         drain: time("drain", raw.drain.as_ref(), 120, 0, 3600)?,
         shutdown_grace: time("shutdown-grace", raw.shutdown_grace.as_ref(), 10, 0, 600)?,
     })

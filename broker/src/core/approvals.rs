@@ -154,7 +154,7 @@ impl Core {
             Err(error) => {
                 let usage = format!("{}{}", builtin.name(), builtin.usage());
                 let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
+                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
             }
         };
         let asked = self.approvals.requests.get(id).map(|pending| (pending.intent.user, pending.intent.root));

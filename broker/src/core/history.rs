@@ -76,7 +76,7 @@ impl Core {
             Err(error) => {
                 let usage = format!("{}{}", builtin.name(), builtin.usage());
                 let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
+                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
             }
         };
         let found = self.store.past_job(id)?.filter(|(past, _)| may_see(&past.into(), requester, place, policy));

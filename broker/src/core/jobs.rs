@@ -40,7 +40,7 @@ impl Core {
             Err(error) => {
                 let usage = format!("{}{}", builtin.name(), builtin.usage());
                 let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage }, &cause, Vec::new());
+                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
             }
         };
         let Some(job) = self.jobs.all.get(&id).filter(|job| may_see(&(*job).into(), requester, place, policy)) else {

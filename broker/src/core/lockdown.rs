@@ -40,7 +40,7 @@ impl Core {
             Err(error) => {
                 let usage = format!("{}{}", Builtin::Lockdown.name(), Builtin::Lockdown.usage());
                 let cause = format!("usage: {error}");
-                self.refuse(report, Refusal::Arguments { error, usage }, &cause, gates(false))
+                self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, gates(false))
             }
         }
     }

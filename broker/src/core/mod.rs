@@ -28,6 +28,7 @@ mod people_files;
 mod people_host;
 mod posts;
 mod protected;
+mod questions;
 mod reload;
 mod roster;
 mod secret;
@@ -145,6 +146,8 @@ pub struct Core {
     /// Commands that others must agree to.
     pub(crate) approvals: approvals::Waiting,
     pub(crate) posts: posts::Posts,
+    /// Commands whose authors are asked for an argument.
+    pub(crate) questions: questions::Questions,
     /// What was left over by a core that died.
     pub(crate) careful: careful::Careful,
     /// Commands that their authors are asked about.

@@ -29,9 +29,9 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         let prefix = policy.config.bot.prefix.clone();
         let text = match Builtin::named(&command.name) {
-            None => return self.run(report, line, &command, requester, place),
+            None => return self.run((report, line), &command, requester, place, false),
             Some(Builtin::Run) => match inner(&command) {
-                Some(command) => return self.run(report, line, &command, requester, place),
+                Some(command) => return self.run((report, line), &command, requester, place, true),
                 None => help::one(Builtin::Run.name(), &requester, &place, policy),
             },
             Some(Builtin::Lockdown) => return self.lockdown_command(report, &command, &requester),
@@ -75,20 +75,26 @@ impl Core {
         self.answer(report, vec![crate::audit::Gate { name: "ban", passed: true }], text)
     }
 
-    /// Asks the gates; what passes becomes a job.
-    fn run(
+    /// Asks the gates; what passes becomes a job. Where an argument is missing, `asks` has its author asked for it.
+    pub(super) fn run(
         &mut self,
-        report: &Report,
-        line: &str,
+        (report, line): (&Report, &str),
         command: &Command,
         requester: Requester,
         place: Place,
+        asks: bool,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let decision = gate::decide(command, &requester, &place, policy);
         let (script, values) = match decision.outcome {
             Ok((script, values)) => (script.name.clone(), values),
-            Err((refusal, cause)) => return self.refuse(report, refusal, &cause.0, decision.gates),
+            Err((refusal, cause)) => {
+                let gates = decision.gates;
+                if asks && self.asks_for((report, line), (&requester, &place), &refusal)? {
+                    return Ok(());
+                }
+                return self.refuse(report, refusal, &cause.0, gates);
+            }
         };
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse(report, Refusal::Unrecorded, &cause, decision.gates);

@@ -86,7 +86,12 @@ impl Core {
             Some(Err(error)) => {
                 let usage = format!("{}{}", builtin.name(), builtin.usage());
                 let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage }, &cause, passed("permission"));
+                return self.refuse(
+                    report,
+                    Refusal::Arguments { error, usage, missing: None },
+                    &cause,
+                    passed("permission"),
+                );
             }
             None => {
                 let text = match builtin {

@@ -102,10 +102,11 @@ impl Core {
             }
             return Ok(());
         }
-        let ping = self.is_ping(&report);
+        let answer = self.is_answer(&report);
+        let ping = !answer && self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.
-        let unwritten = ping || secret::withheld(&report.text).is_some();
+        let unwritten = ping || answer || secret::withheld(&report.text).is_some();
         if !self.store.receive(&report, unwritten)? {
             return Ok(());
         }
@@ -133,7 +134,7 @@ impl Core {
             return self.refuse(&report, refusal, &cause.0, vec![refused_by("ban")]);
         }
         let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
-        if line.is_none() {
+        if line.is_none() && !answer {
             return Ok(self.store.decided(report.post)?);
         }
         self.posts.waiting.push_back(report);
@@ -290,6 +291,10 @@ impl Core {
             return self.refuse(report, refusal, &cause.0, vec![refused_by("ban")]);
         }
         let prefix = policy.config.bot.prefix.clone();
+        if self.on_given(report, post, &requester)? {
+            return Ok(());
+        }
+        let Some(policy) = &self.policy else { return Ok(()) };
         let Some(line) = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct) else {
             return Ok(self.store.decided(report.post)?);
         };

@@ -39,7 +39,7 @@ impl Core {
             Ok(read) => read,
             Err(error) => {
                 let usage = format!("{}{}", Builtin::Secret.name(), Builtin::Secret.usage());
-                let refusal = Refusal::Arguments { error: error.clone(), usage };
+                let refusal = Refusal::Arguments { error: error.clone(), usage, missing: None };
                 return self.refuse(report, refusal, &error, gates("arguments", false));
             }
         };

@@ -121,6 +121,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         stop_votes: super::stop_votes::StopVotes::default(),
         approvals,
         posts: super::posts::Posts::default(),
+        questions: super::questions::Questions::default(),
         careful: super::careful::Careful::default(),
         wanted: super::wanted::Wanted::default(),
         naming: super::names::Naming::default(),
@@ -160,6 +161,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     core.protected = super::protected::Protected::restored(core.store.last_protected()?);
     core.recover()?;
     core.restore_wanted()?;
+    core.questions_left()?;
     core.remember_people()?;
     core.try_sandbox()?;
     core.manager_begins()?;

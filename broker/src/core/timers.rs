@@ -57,6 +57,8 @@ pub enum Timer {
     Told,
     /// Before a restart, what runs has had its time.
     Drained,
+    /// The author of a command was asked something and has not answered.
+    Question(PostId),
     /// Tell the service manager's watchdog that the loop turns.
     Watchdog,
     /// Look at what the service manager is told.
@@ -134,6 +136,7 @@ impl Core {
                 Timer::NewToken => self.token_overdue()?,
                 Timer::Told => {}
                 Timer::Drained => self.drained()?,
+                Timer::Question(post) => self.question_overdue(post)?,
                 Timer::Watchdog => self.beat()?,
                 Timer::Manager => self.look_for_manager(),
                 Timer::Shutdown => self.shutdown_overdue(),

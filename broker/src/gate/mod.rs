@@ -102,6 +102,8 @@ pub enum Refusal {
         error: String,
         /// What would be right.
         usage: String,
+        /// The argument that is not there, where that is all.
+        missing: Option<String>,
     },
     /// The line cannot be taken apart.
     Unreadable(String),
@@ -122,6 +124,8 @@ pub enum Refusal {
         /// What runs or waits.
         by: JobId,
     },
+    /// They were asked for an argument, and did not give it.
+    NotGiven(NotGiven),
     /// Too much is waiting.
     Busy,
     /// There is no such job, or it is not for this person.
@@ -138,6 +142,19 @@ pub enum Refusal {
     Remote,
 }
 
+/// Why somebody did not give an argument that they were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotGiven {
+    /// They said that they would not.
+    Cancelled,
+    /// They said nothing in time.
+    Late,
+    /// What they said did not fit, again and again.
+    Unfit,
+    /// The service ended meanwhile.
+    Restarted,
+}
+
 impl Refusal {
     /// In words, with the prefix that commands have. `None` for silence.
     pub fn words(&self, prefix: &str) -> Option<String> {
@@ -152,7 +169,7 @@ impl Refusal {
             Refusal::Unauthorized { name } => words::unauthorized(name),
             Refusal::Unauthorizable { name } => words::unauthorizable(name),
             Refusal::TooFast { wait, .. } => words::too_fast(*wait),
-            Refusal::Arguments { error, usage } => words::bad_arguments(error, &format!("{prefix}{usage}")),
+            Refusal::Arguments { error, usage, .. } => words::bad_arguments(error, &format!("{prefix}{usage}")),
             Refusal::Unreadable(error) => words::unreadable(error),
             Refusal::SecretHere => words::SECRET_HERE.to_owned(),
             Refusal::SecretOff => words::SECRET_OFF.to_owned(),
@@ -160,6 +177,7 @@ impl Refusal {
             Refusal::Unattested => words::UNATTESTED.to_owned(),
             Refusal::Deadly => words::DEADLY.to_owned(),
             Refusal::InUse { name, by } => words::in_use(name, *by),
+            Refusal::NotGiven(how) => words::not_given(*how).to_owned(),
             Refusal::Busy => words::BUSY.to_owned(),
             Refusal::NoJob(job) => words::no_job(prefix, *job),
             Refusal::NoLog(job) => words::no_log(prefix, *job),

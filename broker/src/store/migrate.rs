@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0009_approvals.sql"),
     include_str!("../../../migrations/0010_starts.sql"),
     include_str!("../../../migrations/0011_lockdown.sql"),
+    include_str!("../../../migrations/0012_question.sql"),
 ];
 
 /// Brings the schema up to date.

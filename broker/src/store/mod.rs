@@ -18,6 +18,7 @@ mod model;
 pub mod outbox;
 pub mod people;
 pub mod protected;
+pub mod questions;
 pub mod starts;
 pub mod state;
 pub mod wanted;

@@ -114,6 +114,7 @@ impl House {
             prefix: Text::cut("!"),
             max_post: 16_383,
             cursors: List::cut(cursors.iter().copied()),
+            listen: List::default(),
         };
         self.core.send(&ToConnector::Start(Box::new(start))).await.expect("starts");
     }

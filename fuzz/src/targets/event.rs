@@ -22,13 +22,15 @@ pub fn target(data: &[u8]) {
 }
 
 fn intake() -> Intake {
-    Intake::new(&Start {
+    let start = Start {
         bot: "b".repeat(26).parse().expect("an id"),
         bot_name: Text::cut("bartizan"),
         prefix: Text::cut("!"),
         max_post: 16_383,
         cursors: List::default(),
-    })
+        listen: List::default(),
+    };
+    Intake::new(&start, bartizan_connector::intake::Threads::default())
 }
 
 /// As a server sends them.

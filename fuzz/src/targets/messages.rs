@@ -138,6 +138,7 @@ fn to_connector() -> Vec<ToConnector> {
         prefix: Text::cut("!"),
         max_post: 16_383,
         cursors: List::cut([Cursor { channel: id('c'), seen_ms: 5, begun_ms: 3 }]),
+        listen: List::default(),
     };
     let reply = Act::Reply {
         channel: id('c'),
