@@ -231,6 +231,7 @@ fn usage_shows_what_each_argument_may_be() {
         groups: Vec::new(),
         authorizer: None,
         authorizer_group: String::new(),
+        elevate: None,
         approval: None,
         rate: None,
         timeout: std::time::Duration::from_secs(1),

@@ -10,6 +10,7 @@ pub mod brain;
 pub mod command;
 pub mod config;
 pub mod core;
+pub mod elevation;
 pub mod gate;
 pub mod job;
 pub mod launcher;

@@ -4,6 +4,7 @@
 //! shows each of them.
 
 pub mod approvals;
+pub mod elevation;
 pub mod lockdown;
 
 use crate::config::Level;

@@ -128,6 +128,12 @@ pub enum Command {
         #[command(subcommand)]
         what: Admin,
     },
+    /// Second factors: enroll somebody, take one away, look
+    Totp {
+        /// What to do
+        #[command(subcommand)]
+        what: Totp,
+    },
     /// Ask every gate about a command, and run nothing
     Explain {
         /// As whom: name, @name or id
@@ -215,6 +221,30 @@ pub enum Bans {
     },
     /// End a ban
     Remove {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+}
+
+/// About second factors.
+#[derive(Debug, Subcommand)]
+pub enum Totp {
+    /// Make a second factor for somebody who has none, and show it for their authenticator
+    #[command(after_help = "It counts from its first code on, which they send to the bot: !elevate 123456")]
+    Enroll {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+    /// Take a second factor away: what waits by it does not run
+    Reset {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+    },
+    /// Say how somebody's second factor stands
+    Status {
         /// Name, @name or id
         #[arg(value_name = "USER")]
         who: String,

@@ -80,6 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::People { what } => people::people(what, &ask, &out),
         Command::Bans { what } => people::bans(what, &ask, &out),
         Command::Admin { what } => people::admin(what, &ask, &out),
+        Command::Totp { what } => people::totp(what, &ask, &out),
         Command::Explain { who, channel, command } => people::explain((who, channel.as_deref(), command), &ask, &out),
         Command::Brain { command } => out.tell(brain::brain(&socket, command)?),
         Command::Secret { command } => out.tell(brain::secret(&socket, command)?),

@@ -181,6 +181,10 @@ impl Writer {
                 self.call(Method::POST, &["reactions"], json(&reaction)?).await?;
                 Ok(ProtectedOutcome::Done)
             }
+            ProtectedAct::Delete { post, .. } => {
+                self.call(Method::DELETE, &["posts", post.as_str()], Body::None).await?;
+                Ok(ProtectedOutcome::Done)
+            }
             ProtectedAct::Unreact { post, emoji } => {
                 let path = ["users", bot.as_str(), "posts", post.as_str(), "reactions", emoji.as_str()];
                 self.call(Method::DELETE, &path, Body::None).await?;

@@ -92,6 +92,13 @@ pub enum ProtectedAct {
         /// The emoji.
         emoji: EmojiName,
     },
+    /// Somebody's post is deleted, where the server lets the bot: a code of a second factor in a channel.
+    Delete {
+        /// Which.
+        post: PostId,
+        /// Where it is.
+        channel: ChannelId,
+    },
     /// Takes one back.
     Unreact {
         /// Which.

@@ -3,6 +3,7 @@
 //! A person is named by id, by `@name` or by name; a name becomes an id by egress's look-up and by nothing else.
 
 use crate::bounded::{List, Text};
+use crate::confidential::Confidential;
 use crate::ids::{FlagName, UserId};
 use crate::limits::{MAX_FLAGS, MAX_GATES, MAX_MESSAGE, MAX_NAME, MAX_REASON, MAX_ROWS};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,13 @@ pub enum PeopleRequest {
         /// Also where there is an admin already.
         again: bool,
     },
+    /// Something about a person's second factor.
+    Factor {
+        /// Whose.
+        who: Text<MAX_NAME>,
+        /// What.
+        act: FactorAct,
+    },
     /// Ask every gate about a command, and run nothing.
     Explain {
         /// As whom.
@@ -71,6 +79,50 @@ pub enum PeopleRequest {
         /// The command, with or without the prefix.
         command: Text<MAX_MESSAGE>,
     },
+}
+
+/// What is done with a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FactorAct {
+    /// Make a secret, for somebody who has none.
+    Enrol,
+    /// Take it away.
+    Reset,
+    /// Say how it stands.
+    Status,
+}
+
+/// A new second factor, which counts from its first code on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// Whose.
+    pub user: UserId,
+    /// Their name.
+    pub name: Text<MAX_NAME>,
+    /// For an authenticator: an `otpauth` address.
+    pub uri: Confidential<512>,
+    /// The same as a QR code, in half blocks.
+    pub picture: Confidential<16384>,
+}
+
+/// How a second factor stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FactorRow {
+    /// Whose.
+    pub user: UserId,
+    /// Their name.
+    pub name: Text<MAX_NAME>,
+    /// `none`, `unconfirmed`, `closed` or `open`.
+    pub standing: Text<16>,
+    /// For how long a window is still open, in seconds.
+    pub open_s: u64,
+    /// Wrong codes in a row.
+    pub failures: u32,
+    /// Until when no code is looked at, ms since 1970; 0 where that is not so.
+    pub locked_until_ms: u64,
+    /// Recovery codes that are left.
+    pub recovery_codes: u64,
 }
 
 /// What the core answers.
@@ -84,6 +136,10 @@ pub enum PeopleAnswer {
     Bans(List<BanRow, MAX_ROWS>),
     /// It is done, or was so already.
     Done(Done),
+    /// To [`FactorAct::Enrol`].
+    Enrolment(Box<Enrolment>),
+    /// To [`FactorAct::Status`].
+    Factor(Box<FactorRow>),
     /// To [`PeopleRequest::Explain`].
     Explained(Box<Explained>),
 }

@@ -79,7 +79,7 @@ impl Scene {
         let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
         let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
         let approved = self.store.approved(id("p")).expect("read");
-        let proofs = Proofs { post, approved: approved.as_ref(), grant: None };
+        let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), grant: None };
         match gate::clear(&command, &requester, &place, &self.house.policy, &self.opener, proofs) {
             Ok(Clearance::Start(_)) => Ok(()),
             Ok(Clearance::Ask(_)) => panic!("there is no authorizer"),

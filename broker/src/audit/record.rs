@@ -86,6 +86,19 @@ pub enum Record {
         /// A reason, or why it does not count.
         why: Option<String>,
     },
+    /// A step of somebody's second factor. Never with a code.
+    Elevation {
+        /// Whose.
+        user: UserId,
+        /// Their name then.
+        name: String,
+        /// `enrolment-begun`, `enrolled`, `elevated`, `refused`, `burned`, `locked`, `ended`, `recovery-renewed`, `reset`.
+        step: &'static str,
+        /// By what: `code`, `recovery code`, `chat`, `channel`, `host`.
+        how: &'static str,
+        /// Why not, where it was refused.
+        why: Option<String>,
+    },
     /// A script runs.
     JobRunning {
         /// The job.
@@ -294,6 +307,14 @@ impl Record {
                 put("digest", json!(digest));
                 put("by", json!(by.as_ref().map(|(user, _)| user)));
                 put("byName", json!(by.as_ref().map(|(_, name)| text::printable(name))));
+                put("how", json!(how));
+                put("error", json!(why.as_deref().map(text::printable)));
+            }
+            Record::Elevation { user, name, step, how, why } => {
+                put("event", json!("elevation"));
+                put("action", json!(step));
+                put("userId", json!(user));
+                put("userName", json!(text::printable(name)));
                 put("how", json!(how));
                 put("error", json!(why.as_deref().map(text::printable)));
             }

@@ -1,7 +1,7 @@
 //! What a record is called, and what its ciphertext is bound to.
 
 use bartizan_proto::brain::RecordKind;
-use bartizan_proto::ids::{MemoryKey, Namespace, SecretName};
+use bartizan_proto::ids::{MemoryKey, Namespace, SecretName, UserId};
 use std::fmt;
 
 /// The format of records, of the index and of the wrapped key.
@@ -39,6 +39,13 @@ impl RecordId {
     pub fn token() -> Self {
         let valid = "these are valid names";
         Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key: "token".parse().expect(valid) }
+    }
+
+    /// Where the secret of somebody's second factor is.
+    pub fn second_factor(user: UserId) -> Self {
+        let valid = "these are valid names";
+        let key = format!("second-factor-{user}").parse().expect(valid);
+        Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key }
     }
 
     /// What the ciphertext of this record is bound to: format version ‖ key id ‖ kind ‖ namespace ‖ key ‖ record version ‖

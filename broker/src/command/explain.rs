@@ -3,6 +3,7 @@
 use super::Builtin;
 use crate::command::parse::Command;
 use crate::config::Level;
+use crate::elevation::Standing;
 use crate::gate::rate::Limiter;
 use crate::gate::survey::{Seen, Survey, survey};
 use crate::gate::{Refusal, file};
@@ -17,13 +18,13 @@ pub fn answer(
     place: &Place,
     policy: &Policy,
     opener: &file::Opener,
-    limiter: &Limiter,
+    (limiter, standing): (&Limiter, Standing),
 ) -> String {
     let level = policy.level(requester);
     if Builtin::named(&command.name).is_some_and(|builtin| builtin.level() <= level) {
         return format!("{} is a command of my own, and you may give it. Nothing was done.", code(&command.name));
     }
-    let survey = survey(command, requester, place, policy, opener, limiter);
+    let survey = survey(command, requester, place, policy, opener, (limiter, standing));
     let admin = level == Level::Admin;
     let mut out = gates(&survey, admin);
     if let Some(refusal) = &survey.refusal {

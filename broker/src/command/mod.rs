@@ -7,6 +7,7 @@ pub mod ban;
 pub mod banlist;
 pub mod chattr;
 pub mod deluser;
+pub mod elevate;
 pub mod explain;
 pub mod help;
 pub mod history;
@@ -82,11 +83,13 @@ pub enum Builtin {
     Approvals,
     /// Start nothing any more.
     Lockdown,
+    /// The second factor.
+    Elevate,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 27] = [
+    pub const ALL: [Builtin; 28] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -103,6 +106,7 @@ impl Builtin {
         Builtin::Deny,
         Builtin::Withdraw,
         Builtin::Approvals,
+        Builtin::Elevate,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -134,7 +138,8 @@ impl Builtin {
             | Builtin::Approve
             | Builtin::Deny
             | Builtin::Withdraw
-            | Builtin::Approvals => Level::User,
+            | Builtin::Approvals
+            | Builtin::Elevate => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
             Builtin::Adduser
             | Builtin::Deluser
@@ -169,7 +174,8 @@ impl Builtin {
             | Builtin::Deny
             | Builtin::Withdraw
             | Builtin::Approvals
-            | Builtin::Lockdown => return None,
+            | Builtin::Lockdown
+            | Builtin::Elevate => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -210,6 +216,7 @@ impl Builtin {
             Builtin::Withdraw => "withdraw",
             Builtin::Approvals => "approvals",
             Builtin::Lockdown => "lockdown",
+            Builtin::Elevate => elevate::NAME,
         }
     }
 
@@ -225,6 +232,7 @@ impl Builtin {
             | Builtin::Approvals => "",
             Builtin::Job | Builtin::Tail | Builtin::Kill | Builtin::Approve | Builtin::Withdraw => " NUMBER",
             Builtin::Deny => " NUMBER [REASON]",
+            Builtin::Elevate => " [CODE|enroll|end]",
             Builtin::History => " [NAME]",
             Builtin::Log => " NUMBER [PAGE]",
             Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
@@ -269,6 +277,9 @@ impl Builtin {
             Builtin::Deny => "says no to it",
             Builtin::Withdraw => "takes back what you asked for and nobody has approved yet",
             Builtin::Lockdown => "emergency stop: nothing is started until the host lifts it; `--kill` stops what runs",
+            Builtin::Elevate => {
+                "takes a code of your second factor, enrolls one, says how it stands; in a direct message"
+            }
             Builtin::Approvals => "lists what waits for approval: yours, and what you may approve",
         }
     }
@@ -304,15 +315,25 @@ impl Builtin {
             | Builtin::Deny
             | Builtin::Withdraw
             | Builtin::Approvals
-            | Builtin::Lockdown => Vec::new(),
+            | Builtin::Lockdown
+            | Builtin::Elevate => Vec::new(),
         }
     }
 
-    /// The command of that name; `ps` is another one for `jobs`.
+    /// The command of that name; `ps` is another one for `jobs`, `totp` for `elevate`.
     pub fn named(name: &str) -> Option<Builtin> {
-        let name = if name == "ps" { Builtin::Jobs.name() } else { name };
+        let name = match name {
+            "ps" => Builtin::Jobs.name(),
+            elevate::OTHER_NAME => elevate::NAME,
+            name => name,
+        };
         Builtin::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
+}
+
+/// What stands for a line in log and audit where something in it is a secret, or was probably meant to be one.
+pub fn withheld(line: &str) -> Option<String> {
+    secret::withheld(line).or_else(|| elevate::withheld(line))
 }
 
 /// A user name as people write it, `@` or not, as the server has it; `None` for what cannot be one.

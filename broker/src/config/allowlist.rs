@@ -1,6 +1,6 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Approval, Level, Rate, nearest};
+use super::{Approval, Elevate, Level, Rate, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::worker::Profile;
 use regex::Regex;
@@ -48,6 +48,12 @@ impl Allowlist {
     /// The script of exactly this name.
     pub fn get(&self, name: &ScriptName) -> Option<&Script> {
         self.scripts.get(name)
+    }
+
+    /// Changes one, in a test.
+    #[cfg(test)]
+    pub(crate) fn change(&mut self, name: &ScriptName, change: impl FnOnce(&mut Script)) {
+        change(self.scripts.get_mut(name).expect("it is on the list"));
     }
 
     /// Every script, by name.
@@ -107,6 +113,8 @@ pub struct Script {
     pub authorizer: Option<ScriptName>,
     /// `authorizer-group`: what it is told besides.
     pub authorizer_group: String,
+    /// `elevate`: that the asker must give the second factor.
+    pub elevate: Option<Elevate>,
     /// `approvals` and what goes with it: that others must agree.
     pub approval: Option<Approval>,
     /// `rate`: how often it may be run, whoever asks.

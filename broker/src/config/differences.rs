@@ -53,6 +53,9 @@ fn flat(config: &Config) -> Flat {
     put("audit.checkpoint-channel", &config.checkpoints.as_deref().unwrap_or("nowhere"));
     put("approval.channel", &config.approvals.channel.as_deref().unwrap_or("direct messages to those who may approve"));
     put("approval.expires-after", &format!("{:?}", config.approvals.expires_after));
+    put("elevation.window", &format!("{:?}", config.elevation.window));
+    put("elevation.window-kind", &if config.elevation.idle { "idle" } else { "absolute" });
+    put("elevation.enrol-by-direct-message", &config.elevation.by_direct_message);
     for (name, accounts) in &config.identities {
         put(&format!("identities.{name}"), &accounts.join(", "));
     }
@@ -117,6 +120,7 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     put("allowed-groups", &list(&script.groups, "everybody"));
     put("authorizer", &script.authorizer.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("authorizer-group", &script.authorizer_group);
+    put("elevate", &script.elevate.map_or("never".to_owned(), |elevate| elevate.to_string()));
     put("approvals", &script.approval.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("rate", &rate(script.rate));
     put("timeout", &format!("{:?}", script.timeout));

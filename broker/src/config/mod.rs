@@ -8,6 +8,7 @@ mod allowlist;
 mod approval;
 mod check;
 mod differences;
+mod elevation;
 mod error;
 mod level;
 mod nearest;
@@ -29,6 +30,7 @@ mod url;
 pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, RemoteConfig, Script};
 pub use approval::{Approval, Approvals};
 pub use check::{Checked, check_config};
+pub use elevation::{Elevate, Elevation};
 pub use error::ConfigError;
 pub use level::Level;
 pub use nearest::{nearest, nearest_that};
@@ -74,6 +76,8 @@ pub struct Config {
     pub checkpoints: Option<String>,
     /// `[approval]`.
     pub approvals: Approvals,
+    /// `[elevation]`.
+    pub elevation: Elevation,
     /// `[identities]`: the accounts of one person each, by name or id.
     pub identities: BTreeMap<String, Vec<String>>,
     /// `people.toml`, where there is one: people by name or id, whatever the database says of them.
@@ -211,6 +215,7 @@ impl Config {
         let job_notices = settings::job_notices(&raw.alerts).map_err(|wrong| place(wrong, "alerts"))?;
         let checkpoints = settings::audit(&raw.audit).map_err(|wrong| place(wrong, "audit"))?;
         let approvals = approval::settings(&raw.approval).map_err(|wrong| place(wrong, "approval"))?;
+        let elevation = elevation::settings(&raw.elevation).map_err(|wrong| place(wrong, "elevation"))?;
         let identities = approval::identities(&raw.identities).map_err(|wrong| place(wrong, "identities"))?;
         let people = settings::people(&raw.people).map_err(|wrong| place(wrong, "people"))?;
         let rates = settings::rates(&raw.rate).map_err(|wrong| place(wrong, "rate"))?;
@@ -285,6 +290,7 @@ impl Config {
             job_notices,
             checkpoints,
             approvals,
+            elevation,
             identities,
             people_file,
             groups,

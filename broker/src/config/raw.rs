@@ -33,6 +33,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) approval: Approval,
     #[serde(default)]
+    pub(super) elevation: Elevation,
+    #[serde(default)]
     pub(super) identities: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) limits: Limits,
@@ -119,6 +121,14 @@ pub(super) struct Audit {
 pub(super) struct Approval {
     pub(super) expires_after: Option<Amount>,
     pub(super) channel: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Elevation {
+    pub(super) window: Option<Amount>,
+    pub(super) window_kind: Option<String>,
+    pub(super) enrol_by_direct_message: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -245,6 +255,7 @@ pub(super) struct Script {
     pub(super) authorizer: Option<String>,
     #[serde(alias = "authorizerGroup")]
     pub(super) authorizer_group: Option<String>,
+    pub(super) elevate: Option<String>,
     #[serde(default)]
     pub(super) approvals: u64,
     #[serde(alias = "approverLevel")]
@@ -297,6 +308,7 @@ impl Script {
             allowed_groups: None,
             authorizer: None,
             authorizer_group: None,
+            elevate: None,
             approvals: 0,
             approver_level: None,
             approver_flags: Vec::new(),

@@ -3,8 +3,8 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, approval, nearest, pattern, profile, raw, secrets,
-    settings,
+    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, approval, elevation, nearest, pattern, profile, raw,
+    secrets, settings,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
@@ -122,6 +122,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         refused_when_busy: raw.when_busy.as_deref() == Some("refuse"),
         is_async: raw.is_async,
         idempotent: raw.idempotent,
+        elevate: elevation::check(raw.elevate.as_deref())?,
         approval: approval::check(raw, &arguments, around)?,
         arguments,
         profile,

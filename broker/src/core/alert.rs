@@ -41,6 +41,8 @@ pub enum Topic {
     BotAccount,
     /// The audit log is not as it was written.
     Audit,
+    /// Somebody's second factor: enrolled, locked, taken away.
+    SecondFactor,
     /// A file would take the last admin's rights away.
     LastAdmin,
 }

@@ -61,7 +61,7 @@ impl Core {
             Request::AuditPrune { older_than_s } => self.prune_audit(Duration::from_secs(older_than_s), &by)?,
             Request::AuditRotateKey => self.rotate_audit_key(&by)?,
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
-            Request::People(request) => return self.on_people(request, answer),
+            Request::People(request) => return self.on_people(request, uid, answer),
             Request::Brain(request) => return self.on_brain(*request, uid, answer),
         };
         self.effects.push(Effect::Answer(answer, Box::new(told)));

@@ -2,7 +2,7 @@
 
 use super::{Core, CoreError};
 use crate::audit::Record;
-use crate::command::secret;
+use crate::command;
 use crate::gate::Refusal;
 use crate::policy::Policy;
 use crate::words;
@@ -82,7 +82,7 @@ impl Core {
     /// A command line for the log: of a script with a sensitive argument only its name, since words that were not
     /// bound to arguments cannot be told apart.
     pub(crate) fn without_secrets(&self, line: &str) -> String {
-        if let Some(withheld) = secret::withheld(line) {
+        if let Some(withheld) = command::withheld(line) {
             return withheld;
         }
         let sensitive = |name: &str| {

@@ -150,6 +150,7 @@ impl Core {
         if let Delivered::Rejected { status, why } = outcome {
             tracing::warn!(delivery = delivery.0, status, %why, "the server does not take it");
         }
+        self.elevation.said(delivery);
         self.outbox.settled.push(delivery);
         self.settle_soon();
         self.live_delivered(delivery, outcome)?;
@@ -224,6 +225,7 @@ impl Core {
             }
             self.outbox.handed.insert(delivery);
             let again = again || delivery <= self.outbox.again;
+            let act = self.elevation.really(delivery, act);
             let order = ToConnector::Deliver(Box::new(Delivery { delivery, again, act }));
             self.supervisor.say(Role::Connector, &order, Vec::new())?;
         }

@@ -14,6 +14,8 @@ mod brain;
 mod careful;
 mod decided;
 mod deliver;
+mod elevation;
+mod elevation_host;
 mod fault;
 mod groups;
 mod history;
@@ -145,6 +147,8 @@ pub struct Core {
     pub(crate) stop_votes: stop_votes::StopVotes,
     /// Commands that others must agree to.
     pub(crate) approvals: approvals::Waiting,
+    /// Second factors, and commands that wait for a code.
+    pub(crate) elevation: elevation::Elevations,
     pub(crate) posts: posts::Posts,
     /// Commands whose authors are asked for an argument.
     pub(crate) questions: questions::Questions,

@@ -4,7 +4,7 @@
 use super::{Core, CoreError};
 use crate::audit::Gate;
 use crate::command::parse::Command;
-use crate::command::{Builtin, about, explain, help, inner, whoami, without_run};
+use crate::command::{Builtin, about, elevate, explain, help, inner, whoami, without_run};
 use crate::gate::{self, Refusal, Verdict, allowlist};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::jobs::Intent;
@@ -15,6 +15,15 @@ use bartizan_proto::connector::Report;
 /// Jobs that wait for a place, of everybody and of one person. More are refused.
 const MAX_QUEUED: usize = 1000;
 const MAX_QUEUED_OF_ONE: usize = 250;
+
+/// How a script's command is given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Given {
+    /// Where an argument is missing, its author is asked for it.
+    pub(super) asks: bool,
+    /// A code of the second factor was given for this command, just now.
+    pub(super) code: bool,
+}
 
 impl Core {
     /// Does what the command says.
@@ -29,12 +38,19 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         let prefix = policy.config.bot.prefix.clone();
         let text = match Builtin::named(&command.name) {
-            None => return self.run((report, line), &command, requester, place, false),
+            None if place.direct && elevate::is_code(&command.name) => {
+                return self.elevate_command(report, &command, &requester, &place);
+            }
+            None => return self.run((report, line), &command, requester, place, Given::default()),
             Some(Builtin::Run) => match inner(&command) {
-                Some(command) => return self.run((report, line), &command, requester, place, true),
+                Some(command) => {
+                    let given = Given { asks: true, ..Given::default() };
+                    return self.run((report, line), &command, requester, place, given);
+                }
                 None => help::one(Builtin::Run.name(), &requester, &place, policy),
             },
             Some(Builtin::Lockdown) => return self.lockdown_command(report, &command, &requester),
+            Some(Builtin::Elevate) => return self.elevate_command(report, &command, &requester, &place),
             Some(Builtin::Secret) => return self.secret_command(report, &command, &requester, &place),
             Some(Builtin::Ping) => words::PONG.to_owned(),
             Some(Builtin::Whoami) => whoami::answer(&requester, policy),
@@ -45,7 +61,10 @@ impl Core {
             },
             Some(Builtin::Explain) => {
                 match inner(&command).map(|command| without_run(without_prefix(command, &prefix))) {
-                    Some(command) => explain::answer(&command, &requester, &place, policy, &self.opener, &self.limiter),
+                    Some(command) => {
+                        let standing = (&self.limiter, self.standing(requester.user));
+                        explain::answer(&command, &requester, &place, policy, &self.opener, standing)
+                    }
                     None => help::one(Builtin::Explain.name(), &requester, &place, policy),
                 }
             }
@@ -75,14 +94,14 @@ impl Core {
         self.answer(report, vec![crate::audit::Gate { name: "ban", passed: true }], text)
     }
 
-    /// Asks the gates; what passes becomes a job. Where an argument is missing, `asks` has its author asked for it.
+    /// Asks the gates; what passes becomes a job.
     pub(super) fn run(
         &mut self,
         (report, line): (&Report, &str),
         command: &Command,
         requester: Requester,
         place: Place,
-        asks: bool,
+        given: Given,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let decision = gate::decide(command, &requester, &place, policy);
@@ -90,7 +109,7 @@ impl Core {
             Ok((script, values)) => (script.name.clone(), values),
             Err((refusal, cause)) => {
                 let gates = decision.gates;
-                if asks && self.asks_for((report, line), (&requester, &place), &refusal)? {
+                if given.asks && self.asks_for((report, line), (&requester, &place), &refusal)? {
                     return Ok(());
                 }
                 return self.refuse(report, refusal, &cause.0, gates);
@@ -111,6 +130,19 @@ impl Core {
             return self.refuse(report, refusal, &cause, decision.gates);
         }
         let mut gates = decision.gates;
+        let asked = policy.config.allowlist.get(&script);
+        let elevates = asked.is_some_and(|script| script.elevate.is_some());
+        if let Some(asked) = asked.filter(|_| elevates) {
+            let verdict = gate::elevation::ask(asked, self.standing(requester.user), given.code);
+            gates.push(Gate { name: "elevation", passed: verdict == Verdict::Pass(()) });
+            match verdict {
+                Verdict::Pass(()) => {}
+                Verdict::Refuse(Refusal::Elevate { name }, _) => {
+                    return self.hold(report, &name, (line, command), (&requester, &place), gates);
+                }
+                Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, gates),
+            }
+        }
         let rate = policy.config.allowlist.get(&script).and_then(|script| script.rate).or(policy.config.rates.script);
         if let Verdict::Refuse(refusal, cause) = self.limiter.script(&script, rate) {
             gates.push(crate::audit::Gate { name: "rate", passed: false });
@@ -129,6 +161,9 @@ impl Core {
             script,
             command: Text::cut(line),
         };
+        if elevates {
+            self.note_elevated(report, intent.user, given.code)?;
+        }
         if self.is_approval_wanted(&intent.script, &values) {
             return self.ask_approval(report, intent, &values, gates);
         }

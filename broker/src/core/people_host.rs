@@ -13,7 +13,7 @@ use bartizan_proto::control::{Answer, Refusal};
 use bartizan_proto::egress::{AttestedUser, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::UserId;
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME, MAX_ROWS};
-use bartizan_proto::people::{BanRow, Done, Explained, GateRow, PeopleAnswer, PeopleRequest, PersonRow};
+use bartizan_proto::people::{BanRow, Done, Explained, FactorAct, GateRow, PeopleAnswer, PeopleRequest, PersonRow};
 use bartizan_proto::{List, Text};
 use tokio::sync::oneshot;
 
@@ -24,6 +24,8 @@ pub(crate) enum Asked {
     Wishes(Vec<Wish>),
     /// One row.
     Show,
+    /// Their second factor.
+    Factor(FactorAct),
     /// Every gate's verdict.
     Explain { channel: Option<Text<MAX_NAME>>, command: Text<MAX_MESSAGE> },
 }
@@ -42,8 +44,17 @@ impl Core {
     pub(crate) fn on_people(
         &mut self,
         request: PeopleRequest,
+        uid: u32,
         answer: oneshot::Sender<Answer>,
     ) -> Result<(), CoreError> {
+        // Who has the secret is that person, as far as the second factor goes.
+        let own = rustix::process::geteuid().as_raw();
+        if matches!(request, PeopleRequest::Factor { act: FactorAct::Enrol, .. }) && uid != 0 && uid != own {
+            let why = Text::cut("only root and the service's own user may do that");
+            let told = Answer::Refused { refusal: Refusal::Forbidden, why };
+            self.effects.push(Effect::Answer(answer, Box::new(told)));
+            return Ok(());
+        }
         let Some(policy) = &self.policy else {
             let told = unavailable("the service does not know the server yet; see `bartizan status`");
             self.effects.push(Effect::Answer(answer, Box::new(told)));
@@ -82,6 +93,7 @@ impl Core {
         }
         let told = match asked {
             Asked::Wishes(wishes) => self.do_wishes(wishes, user)?,
+            Asked::Factor(act) => self.factor_for_host(act, user)?,
             Asked::Show => match &self.policy {
                 Some(policy) => Answer::People(PeopleAnswer::Person(Box::new(row(user.id, Some(&user.name), policy)))),
                 None => unavailable("the service does not know the server now"),
@@ -161,7 +173,8 @@ impl Core {
             Ok(None) => return usage("there is no command"),
             Err(error) => return usage(&error.to_string()),
         };
-        let survey = gate::survey(&command, &requester, &place, policy, &self.opener, &self.limiter);
+        let survey =
+            gate::survey(&command, &requester, &place, policy, &self.opener, (&self.limiter, self.standing(user.id)));
         Answer::People(PeopleAnswer::Explained(Box::new(Explained {
             user: user.id,
             name: user.name.clone(),
@@ -195,6 +208,7 @@ fn asked(request: PeopleRequest, policy: &Policy) -> Result<Read, String> {
         PeopleRequest::Bootstrap { who, again } => {
             Read::Of(who, Asked::Wishes(vec![Wish::Change(Deed::Bootstrap { again })]))
         }
+        PeopleRequest::Factor { who, act } => Read::Of(who, Asked::Factor(act)),
         PeopleRequest::Explain { who, channel, command } => Read::Of(who, Asked::Explain { channel, command }),
         PeopleRequest::Ban { who, reason, duration } => {
             let time = duration.parse().map_err(|error: crate::people::duration::InvalidTime| error.to_string())?;
@@ -284,7 +298,7 @@ pub(super) fn no_such(who: &str) -> Answer {
     Answer::Refused { refusal: Refusal::NotFound, why: Text::cut(why) }
 }
 
-fn unavailable(why: &str) -> Answer {
+pub(super) fn unavailable(why: &str) -> Answer {
     Answer::Refused { refusal: Refusal::Unavailable, why: Text::cut(why) }
 }
 

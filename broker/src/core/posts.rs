@@ -8,7 +8,7 @@ use super::line::Line;
 use super::timers::Timer;
 use super::{Core, CoreError, Named, Topic};
 use crate::audit::Gate;
-use crate::command::{Builtin, help, parse, secret};
+use crate::command::{self, Builtin, help, parse};
 use crate::gate::{Cause, Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
@@ -97,7 +97,7 @@ impl Core {
     pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
         // For the next start: the cursor may pass this post by.
         if self.is_ending() {
-            if secret::withheld(&report.text).is_none() {
+            if command::withheld(&report.text).is_none() {
                 self.store.receive(&report, false)?;
             }
             return Ok(());
@@ -106,7 +106,7 @@ impl Core {
         let ping = !answer && self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.
-        let unwritten = ping || answer || secret::withheld(&report.text).is_some();
+        let unwritten = ping || answer || command::withheld(&report.text).is_some();
         if !self.store.receive(&report, unwritten)? {
             return Ok(());
         }
@@ -298,6 +298,11 @@ impl Core {
         let Some(line) = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct) else {
             return Ok(self.store.decided(report.post)?);
         };
+        let line = line.to_owned();
+        if !place.direct {
+            self.burn_codes(report, &requester, &line)?;
+        }
+        let (line, Some(policy)) = (line.as_str(), &self.policy) else { return Ok(()) };
         // A bang word of ordinary talk, that nobody could have meant for a command, is left alone.
         let called = !post.text.trim_start().starts_with(&prefix) || place.direct;
         if !called && !self.is_near(line) {

@@ -35,6 +35,11 @@ impl Protected {
         Self { doubtful: last, more: true, ..Self::default() }
     }
 
+    /// Something was written down for it.
+    pub(super) fn more(&mut self) {
+        self.more = true;
+    }
+
     /// Egress is gone: what it worked on may have been done.
     pub(crate) fn egress_lost(&mut self) {
         if let Some(write) = self.under_way.take() {

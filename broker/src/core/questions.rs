@@ -12,6 +12,7 @@
 //! The command with what was answered goes through the gates again, each time. A sensitive argument is asked for in a
 //! direct message alone. Nothing of it outlives the service but that somebody was asked: they are told at the next start.
 
+use super::obey::Given;
 use super::{Core, CoreError, Timer};
 use crate::command::{inner, parse};
 use crate::gate::{self, NotGiven, Refusal};
@@ -179,7 +180,8 @@ impl Core {
         if let Err((Refusal::Arguments { error, missing: None, .. }, _)) = outcome {
             return self.once_more(question, &error);
         }
-        self.run((&question.report, &line), &command, requester.clone(), question.place.clone(), true)
+        let given = Given { asks: true, ..Given::default() };
+        self.run((&question.report, &line), &command, requester.clone(), question.place.clone(), given)
     }
 
     fn once_more(&mut self, question: Question, wrong: &str) -> Result<(), CoreError> {

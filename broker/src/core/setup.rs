@@ -80,6 +80,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     if let Some(lockdown) = &lockdown {
         tracing::warn!(by = lockdown.by_name, reason = lockdown.reason, "locked down: nothing is started");
     }
+    let elevation = super::elevation::Elevations::restored(&store)?;
 
     // 3. The control socket, in its private directory.
     let (listener, control_path) =
@@ -120,6 +121,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         jobs: Jobs::default(),
         stop_votes: super::stop_votes::StopVotes::default(),
         approvals,
+        elevation,
         posts: super::posts::Posts::default(),
         questions: super::questions::Questions::default(),
         careful: super::careful::Careful::default(),

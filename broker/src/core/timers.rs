@@ -153,6 +153,7 @@ impl Core {
         self.wanted.forget(self.policy.as_ref().map_or_else(crate::store::now_ms, crate::policy::Policy::now_ms));
         self.store.forget_old_protected()?;
         self.store.forget_old_approvals()?;
+        self.store.forget_old_elevated()?;
         self.limiter.forget();
         self.checkpoint_now_and_then()?;
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);

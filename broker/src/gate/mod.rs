@@ -13,6 +13,7 @@ mod attest_tests;
 pub mod authorizer;
 pub mod ban;
 pub mod channel;
+pub mod elevation;
 pub mod file;
 pub mod lockdown;
 pub mod permission;
@@ -27,6 +28,7 @@ use crate::audit::Gate;
 use crate::command::parse::Command;
 use crate::config::Script;
 use crate::policy::{Place, Policy, Requester};
+use crate::store::elevation::Elevated;
 use crate::words;
 use bartizan_proto::ids::{JobId, PostId};
 use std::marker::PhantomData;
@@ -75,6 +77,18 @@ pub enum Refusal {
         /// Where it works.
         wanted: channel::Where,
     },
+    /// It needs a code of the second factor.
+    Elevate {
+        /// The script.
+        name: String,
+    },
+    /// It needs a second factor, and there is none.
+    NoFactor {
+        /// The script.
+        name: String,
+    },
+    /// What the words say.
+    Said(String),
     /// A change of rights that is not made, in a sentence.
     Denied(String),
     /// There is no such person.
@@ -164,6 +178,9 @@ impl Refusal {
             Refusal::LockedDown { by, reason } => words::lockdown::refused(by, reason),
             Refusal::Unknown { name, near } => words::unknown(prefix, name, near.as_deref()),
             Refusal::NotHere { name, wanted } => words::not_here(name, wanted),
+            Refusal::Elevate { name } => words::elevation::wanted_again(name),
+            Refusal::NoFactor { name } => words::elevation::no_factor(name),
+            Refusal::Said(words) => words.clone(),
             Refusal::Denied(why) => words::denied(why),
             Refusal::Nobody(who) => words::nobody(who),
             Refusal::Unauthorized { name } => words::unauthorized(name),
@@ -287,6 +304,8 @@ fn ask<'p>(
 pub struct Proofs<'a> {
     /// The command's post.
     pub post: PostId,
+    /// With whose second factor it was let through.
+    pub elevated: Option<Elevated>,
     /// That enough people agreed, if they were asked.
     pub approved: Option<&'a Pending>,
     /// What its authorizer said, if it was asked.
@@ -311,13 +330,18 @@ pub fn clear(
         Verdict::Pass(file) => file,
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     };
-    // 8. Did others agree to this, who still may?
+    // 8. Did the person give the second factor for it?
+    match elevation::check(script, requester.user, proofs.elevated) {
+        Verdict::Pass(()) => {}
+        Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
+    }
+    // 9. Did others agree to this, who still may?
     let asked = (proofs.post, requester.user);
     match approval::check(script, &values, asked, &file.sha256, policy, proofs.approved) {
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }
-    // 9. Does its authorizer grant it?
+    // 10. Does its authorizer grant it?
     if script.authorizer.is_some() && !proofs.grant.is_some_and(|grant| grant.holds(policy)) {
         let asked = authorizer::clear(script, &values, (&command.name, requester, place), policy, opener)?;
         return Ok(Clearance::Ask(Box::new(asked)));

@@ -3,10 +3,13 @@
 //! The same gates as for a command that runs, asked on where one has refused as far as there is something to ask about.
 //! Nothing is used up, no authorizer is called.
 
-use super::{Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, file, lockdown, permission, rate};
+use super::{
+    Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, elevation, file, lockdown, permission, rate,
+};
 use crate::argument::Value;
 use crate::command::parse::Command;
 use crate::config::Script;
+use crate::elevation::Standing;
 use crate::policy::{Place, Policy, Requester};
 use bartizan_proto::people::GateVerdict;
 
@@ -43,7 +46,7 @@ pub fn survey<'p>(
     place: &Place,
     policy: &'p Policy,
     opener: &file::Opener,
-    limiter: &rate::Limiter,
+    (limiter, standing): (&rate::Limiter, Standing),
 ) -> Survey<'p> {
     let mut out = Survey { gates: Vec::new(), refusal: None, script: None, values: None, sha256: None };
     let found = allowlist::check(command, requester, policy);
@@ -66,6 +69,15 @@ pub fn survey<'p>(
     out.take("channel", channel::check(script, place, policy));
     out.values = out.take("arguments", arguments::check(script, command));
     out.sha256 = out.take("file", file::check(script, opener)).map(|file| file.sha256);
+    if let Some(elevate) = script.elevate {
+        match elevation::ask(script, standing, false) {
+            Verdict::Refuse(Refusal::Elevate { .. }, Cause(_)) => {
+                let cause = format!("{elevate}: a code is asked for when the command is given");
+                out.gates.push(Seen { name: "elevation", verdict: GateVerdict::Unknown, cause });
+            }
+            verdict => drop(out.take("elevation", verdict)),
+        }
+    }
     if let Some(approval) = out.values.as_ref().and_then(|values| approval::wanted(script, values)) {
         let cause = format!("{} approvals are asked for when the command is given", approval.count);
         out.gates.push(Seen { name: "approval", verdict: GateVerdict::Unknown, cause });

@@ -134,7 +134,7 @@ fn person(letter: &str) -> Requester {
 }
 
 fn nothing() -> Proofs<'static> {
-    Proofs { post: id("p"), approved: None, grant: None }
+    Proofs { post: id("p"), elevated: None, approved: None, grant: None }
 }
 
 fn channel(letter: &str) -> Place {
@@ -262,12 +262,20 @@ fn row_21_a_survey_of_what_is_forbidden_looks_like_one_of_what_does_not_exist() 
     let limiter = rate::Limiter::default();
     let explained = |line: &str| {
         let command = parse::command(line).expect("readable").expect("not empty");
-        crate::command::explain::answer(&command, &person("u"), &channel("c"), &policy, &opener, &limiter)
+        crate::command::explain::answer(
+            &command,
+            &person("u"),
+            &channel("c"),
+            &policy,
+            &opener,
+            (&limiter, crate::elevation::Standing::None),
+        )
     };
     assert_eq!(explained("deploy api-server"), explained("deplxy api-server").replace("deplxy", "deploy"));
     assert_eq!(explained("adduser @x admin"), explained("adduxer @x admin").replace("adduxer", "adduser"));
     let command = parse::command("deploy database").expect("readable").expect("not empty");
-    let all = survey(&command, &person("u"), &channel("d"), &policy, &opener, &limiter);
+    let all =
+        survey(&command, &person("u"), &channel("d"), &policy, &opener, (&limiter, crate::elevation::Standing::None));
     let refused: Vec<&str> = all.gates.iter().filter(|gate| !gate.cause.is_empty()).map(|gate| gate.name).collect();
     assert_eq!(refused, ["permission", "channel", "arguments"], "on the host every gate is heard");
 }
@@ -323,7 +331,14 @@ fn row_20_a_script_with_an_authorizer_starts_only_on_a_grant_that_holds() {
     std::fs::remove_file(folder.path().join("authorizer")).expect("removed");
     assert!(matches!(clear(&policy, None, "asked x"), Err((Refusal::Unauthorizable { .. }, _))));
     let command = parse::command("asked").expect("readable").expect("not empty");
-    let seen = survey(&command, &person("u"), &channel("c"), &policy, &opener, &rate::Limiter::default());
+    let seen = survey(
+        &command,
+        &person("u"),
+        &channel("c"),
+        &policy,
+        &opener,
+        (&rate::Limiter::default(), crate::elevation::Standing::None),
+    );
     assert!(
         seen.gates.iter().any(|gate| gate.name == "authorizer" && gate.cause.contains("asker")),
         "named, not called"

@@ -200,7 +200,8 @@ impl Core {
         // What an authorizer said is used once, however this goes on.
         let grant = entry.grant.take();
         let approved = self.store.approved(intent.post)?;
-        let proofs = Proofs { post: intent.post, approved: approved.as_ref(), grant: grant.as_ref() };
+        let elevated = self.store.elevated(intent.post)?;
+        let proofs = Proofs { post: intent.post, elevated, approved: approved.as_ref(), grant: grant.as_ref() };
         let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
             Ok(Clearance::Start(cleared)) => cleared,
             Ok(Clearance::Ask(authorizer)) => return self.ask_authorizer(job, child, &authorizer),

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0010_starts.sql"),
     include_str!("../../../migrations/0011_lockdown.sql"),
     include_str!("../../../migrations/0012_question.sql"),
+    include_str!("../../../migrations/0013_elevation.sql"),
 ];
 
 /// Brings the schema up to date.

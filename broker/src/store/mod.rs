@@ -8,6 +8,7 @@
 pub mod approvals;
 pub mod audit;
 pub mod brain;
+pub mod elevation;
 pub mod history;
 pub mod inbox;
 pub mod jobs;

@@ -10,13 +10,25 @@ use rusqlite::{OptionalExtension as _, params};
 const KEEP_MS: u64 = 30 * 24 * 3600 * 1000;
 
 impl Store {
-    /// Queues a post. Only posts are queued so far; what changes them later comes with what needs it.
+    /// Queues a post, or the deletion of one. What changes posts later comes with what needs it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn write_protected(&mut self, act: &ProtectedAct) -> Result<(), StoreError> {
-        let ProtectedAct::Create { target, root, message, key } = act else {
-            return Err(StoreError::Corrupt("a protected write that is no post".to_owned()));
+        let (target, root, message, key) = match act {
+            ProtectedAct::Create { target, root, message, key } => (target, root, message, key),
+            ProtectedAct::Delete { post, channel } => {
+                self.write()?
+                    .prepare_cached(
+                        "INSERT INTO protected_write (channel, message, key, queued_ms, deletes)
+                         VALUES (?1, '', 'delete-' || ?2, ?3, ?2) ON CONFLICT (key) DO NOTHING",
+                    )?
+                    .execute(params![channel.as_str(), post.as_str(), signed(now_ms())])?;
+                return Ok(());
+            }
+            ProtectedAct::Edit { .. } | ProtectedAct::React { .. } | ProtectedAct::Unreact { .. } => {
+                return Err(StoreError::Corrupt("a protected write that is no post".to_owned()));
+            }
         };
         let (channel, user) = match target {
             Target::Channel(channel) => (Some(channel.to_string()), None),
@@ -43,12 +55,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn next_protected(&self) -> Result<Option<(WriteId, ProtectedAct)>, StoreError> {
-        let mut statement = self
-            .read()
-            .prepare_cached("SELECT id, channel, user, root, message, key FROM protected_write ORDER BY id LIMIT 1")?;
+        let mut statement = self.read().prepare_cached(
+            "SELECT id, channel, user, root, message, key, deletes FROM protected_write ORDER BY id LIMIT 1",
+        )?;
         let mut rows = statement.query([])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let text = |column| row.get::<_, Option<String>>(column);
+        if let (Some(post), Some(channel)) = (text(6)?, text(1)?) {
+            let act = ProtectedAct::Delete { post: id(&post, "post")?, channel: id(&channel, "channel")? };
+            return Ok(Some((WriteId(unsigned(row.get(0)?)), act)));
+        }
         let target = match (text(1)?, text(2)?) {
             (Some(channel), None) => Target::Channel(id(&channel, "channel")?),
             (None, Some(user)) => Target::Direct(id(&user, "user")?),

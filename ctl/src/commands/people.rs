@@ -1,13 +1,13 @@
 //! `bartizan people`, `bans`, `admin` and `explain`.
 
 use super::Out;
-use crate::arguments::{Admin, Bans, People};
+use crate::arguments::{Admin, Bans, People, Totp};
 use crate::exit::{CtlError, Exit};
 use crate::show;
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, Refusal, Request};
 use bartizan_proto::limits::MAX_ROWS;
-use bartizan_proto::people::{PeopleAnswer, PeopleRequest};
+use bartizan_proto::people::{FactorAct, PeopleAnswer, PeopleRequest};
 
 /// Asks one thing of the core.
 type Ask<'a> = dyn Fn(Request) -> Result<Answer, CtlError> + 'a;
@@ -77,6 +77,25 @@ pub(super) fn bans(what: &Bans, ask: &Ask<'_>, out: &Out) -> Result<Exit, CtlErr
 pub(super) fn admin(what: &Admin, ask: &Ask<'_>, out: &Out) -> Result<Exit, CtlError> {
     let Admin::Bootstrap { who, again } = what;
     done(ask, PeopleRequest::Bootstrap { who: text("USER", who)?, again: *again }, out)
+}
+
+/// `bartizan totp …`
+pub(super) fn totp(what: &Totp, ask: &Ask<'_>, out: &Out) -> Result<Exit, CtlError> {
+    let (who, act) = match what {
+        Totp::Enroll { who } => (who, FactorAct::Enrol),
+        Totp::Reset { who } => (who, FactorAct::Reset),
+        Totp::Status { who } => (who, FactorAct::Status),
+    };
+    match asked(ask, PeopleRequest::Factor { who: text("USER", who)?, act })? {
+        PeopleAnswer::Enrolment(enrolment) => {
+            let uri = String::from_utf8_lossy(&enrolment.uri).into_owned();
+            let json = serde_json::json!({ "user": enrolment.user, "name": enrolment.name, "uri": uri });
+            out.give(&json, |_| show::enrolment(&enrolment))
+        }
+        PeopleAnswer::Factor(row) => out.give(&row, |look| show::factor(&row, look)),
+        PeopleAnswer::Done(done) => out.give(&done, |_| format!("{}\n", bartizan_proto::text::printable(&done.what))),
+        _ => Err(CtlError::WrongAnswer),
+    }
 }
 
 /// `bartizan explain …`: exit code 1 where the command would be refused.

@@ -1,7 +1,7 @@
 //! `bartizan people`, `bans` and `explain`, for people.
 
 use super::Look;
-use bartizan_proto::people::{BanRow, Explained, GateVerdict, PersonRow};
+use bartizan_proto::people::{BanRow, Enrolment, Explained, FactorRow, GateVerdict, PersonRow};
 use bartizan_proto::text::printable;
 
 /// Everybody who is listed.
@@ -90,6 +90,34 @@ pub fn explained(explained: &Explained, look: &Look) -> String {
         out.push_str("It would be refused, in silence.\n");
     } else {
         out.push_str(&format!("It would be refused: {}\n", printable(&explained.words)));
+    }
+    out
+}
+
+/// A new second factor.
+pub fn enrolment(enrolment: &Enrolment) -> String {
+    let text = |secret: &[u8]| String::from_utf8_lossy(secret).into_owned();
+    format!(
+        "{}{}\nFor the authenticator of {name}. It counts when {name} has sent the bot its first code: !elevate 123456\nClear this screen.\n",
+        text(&enrolment.picture),
+        text(&enrolment.uri),
+        name = printable(&enrolment.name),
+    )
+}
+
+/// How a second factor stands.
+pub fn factor(row: &FactorRow, look: &Look) -> String {
+    let open = if row.open_s > 0 { format!(", for {} s", row.open_s) } else { String::new() };
+    let locked =
+        if row.locked_until_ms > 0 { format!(", locked until {}", time(row.locked_until_ms)) } else { String::new() };
+    let mut out = String::new();
+    for (name, value) in [
+        ("Name", row.name.to_string()),
+        ("Factor", format!("{}{open}", row.standing.as_str())),
+        ("Wrong", format!("{} in a row{locked}", row.failures)),
+        ("Codes", format!("{} recovery codes left", row.recovery_codes)),
+    ] {
+        out.push_str(&format!("{}  {}\n", look.heading(&format!("{name:6}")), printable(&value)));
     }
     out
 }

@@ -204,9 +204,25 @@ fn to_egress() -> Vec<ToEgress> {
         key: Text::cut("alert-1"),
     };
     let protected = ToEgress::Protected { write: WriteId(4), act: Box::new(create), again: true };
+    let delete = ToEgress::Protected {
+        write: WriteId(5),
+        act: Box::new(ProtectedAct::Delete { post: id('p'), channel: id('c') }),
+        again: false,
+    };
     let protect = ToEgress::Protect(List::cut([id('p')]));
     let token = ToEgress::Token(token());
-    vec![ToEgress::Setup(Box::new(setup)), ToEgress::Attach, post, named, reactions, group, protected, protect, token]
+    vec![
+        ToEgress::Setup(Box::new(setup)),
+        ToEgress::Attach,
+        post,
+        named,
+        reactions,
+        group,
+        protected,
+        delete,
+        protect,
+        token,
+    ]
 }
 
 fn token<const MAX: usize>() -> Confidential<MAX> {

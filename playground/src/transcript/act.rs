@@ -6,7 +6,10 @@ use super::play::{Outcome, Player, PostRef, Scene, Stop, stage_stop};
 use super::report::Failure;
 use super::stage::StageError;
 use crate::client::{ClientError, Post};
-use std::time::Duration;
+use data_encoding::BASE32_NOPAD;
+use hmac::{Hmac, Mac as _};
+use sha1::Sha1;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 impl Player<'_> {
@@ -52,6 +55,13 @@ impl Player<'_> {
                 Ok(())
             }
             Act::Operator { command, .. } => self.operator(step, command).await,
+            Act::Code { name, secret, ahead } => {
+                let secret = fill_in(secret, &self.captures);
+                let code = code(&secret, *ahead);
+                let code = code.ok_or_else(|| Failure::new(line, "that is no secret in base32".to_owned()).stop())?;
+                self.captures.insert(name.clone(), code);
+                Ok(())
+            }
             Act::Wait(time) => {
                 let end = Instant::now() + *time;
                 while self.stage.next(end).await {}
@@ -164,6 +174,18 @@ impl Player<'_> {
             },
         }
     }
+}
+
+/// What an authenticator shows (RFC 6238), by this machine's clock.
+fn code(secret: &str, ahead: u64) -> Option<String> {
+    let secret = BASE32_NOPAD.decode(secret.as_bytes()).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let mut mac = Hmac::<Sha1>::new_from_slice(&secret).ok()?;
+    mac.update(&(now / 30 + ahead).to_be_bytes());
+    let hash = mac.finalize().into_bytes();
+    let at = usize::from(hash[19] & 15);
+    let number = u32::from_be_bytes([hash[at] & 0x7f, hash[at + 1], hash[at + 2], hash[at + 3]]);
+    Some(format!("{:06}", number % 1_000_000))
 }
 
 fn client_stop(line: usize, error: ClientError) -> Stop {

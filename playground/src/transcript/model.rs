@@ -86,6 +86,15 @@ pub enum Act {
         /// What it must print; when nothing is said about it, it only has to succeed.
         output: Option<Pattern>,
     },
+    /// The code that an authenticator shows is captured.
+    Code {
+        /// Under this name.
+        name: String,
+        /// Of this secret, in base32.
+        secret: String,
+        /// So many steps of 30 seconds from now.
+        ahead: u64,
+    },
     /// Nothing, for a time.
     Wait(Duration),
     /// The server's clock goes forward.
@@ -108,6 +117,7 @@ impl Act {
             | Act::React { .. }
             | Act::Webhook { .. }
             | Act::Operator { .. }
+            | Act::Code { .. }
             | Act::Wait(_) => false,
         }
     }

@@ -130,6 +130,7 @@ fn act_text(act: &mut Act) -> Option<&mut String> {
         Act::Say { text, .. } | Act::Edit { text, .. } | Act::Webhook { text, .. } => Some(text),
         Act::React { .. }
         | Act::Operator { .. }
+        | Act::Code { .. }
         | Act::Wait(_)
         | Act::Clock(_)
         | Act::Fault(_)
@@ -151,6 +152,11 @@ fn act(line: &str, message: &str) -> Result<Act, Fault> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["wait", time] => return Ok(Act::Wait(time_of(time)?)),
+        ["code", name, "=", secret, ref ahead @ ..] if is_name(name) && ahead.len() <= 1 => {
+            let ahead = ahead.first().map_or(Some(0), |ahead| ahead.strip_prefix('+')?.parse().ok());
+            let (name, secret) = (name.to_owned(), secret.to_owned());
+            return Ok(Act::Code { name, secret, ahead: ahead.ok_or(Fault::Act)? });
+        }
         ["clock", time] => return Ok(Act::Clock(time_of(time.strip_prefix('+').unwrap_or(time))?)),
         ["fault", _, ..] => return Ok(Act::Fault(words[1..].join(" "))),
         ["restart", role] => return Ok(Act::Restart(role_of(role)?)),

@@ -1,0 +1,407 @@
+//! `elevate` in direct messages, and commands that wait for a code.
+//!
+//! What goes out once and is kept nowhere (the secret of an enrolment, recovery codes) stands in the outbox as other words, and
+//! is put in their place when it is handed to the connector: see [`Core::say_once`]. Commands wait in memory only; a restart
+//! forgets them, as it ends the windows.
+
+use super::obey::Given;
+use super::{Core, CoreError, Topic};
+use crate::audit::{Gate, Record};
+use crate::brain::{BrainError, RecordId};
+use crate::command::Builtin;
+use crate::command::elevate::{self, Wish};
+use crate::command::parse::Command;
+use crate::elevation::{Checked, Factors, Now, Standing, picture, recovery, totp};
+use crate::gate::Refusal;
+use crate::policy::{Place, Policy, Requester};
+use crate::store::elevation::Elevated;
+use crate::store::{Store, StoreError, now_ms};
+
+use crate::words::elevation as say;
+use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId, Report};
+use bartizan_proto::egress::ProtectedAct;
+use bartizan_proto::ids::UserId;
+use bartizan_proto::{Bytes, Text};
+use bartizan_secret::SecretBytes;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a command waits for its code, and how many of one person do.
+const WAIT: Duration = Duration::from_secs(600);
+const MOST_OF_ONE: usize = 5;
+const MOST: usize = 200;
+
+/// Second factors, what waits for them, and what is said once.
+#[derive(Debug, Default)]
+pub struct Elevations {
+    pub(super) factors: Factors,
+    held: HashMap<UserId, Vec<Held>>,
+    unsaid: HashMap<DeliveryId, (Body, Option<Attachment>)>,
+}
+
+/// A command that waits for a code.
+#[derive(Debug)]
+struct Held {
+    report: Report,
+    line: String,
+    command: Command,
+    place: Place,
+    until: Instant,
+}
+
+impl Elevations {
+    /// What the database has.
+    pub(super) fn restored(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { factors: Factors::restore(store)?, ..Self::default() })
+    }
+
+    /// What is really said by a delivery.
+    pub(super) fn really(&self, delivery: DeliveryId, act: Act) -> Act {
+        match (self.unsaid.get(&delivery), act) {
+            (Some((body, attachment)), Act::Reply { channel, root, reply_id, .. }) => {
+                Act::Reply { channel, root, reply_id, body: body.clone(), attachment: attachment.clone() }
+            }
+            (_, act) => act,
+        }
+    }
+
+    /// It was said, or never will be.
+    pub(super) fn said(&mut self, delivery: DeliveryId) {
+        self.unsaid.remove(&delivery);
+    }
+}
+
+impl Core {
+    pub(super) fn both_clocks(&self) -> Now {
+        let host_ms = now_ms();
+        Now { host_ms, server_ms: self.policy.as_ref().map_or(host_ms, Policy::now_ms) }
+    }
+
+    /// How somebody's second factor stands.
+    pub(super) fn standing(&self, user: UserId) -> Standing {
+        self.elevation.factors.standing(user, self.both_clocks(), &self.config.elevation)
+    }
+
+    /// A command passed with a second factor: on record for its start, and the window goes on.
+    pub(super) fn note_elevated(&mut self, report: &Report, user: UserId, alone: bool) -> Result<(), CoreError> {
+        let now = self.both_clocks();
+        self.elevation.factors.touch(user, now, &self.config.elevation);
+        Ok(self.store.put_elevated(report.post, Elevated { user, alone })?)
+    }
+
+    /// A command needs a code: it waits for one.
+    pub(super) fn hold(
+        &mut self,
+        report: &Report,
+        name: &str,
+        (line, command): (&str, &Command),
+        (requester, place): (&Requester, &Place),
+        gates: Vec<Gate>,
+    ) -> Result<(), CoreError> {
+        let now = Instant::now();
+        self.elevation.held.values_mut().for_each(|held| held.retain(|held| held.until > now));
+        self.elevation.held.retain(|_, held| !held.is_empty());
+        let all: usize = self.elevation.held.values().map(Vec::len).sum();
+        let held = self.elevation.held.entry(requester.user).or_default();
+        held.retain(|held| held.report.post != report.post);
+        let text = if held.len() < MOST_OF_ONE && all < MOST {
+            held.push(Held {
+                report: report.clone(),
+                line: line.to_owned(),
+                command: command.clone(),
+                place: place.clone(),
+                until: now + WAIT,
+            });
+            say::wanted(name, WAIT)
+        } else {
+            say::wanted_again(name)
+        };
+        let cause = format!("{name} waits for a code of the second factor");
+        self.record_decision(report, line, Some(cause), gates);
+        self.store.decided(report.post)?;
+        self.reply(report.channel, report.post, report.root.unwrap_or(report.post), "elevate", text)
+    }
+
+    /// `elevate …`.
+    pub(super) fn elevate_command(
+        &mut self,
+        report: &Report,
+        command: &Command,
+        requester: &Requester,
+        place: &Place,
+    ) -> Result<(), CoreError> {
+        let gate = |passed| vec![Gate { name: "elevation", passed }];
+        if !place.direct {
+            // A code is burned and deleted by `judge` already.
+            let burned = elevate::withheld(&report.text).is_some();
+            let words = if burned { say::HERE } else { say::DIRECT };
+            let cause = "the second factor is for direct messages";
+            return self.refuse(report, Refusal::Said(words.to_owned()), cause, gate(false));
+        }
+        let wish = if elevate::is_code(&command.name) && command.words.is_empty() {
+            Wish::Code(command.name.clone())
+        } else {
+            match elevate::read(&command.words) {
+                Ok(wish) => wish,
+                Err(error) => {
+                    let usage = format!("{}{}", Builtin::Elevate.name(), Builtin::Elevate.usage());
+                    let refusal = Refusal::Arguments { error: error.clone(), usage, missing: None };
+                    return self.refuse(report, refusal, &error, gate(false));
+                }
+            }
+        };
+        if let Some(cause) = self.audit.cannot_record() {
+            return self.refuse(report, Refusal::Unrecorded, &cause, gate(false));
+        }
+        match wish {
+            Wish::Status => {
+                let left = self.store.recovery_codes(requester.user)?;
+                self.answer(report, gate(true), say::status(self.standing(requester.user), left))
+            }
+            Wish::End => {
+                let open = self.elevation.factors.close(requester.user);
+                self.elevation.held.remove(&requester.user);
+                self.record_factor(requester, "ended", "chat", None);
+                self.answer(report, gate(true), say::ended(open).to_owned())
+            }
+            Wish::Enrol => self.enrol_in_chat(report, requester),
+            Wish::Code(code) => self.take_code(report, requester, &code, false),
+            Wish::NewRecovery(code) => self.take_code(report, requester, &code, true),
+            Wish::Recovery(code) => {
+                let now = self.both_clocks();
+                let checked = self.elevation.factors.recover(&mut self.store, requester.user, &code, now)?;
+                self.after_code(report, requester, checked, "recovery code")
+            }
+        }
+    }
+
+    /// Makes a secret, and sends it once.
+    fn enrol_in_chat(&mut self, report: &Report, requester: &Requester) -> Result<(), CoreError> {
+        let gate = |passed| vec![Gate { name: "elevation", passed }];
+        let refused = |words: &str| Refusal::Said(words.to_owned());
+        if !self.config.elevation.by_direct_message {
+            let cause = "[elevation] enrol-by-direct-message is false";
+            return self.refuse(report, refused(say::HOST_ONLY), cause, gate(false));
+        }
+        let uri = match self.begin_factor(requester.user, &requester.name)? {
+            Ok(uri) => uri,
+            Err(Unenrolled::HasOne) => {
+                return self.refuse(report, refused(say::HAS_ONE), "there is a second factor already", gate(false));
+            }
+            Err(Unenrolled::Failed(why)) => {
+                return self.refuse(report, refused(say::UNAVAILABLE), &why, gate(false));
+            }
+        };
+        self.record_factor(requester, "enrolment-begun", "chat", None);
+        self.record_decision(report, &report.text, None, gate(true));
+        self.store.decided(report.post)?;
+        let picture = picture::png(&uri).ok().and_then(|png| Bytes::new(png).ok());
+        let attachment = picture.map(|content| Attachment { name: Text::cut(say::PICTURE), content });
+        self.say_once(report, &say::enrol(&uri), attachment)
+    }
+
+    /// Begins an enrolment: a new secret, in the brain. What an authenticator is given.
+    pub(super) fn begin_factor(&mut self, user: UserId, name: &str) -> Result<Result<String, Unenrolled>, CoreError> {
+        let failed = |error: String| Ok(Err(Unenrolled::Failed(error)));
+        if self.elevation.factors.get(user).is_some_and(|factor| factor.confirmed) {
+            return Ok(Err(Unenrolled::HasOne));
+        }
+        let key = match crate::brain::seal::new_key() {
+            Ok(key) => key,
+            Err(error) => return failed(error.to_string()),
+        };
+        let secret = &key.expose()[..totp::SECRET];
+        match self.brain.put(&mut self.store, &RecordId::second_factor(user), secret) {
+            Ok(()) => {}
+            Err(BrainError::Store(error)) => return Err(error.into()),
+            Err(error) => return failed(error.to_string()),
+        }
+        let now = self.both_clocks();
+        self.elevation.factors.begin(&mut self.store, user, name, now)?;
+        Ok(Ok(totp::uri(secret, name)))
+    }
+
+    /// A code: also the first one of an enrolment, and the one that new recovery codes are made with.
+    fn take_code(&mut self, report: &Report, requester: &Requester, code: &str, renew: bool) -> Result<(), CoreError> {
+        let secret = match self.factor_secret(requester.user)? {
+            Ok(secret) => secret,
+            Err(why) => {
+                let refusal = Refusal::Said(say::UNAVAILABLE.to_owned());
+                return self.refuse(report, refusal, &why, vec![Gate { name: "elevation", passed: false }]);
+            }
+        };
+        let now = self.both_clocks();
+        let given = (secret.as_ref().map_or(&[][..], SecretBytes::expose), code);
+        let checked = self.elevation.factors.check(&mut self.store, requester.user, given, now)?;
+        let first = matches!(checked, Checked::Right { first: true });
+        let renewed = renew && matches!(checked, Checked::Right { .. });
+        if !first && !renewed {
+            return self.after_code(report, requester, checked, "code");
+        }
+        let codes = match recovery::make() {
+            Ok(codes) => codes,
+            Err(error) => {
+                let refusal = Refusal::Said(say::UNAVAILABLE.to_owned());
+                return self.refuse(report, refusal, &error.to_string(), Vec::new());
+            }
+        };
+        let hashes: Vec<String> = codes.iter().map(|code| recovery::hash(requester.user.as_str(), code)).collect();
+        self.store.put_recovery_codes(requester.user, &hashes)?;
+        self.record_factor(requester, if first { "enrolled" } else { "recovery-renewed" }, "code", None);
+        self.record_decision(report, &report.text, None, vec![Gate { name: "elevation", passed: true }]);
+        self.store.decided(report.post)?;
+        if first {
+            self.alert(Topic::SecondFactor, &say::alert_enrolled(&requester.name))?;
+            self.say_once(report, &say::enrolled(&codes, self.config.elevation.window), None)
+        } else {
+            self.say_once(report, &say::recovery(&codes), None)
+        }
+    }
+
+    /// What a code was worth: told, recorded, and what waited for it goes on.
+    fn after_code(
+        &mut self,
+        report: &Report,
+        requester: &Requester,
+        checked: Checked,
+        how: &'static str,
+    ) -> Result<(), CoreError> {
+        let passed = matches!(checked, Checked::Right { .. });
+        let gates = vec![Gate { name: "elevation", passed }];
+        let (words, cause) = match checked {
+            Checked::Right { .. } => {
+                self.record_factor(requester, "elevated", how, None);
+                return self.elevated_now(report, requester, how, gates);
+            }
+            Checked::Used => (say::USED.to_owned(), "a code that was used or burned before"),
+            Checked::Wrong(locked) => {
+                if let Some(time) = locked {
+                    let failures = self.elevation.factors.get(requester.user).map_or(0, |factor| factor.failures);
+                    self.record_factor(requester, "locked", how, Some(format!("{failures} failures")));
+                    self.alert(Topic::SecondFactor, &say::alert_locked(&requester.name, failures, time))?;
+                }
+                (say::wrong(locked), "a wrong code")
+            }
+            Checked::Locked(time) => (say::locked(time), "locked after too many wrong codes"),
+            Checked::Missing => (say::MISSING.to_owned(), "there is no second factor"),
+        };
+        self.record_factor(requester, "refused", how, Some(cause.to_owned()));
+        self.refuse(report, Refusal::Said(words), cause, gates)
+    }
+
+    /// One command that waited goes on; of several none does: nobody says which was meant.
+    fn elevated_now(
+        &mut self,
+        report: &Report,
+        requester: &Requester,
+        how: &'static str,
+        gates: Vec<Gate>,
+    ) -> Result<(), CoreError> {
+        let now = Instant::now();
+        let mut held = self.elevation.held.remove(&requester.user).unwrap_or_default();
+        held.retain(|held| held.until > now);
+        let waiting = held.len();
+        let one = if waiting == 1 { held.pop() } else { None };
+        let (window, idle) = (self.config.elevation.window, self.config.elevation.idle);
+        let name = one.as_ref().map(|held| held.command.name.clone());
+        let mut text = say::right(window, idle, name.as_deref(), waiting);
+        if how != "code" {
+            text.push_str(&say::left(self.store.recovery_codes(requester.user)?));
+        }
+        self.answer(report, gates, text)?;
+        match one {
+            Some(Held { report, line, command, place, .. }) => {
+                let given = Given { code: true, ..Given::default() };
+                self.run((&report, &line), &command, requester.clone(), place, given)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A line in a channel may have codes in it: none of them is taken from now on, and the post is deleted where that is
+    /// allowed.
+    pub(super) fn burn_codes(&mut self, report: &Report, requester: &Requester, line: &str) -> Result<(), CoreError> {
+        if elevate::withheld(line).is_none() {
+            return Ok(());
+        }
+        let now = self.both_clocks();
+        let codes = elevate::codes(line);
+        let recovery: Vec<&str> = line.split_whitespace().filter(|word| recovery::is_one(word)).collect();
+        let mut burned = false;
+        if !codes.is_empty()
+            && let Ok(Some(secret)) = self.factor_secret(requester.user)?
+        {
+            for code in &codes {
+                let given = (secret.expose(), code.as_str());
+                burned |= self.elevation.factors.burn(&mut self.store, requester.user, given, now)?;
+            }
+        }
+        for word in &recovery {
+            let hash = recovery::hash(requester.user.as_str(), word);
+            burned |= self.store.take_recovery_code(requester.user, &hash)?;
+        }
+        if burned {
+            self.record_factor(requester, "burned", "channel", None);
+        }
+        // A number that is no code, and was not said to be one, is nobody's business.
+        let meant = elevate::name(line).is_some() && !(codes.is_empty() && recovery.is_empty());
+        if !burned && !meant {
+            return Ok(());
+        }
+        self.store.write_protected(&ProtectedAct::Delete { post: report.post, channel: report.channel })?;
+        self.protected.more();
+        Ok(())
+    }
+
+    /// Somebody's secret; none where there is no second factor.
+    fn factor_secret(&mut self, user: UserId) -> Result<Result<Option<SecretBytes>, String>, CoreError> {
+        if self.elevation.factors.get(user).is_none() {
+            return Ok(Ok(None));
+        }
+        match self.brain.get(&self.store, &RecordId::second_factor(user)) {
+            Ok(secret) => Ok(Ok(Some(secret))),
+            Err(BrainError::Store(error)) => Err(error.into()),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    /// Takes somebody's second factor away. Whether there was one.
+    pub(super) fn reset_factor(&mut self, user: UserId) -> Result<Result<bool, String>, CoreError> {
+        self.elevation.held.remove(&user);
+        let there = self.elevation.factors.reset(&mut self.store, user)?;
+        match self.brain.remove(&mut self.store, &RecordId::second_factor(user)) {
+            Ok(()) | Err(BrainError::Missing(_)) => Ok(Ok(there)),
+            Err(BrainError::Store(error)) => Err(error.into()),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    /// Answers with something that is kept nowhere: other words wait in the outbox in its place.
+    fn say_once(&mut self, report: &Report, text: &str, attachment: Option<Attachment>) -> Result<(), CoreError> {
+        self.reply_to(report, say::LOST.to_owned())?;
+        let body = Body::Markup(Text::cut(text));
+        self.elevation.unsaid.insert(self.outbox.written, (body, attachment));
+        Ok(())
+    }
+
+    pub(super) fn record_factor(
+        &mut self,
+        requester: &Requester,
+        step: &'static str,
+        how: &'static str,
+        why: Option<String>,
+    ) {
+        tracing::info!(user = %requester.user, step, how, ?why, "second factor");
+        let (user, name) = (requester.user, requester.name.to_string());
+        self.record_first(&Record::Elevation { user, name, step, how, why });
+    }
+}
+
+/// Why nobody was enrolled.
+#[derive(Debug)]
+pub(super) enum Unenrolled {
+    /// There is a second factor.
+    HasOne,
+    /// The brain does not take it.
+    Failed(String),
+}
