@@ -408,3 +408,16 @@ async fn in_a_channel_that_is_not_configured_not_even_a_ping_is_answered() {
         house.ignored(&post);
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_sensitive_value_is_not_recorded_under_a_mistyped_name_either() {
+    let entry = "[scripts.arguments.pin]\ntype = \"string\"\nlength = 20\nsensitive = true\n";
+    let house = House::build(Plan::default().bash("set-pin", "echo set", entry)).await;
+    for line in ["!set-pni Hush-1", "!run set-pn Hush-2", "!explain set-pinn Hush-3", "!set-pin a b Hush-4"] {
+        let reply = house.ask("carol", "ops", line).await;
+        assert!(!reply.is_empty());
+    }
+    house.works().await;
+    let log: String = house.audit().iter().map(ToString::to_string).collect();
+    assert!(log.contains("arguments withheld") && !log.contains("Hush"), "{log}");
+}

@@ -2,7 +2,7 @@
 
 use super::{Core, CoreError};
 use crate::audit::Record;
-use crate::command;
+use crate::command::{self, Builtin};
 use crate::gate::Refusal;
 use crate::policy::Policy;
 use crate::words;
@@ -89,7 +89,12 @@ impl Core {
             let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
             script.is_some_and(|script| script.arguments.iter().any(|argument| argument.sensitive))
         };
-        match named(line, &self.config.bot.prefix, sensitive) {
+        // One that was probably meant counts as well: its argument stands there all the same.
+        let typed = mistyped(line, &self.config.bot.prefix).filter(|name| {
+            let meant = |script: &crate::config::Script| script.arguments.iter().any(|argument| argument.sensitive);
+            Builtin::named(name).is_none() && self.config.allowlist.nearest(name, meant).is_some()
+        });
+        match named(line, &self.config.bot.prefix, sensitive).or(typed) {
             Some(name) => format!("{name} (arguments withheld)"),
             None => line.to_owned(),
         }
@@ -121,9 +126,27 @@ fn named(line: &str, prefix: &str, is_one: impl Fn(&str) -> bool) -> Option<Stri
     names.find(|name| is_one(name))
 }
 
+/// The word where a script's name stands, as it was typed.
+fn mistyped(line: &str, prefix: &str) -> Option<String> {
+    let mut words = line.split_whitespace().map(|word| word.replace(['"', '\'', '\\'], ""));
+    let bare = |word: String| word.strip_prefix(prefix).map_or(word.clone(), str::to_owned);
+    let first = bare(words.next()?);
+    let goes_before = [Builtin::Run, Builtin::Explain, Builtin::Help].iter().any(|builtin| builtin.name() == first);
+    if goes_before { words.next().map(bare) } else { Some(first) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::{mistyped, named};
+
+    #[test]
+    fn the_name_of_a_script_is_the_first_word_or_the_one_after_run() {
+        for line in ["set-pni 1234", "!set-pni 1234", "run set-pni 1234", "explain !set-pni 1234", "'set-pni' 1234"] {
+            assert_eq!(mistyped(line, "!").as_deref(), Some("set-pni"), "{line}");
+        }
+        assert_eq!(mistyped("run", "!"), None);
+        assert_eq!(mistyped("", "!"), None);
+    }
 
     #[test]
     fn a_script_with_a_secret_argument_is_known_by_its_name_however_it_is_quoted() {

@@ -79,7 +79,8 @@ pub fn survey<'p>(
         }
     }
     if let Some(approval) = out.values.as_ref().and_then(|values| approval::wanted(script, values)) {
-        let cause = format!("{} approvals are asked for when the command is given", approval.count);
+        let many = if approval.count == 1 { "approval is" } else { "approvals are" };
+        let cause = format!("{} {many} asked for when the command is given", approval.count);
         out.gates.push(Seen { name: "approval", verdict: GateVerdict::Unknown, cause });
     }
     if let Some(name) = &script.authorizer {
