@@ -46,7 +46,7 @@ lint:
 
 check: lint test
 
-PROGRAMS = -p bartizan-broker -p bartizan-egress -p bartizan-connector -p bartizan-worker -p bartizan-ctl
+PROGRAMS = -p bartizan-broker -p bartizan-egress -p bartizan-connector -p bartizan-worker -p bartizan-bz -p bartizan-ctl
 # Passed on where they are given; deploy/layout and deploy/install say what they are otherwise.
 export PREFIX DESTDIR OWNER SERVICE_USER SERVICE_GROUP OPERATORS BUILT ACCOUNTS URL TEAM TOKEN_FILE PURGE
 

@@ -252,6 +252,7 @@ fn usage_shows_what_each_argument_may_be() {
         sha256: None,
         remote: None,
         secrets: Vec::new(),
+        api: Vec::new(),
     };
     assert_eq!(
         usage(&script),

@@ -17,12 +17,14 @@ use std::time::Duration;
 
 mod jobs;
 pub mod questions;
+mod script;
 
 pub use jobs::{
     DID_NOT_END, accepted, as_job, ended, fenced, in_use, job_elsewhere, jobs_elsewhere, live, live_over, no_job,
     no_log, no_output_yet, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for, tail,
 };
 pub use questions::not_given;
+pub use script::{addressed, attached, misused, progress};
 
 /// On a command whose script waits or runs.
 pub const RUNNING: &str = "hourglass_flowing_sand";

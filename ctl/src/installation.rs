@@ -49,8 +49,10 @@ pub fn check(found: &Installation) -> Vec<Check> {
         let path = found.programs.join(name);
         checks.push(check_rule(&Rule { path: &path, kind: Kind::File, owner: Some(0), modes: &[0o711, 0o755] }));
     }
-    let ctl = found.programs.join("bartizan");
-    checks.push(check_rule(&Rule { path: &ctl, kind: Kind::File, owner: Some(0), modes: &[0o755] }));
+    for name in ["bartizan", "bz"] {
+        let path = found.programs.join(name);
+        checks.push(check_rule(&Rule { path: &path, kind: Kind::File, owner: Some(0), modes: &[0o755] }));
+    }
 
     // 3. The configuration, its keys, the state, the control socket's directory.
     let Some((config, var)) = found.config.parent().zip(found.control.parent()) else { return checks };

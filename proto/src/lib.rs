@@ -11,6 +11,7 @@
 //! | [`verbs`] | connector ↔ egress: typed REST |
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
+//! | [`script`] | worker ↔ a job's script: the script API |
 //! | [`control`], [`people`], [`brain`] | `bartizan` ↔ core: the control socket |
 //!
 //! [`installation`] has the paths that the core and `bartizan` must agree on.
@@ -32,6 +33,7 @@ pub mod installation;
 pub mod launcher;
 pub mod limits;
 pub mod people;
+pub mod script;
 #[cfg(feature = "tokio")]
 pub mod stream;
 pub mod text;

@@ -92,3 +92,18 @@ pub const MAX_GROUP: usize = 4096;
 
 /// Most gates that one explanation names.
 pub const MAX_GATES: usize = 16;
+
+/// Largest call of a script, in bytes: one file and its envelope.
+pub const MAX_CALL: usize = MAX_ATTACHMENT + 32 * 1024;
+
+/// Most words of one call: a verb, and names and values.
+pub const MAX_WORDS: usize = 32;
+
+/// Longest text that a script has posted at once, in bytes.
+pub const MAX_SAID: usize = 16 * 1024;
+
+/// Longest word of progress, in bytes.
+pub const MAX_PROGRESS: usize = 200;
+
+/// Calls of one job that wait for their answers at the same time.
+pub const MAX_CALLS: usize = 16;

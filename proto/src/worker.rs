@@ -12,6 +12,7 @@ use crate::limits::{
     MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENVIRONMENT, MAX_GRANTS, MAX_NAME, MAX_OUTPUT_CHUNK, MAX_PATH, MAX_REASON,
     MAX_SECRETS,
 };
+use crate::script;
 use serde::{Deserialize, Serialize};
 
 /// What the core orders.
@@ -31,7 +32,18 @@ pub enum ToWorker {
     },
     /// Say what is in force now, and how much has been used.
     Inspect,
+    /// The answer to one of the script's calls.
+    Answer {
+        /// Which.
+        call: CallId,
+        /// What.
+        answer: script::Answer,
+    },
 }
+
+/// One call of a script, numbered by its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallId(pub u32);
 
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +62,8 @@ pub struct Order {
     pub secrets: List<SecretSlot, MAX_SECRETS>,
     /// Show the script without the directory that it stands in: something of Bartizan's own lies there, too.
     pub alone: bool,
+    /// Give the script the descriptor of the script API.
+    pub api: bool,
     /// Run from a sealed copy instead of the opened file (its hash is pinned).
     pub sealed: bool,
     /// What it may reach and use.
@@ -338,6 +352,17 @@ pub enum FromWorker {
     },
     /// What it printed: stdout and stderr in order.
     Output(Bytes<MAX_OUTPUT_CHUNK>),
+    /// The script calls. At most [`crate::limits::MAX_CALLS`] wait for their answers.
+    Call {
+        /// By this number it is answered, once.
+        call: CallId,
+        /// What it wants.
+        what: Box<script::Call>,
+    },
+    /// A call that was not answered yet: who made it is gone.
+    Hangup(CallId),
+    /// The script sent what is no call, and too much of it. Once; nothing more is read of it.
+    Misused(Text<MAX_REASON>),
     /// The script ended, all of its output has been sent, and nothing of it is left.
     Finished {
         /// How.

@@ -267,7 +267,7 @@ async fn row_52_a_path_that_a_job_sets_up_is_not_another_jobs() {
     let house = House::build(Plan::default().bash("probe", content, "")).await;
     for _ in 0..2 {
         let reply = house.ask("carol", "ops", "!probe").await;
-        assert_eq!(printed(&reply), ["/usr/local/bin:/usr/bin:/bin", "denied"], "{reply}");
+        assert_eq!(printed(&reply), ["/usr/local/bin:/usr/bin:/bin:/bartizan", "denied"], "{reply}");
     }
 }
 

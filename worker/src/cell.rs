@@ -3,6 +3,7 @@
 //! A worker makes one before it knows its order, with everything in it. An order that needs another one (only tests give
 //! such) costs a second start.
 
+use crate::api;
 use crate::confine::namespaces::{Outside, Plan};
 use crate::init;
 use crate::order::Job;
@@ -84,6 +85,8 @@ pub(crate) struct Cell {
     private: bool,
     /// Whether the kernel ends everything in it with its first process.
     whole: bool,
+    /// Where the script's calls come in, once there is an order that allows any.
+    pub(crate) api: Option<OwnedFd>,
     /// The job's directory on the host, where there is no private root.
     scratch: Option<PathBuf>,
 }
@@ -138,8 +141,18 @@ impl Cell {
             rustix::process::pidfd_open(init, PidfdFlags::empty()).map_err(|error| CellError::Start(error.into()))?;
         let whole = plan.has(Layer::PidNamespace);
         let wanted = wanted.clone();
-        let mut cell =
-            Self { plan: wanted, init, handle, control, report, output, private: false, whole, scratch: None };
+        let mut cell = Self {
+            plan: wanted,
+            init,
+            handle,
+            control,
+            report,
+            output,
+            private: false,
+            whole,
+            api: None,
+            scratch: None,
+        };
         match cell.control.receive::<FromInit>() {
             Ok(Some(FromInit::Prepared { unavailable })) => {
                 let refused = unavailable.iter().any(|entry| entry.0 == Layer::MountNamespace);
@@ -167,7 +180,19 @@ impl Cell {
         }
         let scratch = self.scratch.as_deref().and_then(Path::to_str).map(str::to_owned);
         let order = ToInit { order: Box::new(job.order.clone()), scratch };
-        let fds: Vec<_> = [job.script.as_fd()].into_iter().chain(job.secrets.as_ref().map(AsFd::as_fd)).collect();
+        let theirs = match job.order.api {
+            true => {
+                let (ours, theirs) = api::pair().map_err(CellError::Channels)?;
+                self.api = Some(ours);
+                Some(theirs)
+            }
+            false => None,
+        };
+        let fds: Vec<_> =
+            [Some(job.script.as_fd()), job.secrets.as_ref().map(AsFd::as_fd), theirs.as_ref().map(AsFd::as_fd)]
+                .into_iter()
+                .flatten()
+                .collect();
         Ok(self.control.send_with(&order, &fds)?)
     }
 

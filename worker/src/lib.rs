@@ -10,12 +10,14 @@
 //! | confine, verify | `confine/`, one mechanism per file; the list of system calls is `../seccomp/list.rs` |
 //! | which layer gives which guarantee | `guarantee.rs` |
 //! | run, supervise | `run.rs`, `supervise.rs`, `output.rs`, `link.rs` |
+//! | the script API | outside `api.rs`, inside `confine/tools.rs` and the program `bz` |
 //! | a network grant | inside `confine/network.rs`, outside `relay.rs` |
 //! | look at a running job | `inspect.rs`, `descendants.rs` |
 //!
 //! It trusts the core's order as far as `order.rs` checks it, and nothing that the script says: what it reports is the
 //! kernel's word.
 
+pub mod api;
 mod cell;
 mod confine;
 mod descendants;

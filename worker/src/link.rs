@@ -2,7 +2,8 @@
 //! stop the job, and one that went away is noticed.
 
 use bartizan_proto::frame::{self, Decoder};
-use bartizan_proto::worker::{FromWorker, ToWorker};
+use bartizan_proto::script::Answer;
+use bartizan_proto::worker::{CallId, FromWorker, ToWorker};
 use bartizan_proto::{FrameError, channel::Channel};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -24,12 +25,14 @@ pub(crate) enum LinkError {
 }
 
 /// What the core may say once it has given its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// End the script.
     Stop { grace_ms: u32 },
     /// Report.
     Inspect,
+    /// Tell the script.
+    Answer(CallId, Answer),
 }
 
 /// The one table of what the core may say now.
@@ -39,6 +42,7 @@ fn permitted(message: ToWorker) -> Result<Command, LinkError> {
         ToWorker::Probe { .. } => Err(LinkError::WrongPhase("Probe")),
         ToWorker::Stop { grace_ms } => Ok(Command::Stop { grace_ms }),
         ToWorker::Inspect => Ok(Command::Inspect),
+        ToWorker::Answer { call, answer } => Ok(Command::Answer(call, answer)),
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Job {
     pub script: File,
     /// A pipe with the values of its secrets, where it has any. Only the sandbox's init reads it.
     pub secrets: Option<OwnedFd>,
+    /// The script's end of the script API, inside its sandbox.
+    pub api: Option<OwnedFd>,
 }
 
 impl Job {
@@ -102,6 +104,7 @@ impl Job {
             ToWorker::Probe { network } => probe::job(network).map(Some),
             ToWorker::Stop { .. } => Err(OrderError::WrongPhase("Stop")),
             ToWorker::Inspect => Err(OrderError::WrongPhase("Inspect")),
+            ToWorker::Answer { .. } => Err(OrderError::WrongPhase("Answer")),
         }
     }
 
@@ -149,7 +152,7 @@ impl Job {
                 return Err(OrderError::Limit { what, value });
             }
         }
-        Ok(Job { order, script, secrets })
+        Ok(Job { order, script, secrets, api: None })
     }
 
     /// Whether a layer is to be left off.

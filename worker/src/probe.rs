@@ -81,6 +81,7 @@ pub(crate) fn job(network: bool) -> Result<Job, OrderError> {
         environment: List::default(),
         secrets: List::default(),
         alone: false,
+        api: false,
         sealed: false,
         profile: Profile {
             read: List::default(),

@@ -1,6 +1,7 @@
 //! Step 14, once there is a job: the supervisor only waits, for the core, for the script's output and connections, for its
 //! end, for the clock. It believes the kernel about the end, and the script about nothing.
 
+use crate::api::{self, Api, Heard};
 use crate::cell::Cell;
 use crate::confine::namespaces::Namespaces;
 use crate::inspect;
@@ -47,6 +48,8 @@ pub(crate) struct Supervisor {
     output: Output,
     /// Its network grant.
     relay: Relay,
+    /// Its calls.
+    api: Api,
     /// The script's process, once init has started it.
     script: Option<Pid>,
     script_handle: Option<OwnedFd>,
@@ -68,10 +71,11 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(link: Link, cell: Cell, job: &Job, outside: Namespaces) -> Self {
+    pub(crate) fn new(link: Link, mut cell: Cell, job: &Job, outside: Namespaces) -> Self {
         let timeout = Duration::from_millis(job.order.timeout_ms);
         Self {
             link,
+            api: Api::new(cell.api.take()),
             cell,
             outside,
             phase: Phase::Confining { ready: None, refused: None },
@@ -116,6 +120,7 @@ impl Supervisor {
             }
             self.announce()?;
             self.relay.turn(&ready.relay);
+            self.hear_calls(&ready.calls)?;
             if ready.output {
                 self.pass_output()?;
             }
@@ -155,7 +160,12 @@ impl Supervisor {
         let relayed = self.relay.watched();
         let others = fds.len();
         fds.extend(relayed.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
-        let timeout = self.deadline.map(|deadline| {
+        let calls = fds.len();
+        // Calls wait, too, while the core does not read.
+        let called = if running && !self.gone && self.link.idle() { self.api.watched() } else { Vec::new() };
+        fds.extend(called.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
+        let wake = if running { self.api.wake() } else { None };
+        let timeout = self.deadline.into_iter().chain(wake).min().map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
         });
@@ -164,9 +174,11 @@ impl Supervisor {
             Err(error) => return Err(error.into()),
         }
         let happened = |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());
-        let relay = relayed.iter().zip(&fds[others..]).filter(|(_, fd)| !fd.revents().is_empty());
+        let happening = called.iter().zip(&fds[calls..]).filter(|(_, fd)| !fd.revents().is_empty());
+        let relay = relayed.iter().zip(&fds[others..calls]).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(Ready {
             relay: relay.map(|((place, _, _), _)| *place).collect(),
+            calls: happening.map(|((place, _, _), fd)| (*place, fd.revents())).collect(),
             core: happened(Some(0)),
             output: happened(places[0]) || (self.gone && output),
             control: happened(places[1]),
@@ -186,6 +198,10 @@ impl Supervisor {
                 }
                 Ok(())
             }
+            Command::Answer(call, answer) => {
+                self.api.answer(call, &answer);
+                Ok(())
+            }
             Command::Inspect => {
                 let (layers, since) = match &self.phase {
                     Phase::Running { layers, since } => {
@@ -199,6 +215,22 @@ impl Supervisor {
                 self.link.send(&FromWorker::Inspected { layers: List::cut(layers), usage, pids: List::cut(pids) })
             }
         }
+    }
+
+    /// What the script calls is handed on; what it sends that is no call is answered here.
+    fn hear_calls(&mut self, places: &[(api::Place, PollFlags)]) -> Result<(), LinkError> {
+        if self.gone {
+            self.api.close();
+            return Ok(());
+        }
+        for heard in self.api.turn(places) {
+            self.link.send(&match heard {
+                Heard::Call(call, what) => FromWorker::Call { call, what },
+                Heard::Hangup(call) => FromWorker::Hangup(call),
+                Heard::Misused(why) => FromWorker::Misused(Text::cut(why)),
+            })?;
+        }
+        Ok(())
     }
 
     /// First politely, to the script's whole group; then, or with no grace at once, everything.
@@ -371,6 +403,7 @@ impl Supervisor {
 /// What there is something new from.
 struct Ready {
     relay: Vec<Place>,
+    calls: Vec<(api::Place, PollFlags)>,
     core: bool,
     output: bool,
     control: bool,

@@ -39,7 +39,7 @@ fn the_environment_holds_the_documented_names_and_nothing_else() {
     let mut expected = expected;
     expected.sort_unstable();
     assert_eq!(names, expected);
-    assert!(output.contains("PATH=/usr/local/bin:/usr/bin:/bin\n") && output.contains("HOME=/scratch\n"));
+    assert!(output.contains("PATH=/usr/local/bin:/usr/bin:/bin:/bartizan\n") && output.contains("HOME=/scratch\n"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Approval, Elevate, Level, Rate, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
+use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -144,6 +145,8 @@ pub struct Script {
     pub remote: Option<RemoteConfig>,
     /// `secrets`: what it is given of the brain's.
     pub secrets: Vec<Attached>,
+    /// `api`: the verbs of the script API that it may use.
+    pub api: Vec<Verb>,
 }
 
 /// Where a remote script's playbook is (the seed's `remoteConfig`).

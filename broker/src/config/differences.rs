@@ -141,6 +141,7 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
         let variable = attached.variable.as_ref().map_or(String::new(), |name| format!(" as ${name}"));
         put(&format!("secrets.{}", i + 1), &format!("{}{variable}", attached.name));
     }
+    put("api", &list(&script.api, "none"));
     // Order counts: it is the order in which the script gets them.
     for (i, argument) in script.arguments.iter().enumerate() {
         put(&format!("arguments.{}", i + 1), &schema(argument));

@@ -290,6 +290,8 @@ pub(super) struct Script {
     pub(super) remote_config: Option<Remote>,
     #[serde(default)]
     pub(super) secrets: Vec<Attached>,
+    #[serde(default)]
+    pub(super) api: Vec<String>,
 }
 
 impl Script {
@@ -328,6 +330,7 @@ impl Script {
             limits: raw.limits.clone(),
             sha256: raw.sha256.clone(),
             secrets: Vec::new(),
+            api: Vec::new(),
             remote_config: None,
         }
     }

@@ -291,6 +291,12 @@ impl Core {
             ));
         }
         checks.extend(self.brain_checks());
+        checks.push(check(
+            "script API",
+            if self.has_bz { CheckVerdict::Ok } else { CheckVerdict::Warn },
+            if self.has_bz { "bz is there" } else { "bz is not beside the other programs: install it again" }
+                .to_owned(),
+        ));
         for unknown in &self.roster.unknown {
             checks.push(check(
                 "names",

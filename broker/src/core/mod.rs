@@ -181,6 +181,8 @@ pub struct Core {
     pub(crate) stopping: Option<shutdown::Stopping>,
     /// Where a service manager listens.
     pub(crate) manager: Option<manager::Manager>,
+    /// Whether `bz` lies beside the other programs.
+    pub(crate) has_bz: bool,
     /// Where it is to die, in a test.
     pub(crate) faults: fault::Faults,
     /// Held as long as the core lives.

@@ -96,6 +96,8 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     };
     let supervisor = Supervisor::new(link(launcher, Which::Service)?, link(egress_launcher, Which::Egress)?);
 
+    let has_bz = std::env::current_exe().is_ok_and(|own| own.with_file_name("bz").is_file());
+
     // 5. From here on: no program is executed, no process made, no socket opened, no other file touched.
     confine_core(&config, mode, credentials.as_deref())?;
     let service = rustix::process::geteuid().as_raw();
@@ -144,6 +146,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         given: Vec::new(),
         stopping: None,
         manager: managed.map(super::manager::Manager::new),
+        has_bz,
         faults,
         config,
         _lock: lock,

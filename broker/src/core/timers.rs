@@ -29,6 +29,8 @@ pub enum Timer {
     Waits(JobId),
     /// Tell that a job takes long.
     Slow(JobId),
+    /// Make posts of a job's script that came too early.
+    Posts(JobId),
     /// Write down which deliveries ended.
     Settle,
     /// Bring the audit log's file to the disk.
@@ -122,6 +124,7 @@ impl Core {
                 Timer::Live(job) => self.live_look(job)?,
                 Timer::Waits(job) => self.tell_that_it_waits(job)?,
                 Timer::Slow(job) => self.job_is_slow(job)?,
+                Timer::Posts(job) => self.make_posts(job)?,
                 Timer::Settle => self.settle_deliveries(true)?,
                 Timer::AuditSync => self.sync_audit()?,
                 Timer::Housekeeping => self.housekeeping()?,

@@ -69,6 +69,10 @@ impl Core {
         let Some(asking) = &mut worker.asking else { return Ok(()) };
         let (ending, why) = match message {
             FromWorker::Running { .. } | FromWorker::Inspected { .. } => return Ok(()),
+            // It was given no descriptor to call through.
+            FromWorker::Call { .. } | FromWorker::Hangup(_) | FromWorker::Misused(_) => {
+                return self.drop_worker(child);
+            }
             FromWorker::Output(bytes) => {
                 if let Some(said) = &mut asking.said {
                     said.extend(bytes.iter().take(MOST_SAID.saturating_sub(said.len())));

@@ -115,6 +115,7 @@ impl Core {
         }
         self.live_ends(job)?;
         self.forget_stops(job);
+        self.api_over(job);
         self.answer_inspection(job);
         while self.jobs.ended.len() > REMEMBERED {
             if let Some(oldest) = self.jobs.ended.pop_front() {

@@ -93,6 +93,7 @@ pub fn order<K>(
             .config
             .secrets()
             .any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
+        api: !script.api.is_empty(),
         sealed: cleared.file().sealed,
         profile: granted(script.profile.clone(), policy),
         require: List::new(policy.config.require.clone()).map_err(too_long("sandbox.require"))?,

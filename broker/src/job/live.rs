@@ -98,6 +98,14 @@ impl Core {
         self.timers.after(first, Timer::Live(job));
     }
 
+    /// It says how far it is: it is shown soon, however long it may take.
+    pub(super) fn live_is_worth_it(&mut self, job: JobId) {
+        if self.jobs.all.get(&job).is_some_and(|entry| matches!(entry.live.post, Shown::Not)) {
+            self.timers.cancel(&Timer::Live(job));
+            self.timers.after(EVERY, Timer::Live(job));
+        }
+    }
+
     /// Looks at a job that may still run.
     pub(crate) fn live_look(&mut self, job: JobId) -> Result<(), CoreError> {
         let now = Instant::now();
@@ -106,7 +114,7 @@ impl Core {
             return Ok(());
         }
         self.timers.after(EVERY, Timer::Live(job));
-        let printed = entry.output.total();
+        let printed = entry.output.total() + entry.api.progress.as_ref().map_or(0, |progress| progress.changes);
         if self.jobs.no_edit_before.is_some_and(|then| now < then) || !entry.live.is_due(printed, now) {
             return Ok(());
         }
@@ -181,7 +189,11 @@ impl Core {
 /// What the post says now.
 fn shown(id: JobId, job: &Job) -> Body {
     let age = job.live.since.map_or(Duration::ZERO, |since| since.elapsed());
-    let head = Text::cut(words::live(job.intent.script.as_str(), id, age));
+    let mut head = words::live(job.intent.script.as_str(), id, age);
+    if let Some(progress) = &job.api.progress {
+        head.push_str(&format!("\n{}", words::progress(progress.percent, &progress.text)));
+    }
+    let head = Text::cut(head);
     let tail = job.shown_tail();
     let output = last_lines(&tail);
     if output.is_empty() { Body::Markup(head) } else { Body::Output { head, output: Text::cut(output) } }

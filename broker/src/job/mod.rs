@@ -1,8 +1,9 @@
 //! Jobs: queued, started once, watched, ended, told about.
 //!
 //! Before anything else `sandbox` finds out what this machine can give. `queue` accepts and dispatches, `launch` turns a cleared right into a worker's order, `watch` takes in what the worker
-//! says, `end` tells chat and log. What may start is decided by the gates, at the moment it starts.
+//! says, `api` what its script calls, `end` tells chat and log. What may start is decided by the gates, at the moment it starts.
 
+pub mod api;
 pub mod authorize;
 pub mod end;
 pub mod launch;
@@ -70,6 +71,8 @@ pub struct Job {
     pub inspectors: Vec<oneshot::Sender<Answer>>,
     /// How it is shown while it runs.
     pub live: live::Live,
+    /// What its script may call, and has called.
+    pub api: api::Api,
 }
 
 impl Job {
@@ -93,6 +96,7 @@ impl Job {
             pids: Vec::new(),
             inspectors: Vec::new(),
             live: live::Live::default(),
+            api: api::Api::default(),
         }
     }
 
@@ -160,6 +164,10 @@ pub struct Jobs {
     pub no_edit_before: Option<Instant>,
     /// Jobs started since the service started.
     pub started: u64,
+    /// How fast scripts may post, all together.
+    pub posts: api::Pace,
+    /// What scripts remember for a while.
+    pub memories: crate::brain::short::ShortTerm,
 }
 
 impl Jobs {

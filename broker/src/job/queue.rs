@@ -223,6 +223,7 @@ impl Core {
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
         entry.secrets = secrets;
+        entry.api = super::api::Api::of(&cleared);
         entry.state = JobState::Starting;
         entry.worker = Some(child);
         let timeout = launch.launched.timeout;

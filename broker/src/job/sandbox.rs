@@ -52,7 +52,11 @@ impl Core {
             FromWorker::Refused { step, why } => {
                 Err(CoreError::Sandbox(format!("a script's sandbox cannot be made here: {step}: {why}")))
             }
-            FromWorker::Output(_) | FromWorker::Inspected { .. } => Ok(()),
+            FromWorker::Output(_)
+            | FromWorker::Inspected { .. }
+            | FromWorker::Call { .. }
+            | FromWorker::Hangup(_)
+            | FromWorker::Misused(_) => Ok(()),
             FromWorker::Finished { .. } => {
                 self.jobs.trying = None;
                 self.timers.cancel(&Timer::Sandbox);

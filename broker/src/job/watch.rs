@@ -13,7 +13,11 @@ pub(super) fn next_phase(phase: Phase, message: &FromWorker) -> Phase {
     match message {
         FromWorker::Running { .. } => Phase::Running,
         FromWorker::Refused { .. } | FromWorker::Finished { .. } => Phase::Over,
-        FromWorker::Output(_) | FromWorker::Inspected { .. } => phase,
+        FromWorker::Output(_)
+        | FromWorker::Inspected { .. }
+        | FromWorker::Call { .. }
+        | FromWorker::Hangup(_)
+        | FromWorker::Misused(_) => phase,
     }
 }
 
@@ -43,6 +47,12 @@ impl Core {
                 self.printed(job);
                 Ok(())
             }
+            FromWorker::Call { call, what } => self.on_call(job, child, call, *what),
+            FromWorker::Hangup(call) => {
+                self.on_hangup(job, call);
+                Ok(())
+            }
+            FromWorker::Misused(why) => self.on_misused(job, &why),
             FromWorker::Inspected { layers, usage, pids } => {
                 entry.layers = layers.into_vec();
                 entry.usage = usage;

@@ -182,12 +182,13 @@ mod tests {
         assert_eq!(launcher::permits(Which::Egress, L::Terminate), Permit::Deny);
         assert_eq!(launcher::permits(Which::Service, L::Terminate), Permit::Allow);
         use worker::{Kind as W, Phase as WP};
-        for kind in [W::Running, W::Refused, W::Output, W::Inspected, W::Finished] {
+        for kind in [W::Running, W::Refused, W::Output, W::Inspected, W::Finished, W::Call, W::Hangup, W::Misused] {
             assert_eq!(worker::permits(WP::Idle, kind), Permit::Deny, "{kind:?}");
             assert_eq!(worker::permits(WP::Over, kind), Permit::Deny, "{kind:?}");
         }
         assert_eq!(worker::permits(WP::Ordered, W::Output), Permit::Deny, "no output before it runs");
         assert_eq!(worker::permits(WP::Ordered, W::Finished), Permit::Deny, "no end before it runs");
+        assert_eq!(worker::permits(WP::Ordered, W::Call), Permit::Deny, "no call before it runs");
         assert_eq!(worker::permits(WP::Running, W::Running), Permit::Deny, "it runs once");
     }
 }

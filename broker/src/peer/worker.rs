@@ -1,4 +1,4 @@
-//! A worker: one order, then what came of it. What a script prints is all that it can choose.
+//! A worker: one order, then what came of it. What a script prints and calls is all that it can choose.
 
 use super::Permit;
 use bartizan_proto::worker::FromWorker;
@@ -27,6 +27,12 @@ pub enum Kind {
     Output,
     /// The answer to an inspection.
     Inspected,
+    /// A call of the script.
+    Call,
+    /// Who made one is gone.
+    Hangup,
+    /// The script sends no calls but garbage.
+    Misused,
     /// It is over.
     Finished,
 }
@@ -38,6 +44,9 @@ pub fn kind(message: &FromWorker) -> Kind {
         FromWorker::Refused { .. } => Kind::Refused,
         FromWorker::Output(_) => Kind::Output,
         FromWorker::Inspected { .. } => Kind::Inspected,
+        FromWorker::Call { .. } => Kind::Call,
+        FromWorker::Hangup(_) => Kind::Hangup,
+        FromWorker::Misused(_) => Kind::Misused,
         FromWorker::Finished { .. } => Kind::Finished,
     }
 }
@@ -47,12 +56,22 @@ pub fn permits(phase: Phase, kind: Kind) -> Permit {
     match (phase, kind) {
         (
             Phase::Idle | Phase::Over,
-            Kind::Running | Kind::Refused | Kind::Output | Kind::Inspected | Kind::Finished,
+            Kind::Running
+            | Kind::Refused
+            | Kind::Output
+            | Kind::Inspected
+            | Kind::Finished
+            | Kind::Call
+            | Kind::Hangup
+            | Kind::Misused,
         ) => Permit::Deny,
         (Phase::Ordered, Kind::Running | Kind::Refused) => Permit::Once,
-        (Phase::Ordered, Kind::Output | Kind::Inspected | Kind::Finished) => Permit::Deny,
+        (
+            Phase::Ordered,
+            Kind::Output | Kind::Inspected | Kind::Finished | Kind::Call | Kind::Hangup | Kind::Misused,
+        ) => Permit::Deny,
         (Phase::Running, Kind::Running | Kind::Refused) => Permit::Deny,
-        (Phase::Running, Kind::Output | Kind::Inspected) => Permit::Allow,
-        (Phase::Running, Kind::Finished) => Permit::Once,
+        (Phase::Running, Kind::Output | Kind::Inspected | Kind::Call | Kind::Hangup) => Permit::Allow,
+        (Phase::Running, Kind::Finished | Kind::Misused) => Permit::Once,
     }
 }

@@ -14,8 +14,11 @@ use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::{ChildId, ExitStatus, FromLauncher, ToLauncher};
 use bartizan_proto::limits::MAX_FRAME;
+use bartizan_proto::script::{Answer as Answered, Call};
 use bartizan_proto::verbs::{Failure, FromVerbs, RequestId, ToVerbs, Verb};
-use bartizan_proto::worker::{Ending, FromWorker, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker, Usage};
+use bartizan_proto::worker::{
+    CallId, Ending, FromWorker, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker, Usage,
+};
 use bartizan_proto::{Bytes, Confidential, Role, Text, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,6 +93,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
             ToWorker::Order(Box::new(order())),
             ToWorker::Stop { grace_ms: 5 },
             ToWorker::Inspect,
+            ToWorker::Answer { call: CallId(1), answer: Answered::Value(Text::cut("x")) },
             ToWorker::Probe { network: true },
         ],
     );
@@ -265,6 +269,7 @@ pub(super) fn order() -> Order {
         environment: List::cut([(Text::cut("LEVEL"), Text::cut("1"))]),
         secrets: List::default(),
         alone: false,
+        api: false,
         sealed: false,
         profile: Profile {
             read: List::cut([text("/srv/data")]),
@@ -290,5 +295,8 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::Finished { ending: Ending::Ended(ExitStatus::Code(0)), usage: Usage::default() },
         FromWorker::Refused { step: Text::cut("landlock"), why: Text::cut("no") },
         FromWorker::Inspected { layers, usage: Usage::default(), pids: List::cut([1, 2]) },
+        FromWorker::Call { call: CallId(1), what: Box::new(Call::Say { text: Text::cut("hi"), code: true }) },
+        FromWorker::Hangup(CallId(1)),
+        FromWorker::Misused(Text::cut("garbage")),
     ]
 }

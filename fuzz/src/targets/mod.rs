@@ -13,6 +13,7 @@
 //! | [`attested`] | REST answers that decide about rights | egress |
 //! | [`control_frames`], [`scrubber`] | both directions of the carried websocket | egress |
 //! | [`order`] | the core's order | worker |
+//! | [`script`] | what a job's script sends over the script API | worker |
 //! | [`brain`] | the brain's index, a backup, a passphrase's parameters | core |
 //! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
 //! | [`transcript`] | acceptance tests that somebody else wrote | playground |
@@ -34,6 +35,7 @@ pub mod markup;
 pub mod messages;
 pub mod order;
 pub mod output;
+pub mod script;
 pub mod scrubber;
 pub mod transcript;
 pub mod websocket;
@@ -70,6 +72,7 @@ targets! {
     control_frames: 4096,
     scrubber: MIB,
     order: 4 * MIB,
+    script: 4 * MIB,
     transcript: 8 * MIB,
     audit_log: 8 * MIB,
     brain: MIB,

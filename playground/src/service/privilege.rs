@@ -163,8 +163,15 @@ fn copy_tree(
     Ok(())
 }
 
-const PROGRAMS: [&str; 6] =
-    ["bartizan", "bartizan-broker", "bartizan-launcher", "bartizan-egress", "bartizan-connector", "bartizan-worker"];
+const PROGRAMS: [&str; 7] = [
+    "bartizan",
+    "bartizan-broker",
+    "bartizan-launcher",
+    "bartizan-egress",
+    "bartizan-connector",
+    "bartizan-worker",
+    "bz",
+];
 
 fn in_place(config: &Path, allowlist: &Path) -> Source {
     Source {

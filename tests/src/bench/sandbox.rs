@@ -173,7 +173,12 @@ impl Worker {
                 FromWorker::Running { layers: seen, .. } => layers = Some(seen.into_vec()),
                 FromWorker::Output(bytes) => printed.extend_from_slice(&bytes),
                 FromWorker::Finished { ending: Ending::Ended(_), .. } => ended = true,
-                other @ (FromWorker::Finished { .. } | FromWorker::Refused { .. } | FromWorker::Inspected { .. }) => {
+                other @ (FromWorker::Finished { .. }
+                | FromWorker::Refused { .. }
+                | FromWorker::Inspected { .. }
+                | FromWorker::Call { .. }
+                | FromWorker::Hangup(_)
+                | FromWorker::Misused(_)) => {
                     return Err(BenchError::Missing(format!("a script that runs, without {without:?}: {other:?}")));
                 }
             }
@@ -215,6 +220,7 @@ impl Worker {
             environment: List::default(),
             secrets: List::default(),
             alone: false,
+            api: false,
             sealed: false,
             profile: Profile {
                 read: List::default(),

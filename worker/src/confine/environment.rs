@@ -4,18 +4,23 @@ use crate::confine::{ConfineError, Inside, secrets};
 use crate::order::Job;
 use bartizan_proto::worker::Layer;
 use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Where programs are found.
+/// Where programs are found; the folder of `bz` comes last.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Where Python finds the library of the script API.
+const PYTHON: &str = "PYTHONPATH";
 
 /// The job's user, whatever it is called outside.
 pub(crate) const USER: &str = "job";
 
 /// All variables, in the form that exec takes. What the order adds comes last and wins.
-pub(crate) fn variables(job: &Job, inside: &Inside) -> Result<Vec<CString>, ConfineError> {
+pub(crate) fn variables(job: &Job, inside: &Inside, api: Option<&OwnedFd>) -> Result<Vec<CString>, ConfineError> {
     let scratch = inside.scratch.display().to_string();
+    let path = format!("{PATH}:{}", inside.tools.display());
     let mut variables: Vec<(String, String)> = [
-        ("PATH", PATH),
+        ("PATH", path.as_str()),
         ("HOME", &scratch),
         ("TMPDIR", &scratch),
         ("LANG", "C.UTF-8"),
@@ -37,6 +42,12 @@ pub(crate) fn variables(job: &Job, inside: &Inside) -> Result<Vec<CString>, Conf
     if !job.order.secrets.is_empty() {
         let folder = inside.scratch.join(secrets::FOLDER);
         variables.push((secrets::VARIABLE.to_owned(), folder.display().to_string()));
+    }
+    if let Some(api) = api {
+        variables.push((bartizan_proto::script::VARIABLE.to_owned(), api.as_raw_fd().to_string()));
+        if !variables.iter().any(|(name, _)| name == PYTHON) {
+            variables.push((PYTHON.to_owned(), inside.tools.display().to_string()));
+        }
     }
     let own = secrets::variables(job, inside)?;
     variables.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));

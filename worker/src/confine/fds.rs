@@ -1,4 +1,5 @@
-//! Descriptors: the sandbox's own processes keep what they were given, the script gets 0, 1 and 2.
+//! Descriptors: the sandbox's own processes keep what they were given, the script gets 0, 1 and 2, and where
+//! it may call, its end of the script API.
 
 use crate::system;
 use std::io;
@@ -28,11 +29,11 @@ pub(crate) fn standard<Fd: AsFd>(output: Fd) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves the next exec 0, 1, 2 and, where the script can only be run through its descriptor, that.
-pub(crate) fn close_at_exec(script: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// Leaves the next exec 0, 1, 2 and these.
+pub(crate) fn close_at_exec(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     system::close_on_exec_from(STANDARD.cast_unsigned())?;
-    if let Some(script) = script {
-        rustix::io::fcntl_setfd(script, rustix::io::FdFlags::empty())?;
+    for fd in kept {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
     }
     Ok(())
 }

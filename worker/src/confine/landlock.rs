@@ -1,7 +1,7 @@
 //! Landlock: every file, TCP port, signal and abstract socket that is not named here is denied by the kernel, whatever
 //! the mounts say. In the private root a second net; without one, the only.
 
-use crate::confine::root;
+use crate::confine::{root, tools};
 use crate::order::Job;
 use bartizan_confine::files::{self, FilesError, NEWEST};
 use bartizan_proto::worker::{InForce, Layer, LayerState};
@@ -91,6 +91,13 @@ fn allow_files(
         }
         // Its own process, which exec does not change, for /dev/fd; nobody else's.
         rules = allow_if_there(rules, "/proc/self", read)?;
+    }
+
+    // What belongs to the script API.
+    if private {
+        rules = allow_if_there(rules, root::TOOLS, run)?;
+    } else if let Some(bz) = tools::program() {
+        rules = allow_if_there(rules, bz, AccessFs::ReadFile | AccessFs::Execute)?;
     }
 
     // The script, its neighbours, its directory to write in.

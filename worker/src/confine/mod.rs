@@ -11,6 +11,7 @@ pub(crate) mod network;
 pub(crate) mod root;
 pub(crate) mod seccomp;
 pub(crate) mod secrets;
+pub(crate) mod tools;
 pub(crate) mod verify;
 
 use crate::guarantee;
@@ -148,6 +149,8 @@ pub(crate) struct Inside {
     pub(crate) namespaces: Vec<(Layer, Option<u64>)>,
     /// Of a network grant: how many destinations the relay serves, and how many were granted.
     pub(crate) relayed: Option<(usize, usize)>,
+    /// The folder of `bz` and what belongs to it.
+    pub(crate) tools: PathBuf,
     /// The values of the job's secrets, in the order's order.
     pub(crate) secrets: Vec<Zeroizing<Vec<u8>>>,
     /// What could not be had, and why.
@@ -186,6 +189,7 @@ impl Inside {
             scratch: PathBuf::new(),
             namespaces,
             relayed: None,
+            tools: PathBuf::new(),
             secrets: Vec::new(),
             unavailable,
             filters,
@@ -199,10 +203,12 @@ impl Inside {
                 root.finish(job)?;
                 self.private = true;
                 self.scratch = PathBuf::from(root::SCRATCH);
+                self.tools = PathBuf::from(root::TOOLS);
             }
             (None, Some(scratch)) => {
                 rustix::process::chdir(scratch).map_err(|error| ConfineError::Scratch(error.into()))?;
                 self.scratch = scratch.to_owned();
+                self.tools = tools::put(scratch).map_err(ConfineError::Scratch)?;
             }
             (None, None) => return Err(ConfineError::Scratch(io::ErrorKind::NotFound.into())),
         }
@@ -249,7 +255,8 @@ fn confined(
 
     // 3. What has to be opened before the doors close, and everything that exec will be given.
     let status = StatusFile::own().map_err(verify::VerifyError::Status)?;
-    let invocation = Invocation::of(job, inside)?;
+    let api = tools::descriptor(job).map_err(ConfineError::Descriptors)?;
+    let invocation = Invocation::of(job, inside, api.as_ref())?;
 
     // 4. No capability in any set.
     if !job.without(Layer::Capabilities) {
@@ -267,9 +274,10 @@ fn confined(
         limits::set(&job.order.profile.limits).map_err(|(name, source)| ConfineError::Limits { name, source })?;
     }
 
-    // 8. Descriptors: nothing but 0, 1, 2 survives exec.
+    // 8. Descriptors: nothing but 0, 1, 2 survives exec, and what the script can only be run or call through.
     let script = (!inside.private).then(|| job.script.as_fd());
-    fds::close_at_exec(script).map_err(ConfineError::Descriptors)?;
+    let kept: Vec<_> = script.into_iter().chain(api.as_ref().map(AsFd::as_fd)).collect();
+    fds::close_at_exec(&kept).map_err(ConfineError::Descriptors)?;
 
     // 9. seccomp.
     if !job.without(Layer::Seccomp) {
@@ -277,7 +285,7 @@ fn confined(
     }
 
     // 10. Is it so?
-    let layers = verify::layers(job, inside, landlock, &status)?;
+    let layers = verify::layers(job, inside, &kept, landlock, &status)?;
 
     // 11. Is it enough?
     let given = guarantee::given(&layers, job.network());
@@ -298,7 +306,7 @@ struct Invocation {
 }
 
 impl Invocation {
-    fn of(job: &Job, inside: &Inside) -> Result<Self, ConfineError> {
+    fn of(job: &Job, inside: &Inside, api: Option<&OwnedFd>) -> Result<Self, ConfineError> {
         // The order's check refuses NUL, so this cannot fail; if it does, nothing runs.
         let text = |text: &str| {
             CString::new(text).map_err(|error| ConfineError::Exec { path: text.to_owned(), source: error.into() })
@@ -313,7 +321,7 @@ impl Invocation {
         for argument in &job.order.arguments {
             arguments.push(text(argument)?);
         }
-        Ok(Self { path, arguments, environment: environment::variables(job, inside)? })
+        Ok(Self { path, arguments, environment: environment::variables(job, inside, api)? })
     }
 
     fn run(&self, job: &Job) -> Result<std::convert::Infallible, ConfineError> {

@@ -8,7 +8,7 @@
 //! nothing is ever visible with more rights than it should have. What is not a system directory and not granted for it
 //! cannot be executed.
 
-use crate::confine::environment;
+use crate::confine::{environment, tools};
 use crate::order::{Job, copy_all};
 use crate::system::{self, Attributes};
 use bartizan_proto::Text;
@@ -29,7 +29,10 @@ pub(crate) const SCRATCH: &str = "/scratch";
 
 /// Places that are the job's own and cannot be covered by the machine's: the root, its processes, devices, and scratch by all
 /// of its names.
-pub(crate) const OWN: [&str; 6] = ["/", "/proc", "/dev", "/dev/shm", "/tmp", SCRATCH];
+pub(crate) const OWN: [&str; 7] = ["/", "/proc", "/dev", "/dev/shm", "/tmp", SCRATCH, TOOLS];
+
+/// `bz`, and the libraries that speak its protocol.
+pub(crate) const TOOLS: &str = "/bartizan";
 
 /// Programs and libraries. On a merged-usr system all but the first are links into it.
 pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -113,12 +116,24 @@ impl Root {
             root.bind_if_there(Path::new(path), Attributes::PLAIN.read_only().no_programs())?;
         }
 
-        // 5. Devices.
+        // 5. What belongs to the script API.
+        rustix::fs::mkdirat(&root.top, "bartizan", Mode::from_raw_mode(0o755)).map_err(failed(TOOLS))?;
+        for (name, content) in tools::LIBRARIES {
+            root.file(&format!("bartizan/{name}"), content.as_bytes())?;
+        }
+        if let Some(bz) = tools::program() {
+            let tree = open_path(&bz).and_then(clone_of).map_err(failed(bz.display().to_string()))?;
+            system::set_attributes(&tree, Attributes::PLAIN.read_only().programs()).map_err(failed("bz"))?;
+            let target = root.target(&Path::new(TOOLS).join(tools::PROGRAM), false)?;
+            attach(&tree, &target, "").map_err(failed("bz"))?;
+        }
+
+        // 6. Devices.
         for path in DEVICES {
             root.bind_if_there(Path::new(path), Attributes::PLAIN.read_only().no_programs().devices())?;
         }
 
-        // 6. The processes of this PID namespace.
+        // 7. The processes of this PID namespace.
         let proc = file_system("proc", &[], Attributes::PLAIN.read_only().no_programs())?;
         attach(&proc, &root.top, "proc").map_err(failed("attach /proc"))?;
         Ok(root)

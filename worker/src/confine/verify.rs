@@ -10,6 +10,7 @@ use bartizan_confine::readback::StatusFile;
 use bartizan_proto::worker::{InForce, Layer, LayerState};
 use rustix::io::Errno;
 use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// A layer was set up, and the kernel shows that it is not in force.
 #[derive(Debug, thiserror::Error)]
@@ -34,17 +35,24 @@ const HOSTS_NETWORK: &str = "the host's network, addresses not limited";
 pub(crate) fn layers(
     job: &Job,
     inside: &Inside,
+    kept: &[BorrowedFd<'_>],
     landlock: [InForce; 3],
     status: &StatusFile,
 ) -> Result<Vec<InForce>, VerifyError> {
     let status = status.read().map_err(VerifyError::Status)?;
     let mut layers = Vec::with_capacity(16);
 
-    // Descriptors: 0 to 2, and the script's own where it runs through it.
+    // Descriptors: 0 to 2, the script's own where it runs through it, and its end of the script API.
     let open = fds::inherited().map_err(VerifyError::Status)?;
-    let expected = 3 + usize::from(!inside.private);
+    let expected = 3 + kept.len();
+    let known = kept.iter().all(|fd| open.contains(&fd.as_raw_fd()));
     let shown = format!("open: {open:?}");
-    layers.push(judged(job, Layer::Descriptors, open.len() == expected && open.starts_with(&[0, 1, 2]), &shown)?);
+    layers.push(judged(
+        job,
+        Layer::Descriptors,
+        open.len() == expected && open.starts_with(&[0, 1, 2]) && known,
+        &shown,
+    )?);
 
     // Environment: written by us, and the kernel's to show only after exec: Inspect reads it then.
     let shown = format!("HOME={}", inside.scratch.display());

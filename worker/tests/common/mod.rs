@@ -4,8 +4,9 @@
 use bartizan_proto::channel::Channel;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ExitStatus;
+use bartizan_proto::script::Call;
 use bartizan_proto::worker::{
-    Ending, FromWorker, Given, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker, Usage,
+    CallId, Ending, FromWorker, Given, InForce, Layer, LayerState, Limits, Order, Profile, ToWorker, Usage,
 };
 use bartizan_proto::{List, Role, Text};
 use std::fs::{self, File, OpenOptions};
@@ -83,7 +84,9 @@ impl Worker {
                     outcome.usage = usage;
                 }
                 FromWorker::Refused { step, why } => outcome.refused = Some((step.to_string(), why.to_string())),
-                FromWorker::Inspected { .. } => {}
+                FromWorker::Misused(why) => outcome.misused = Some(why.to_string()),
+                FromWorker::Call { call, what } => outcome.calls.push((call, *what)),
+                FromWorker::Inspected { .. } | FromWorker::Hangup(_) => {}
             }
         }
         self.child.wait().expect("wait");
@@ -101,6 +104,8 @@ pub struct Outcome {
     pub ending: Option<Ending>,
     pub usage: Usage,
     pub refused: Option<(String, String)>,
+    pub misused: Option<String>,
+    pub calls: Vec<(CallId, Call)>,
 }
 
 impl Outcome {
@@ -146,6 +151,7 @@ impl Script {
             environment: List::default(),
             secrets: List::default(),
             alone: false,
+            api: false,
             sealed: false,
             profile: Profile {
                 read: List::default(),

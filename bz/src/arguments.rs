@@ -1,0 +1,111 @@
+//! What can be written on the command line: the verbs.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What a job's script may ask of Bartizan. Every verb but `secret` has to be granted: api = ["say", …] in the script's entry of
+/// the allowlist. Exit 0: done; 1: refused; 2: wrong use; 3: there is nothing (not remembered).
+#[derive(Debug, Parser)]
+#[command(name = "bz", version, disable_help_subcommand = false)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Post in the job's thread. Nothing in the text is markup.
+    Say {
+        /// In a fence, as output is shown.
+        #[arg(long)]
+        code: bool,
+        /// The words; `-` alone reads them from the standard input.
+        #[arg(required = true, allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// The same, with the name of who asked for the job before it.
+    Reply {
+        /// In a fence, as output is shown.
+        #[arg(long)]
+        code: bool,
+        /// The words; `-` alone reads them from the standard input.
+        #[arg(required = true, allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// Show in the job's live post how far it is.
+    Progress {
+        /// A percentage as `40` or `40%`, a part as `3/8`, or `-` for none.
+        done: String,
+        /// What it does now.
+        text: Vec<String>,
+    },
+    /// Print an argument by its name in the schema.
+    Param {
+        /// The name.
+        name: String,
+    },
+    /// Print a secret that the allowlist attaches to this script.
+    Secret {
+        /// NAMESPACE/NAME, or NAME.
+        name: String,
+    },
+    /// Write a line into the service's log.
+    Log {
+        /// The words.
+        #[arg(required = true, allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// Remember a value: 14 minutes in a channel, 7 days in a thread or a direct message. An empty one forgets.
+    Remember {
+        /// For everybody in this place, not only for who asked for the job.
+        #[arg(long, conflicts_with = "lasting")]
+        shared: bool,
+        /// For good, encrypted, for every job of this script. Checks in what `bz checkout` has checked out.
+        #[arg(long)]
+        lasting: bool,
+        /// Its name.
+        key: String,
+        /// The value; `-` reads it from the standard input.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Print what was remembered. Exit 3 where nothing was.
+    Recall {
+        /// As it was remembered.
+        #[arg(long, conflicts_with = "lasting")]
+        shared: bool,
+        /// As it was remembered.
+        #[arg(long)]
+        lasting: bool,
+        /// Its name.
+        key: String,
+    },
+    /// Print a lasting memory, and let no other job change it for 30 s, until `bz remember --lasting` or `--release`.
+    Checkout {
+        /// Check it in as it is.
+        #[arg(long)]
+        release: bool,
+        /// Its name.
+        key: String,
+    },
+    /// Attach a file to a post in the job's thread.
+    File {
+        /// The file's name in chat, where it is not its own.
+        #[arg(long)]
+        name: Option<String>,
+        /// The file.
+        path: PathBuf,
+        /// What the post says.
+        #[arg(allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// Post a table: lines from the standard input, cells separated by tabs, the first line is the head.
+    Table {
+        /// What stands above it.
+        #[arg(long)]
+        title: Option<String>,
+        /// What separates cells, instead of a tab.
+        #[arg(long)]
+        separator: Option<String>,
+    },
+}

@@ -1,0 +1,157 @@
+//! From the command line to a call's words. A call that would be refused for its form is refused here, in the same words.
+
+use crate::BzError;
+use crate::arguments::Command;
+use bartizan_proto::limits::MAX_CALL;
+use bartizan_proto::script::{Call, frame};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The whole message.
+pub(crate) fn message(command: Command) -> Result<Vec<u8>, BzError> {
+    let words = words(command)?;
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    let message = frame(&words);
+    match message.get(4..).map(Call::parse) {
+        Some(Ok(_)) => Ok(message),
+        Some(Err(error)) => Err(BzError::Usage(error.to_string())),
+        None => Err(BzError::Usage("nothing to send".to_owned())),
+    }
+}
+
+fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
+    Ok(match command {
+        Command::Say { code, text } => of("say", [("text", text_of(text)?), ("code", flag(code))]),
+        Command::Reply { code, text } => of("reply", [("text", text_of(text)?), ("code", flag(code))]),
+        Command::Progress { done, text } => match percent(&done)? {
+            Some(percent) => of("progress", [("percent", percent.to_string().into()), ("text", text.join(" ").into())]),
+            None => of("progress", [("text", text.join(" ").into())]),
+        },
+        Command::Param { name } => of("param", [("name", name.into())]),
+        // Read where it is; never sent.
+        Command::Secret { .. } => Vec::new(),
+        Command::Log { text } => of("log", [("text", text_of(text)?)]),
+        Command::Remember { shared, lasting, key, value } => {
+            let value = text_of(vec![value])?;
+            of("remember", [("key", key.into()), ("value", value), ("scope", scope(shared, lasting))])
+        }
+        Command::Recall { shared, lasting, key } => {
+            of("recall", [("key", key.into()), ("scope", scope(shared, lasting))])
+        }
+        Command::Checkout { release, key } => of("checkout", [("key", key.into()), ("back", flag(release))]),
+        Command::File { name, path, text } => {
+            let name = match name {
+                Some(name) => name,
+                None => name_of(&path),
+            };
+            let content = content(&path)?;
+            of("file", [("name", name.into()), ("text", text.join(" ").into()), ("content", content)])
+        }
+        Command::Table { title, separator } => {
+            let mut rows = input()?;
+            if let Some(separator) = separator.filter(|separator| !separator.is_empty()) {
+                rows = String::from_utf8_lossy(&rows).replace(&separator, "\t").into();
+            }
+            of("table", [("title", title.unwrap_or_default().into()), ("rows", rows)])
+        }
+    })
+}
+
+fn of<const N: usize>(verb: &str, fields: [(&str, Vec<u8>); N]) -> Vec<Vec<u8>> {
+    let fields = fields.into_iter().flat_map(|(name, value)| [name.into(), value]);
+    [verb.into()].into_iter().chain(fields).collect()
+}
+
+fn flag(on: bool) -> Vec<u8> {
+    if on { "yes" } else { "no" }.into()
+}
+
+fn scope(shared: bool, lasting: bool) -> Vec<u8> {
+    match (shared, lasting) {
+        (_, true) => "lasting",
+        (true, false) => "shared",
+        (false, false) => "mine",
+    }
+    .into()
+}
+
+/// The words with spaces between them, or the standard input.
+fn text_of(words: Vec<String>) -> Result<Vec<u8>, BzError> {
+    if words == ["-"] { input() } else { Ok(words.join(" ").into()) }
+}
+
+fn input() -> Result<Vec<u8>, BzError> {
+    let mut bytes = Vec::new();
+    // One byte more than a call can have is enough to be refused.
+    std::io::stdin().lock().take(MAX_CALL as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, BzError> {
+    let shown = |error: std::io::Error| BzError::Usage(format!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).map_err(shown)?.take(MAX_CALL as u64 + 1).read_to_end(&mut bytes).map_err(shown)?;
+    Ok(bytes)
+}
+
+/// The file's own name, in the characters that a name may have.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    name.trim_start_matches('.').chars().map(plain).take(64).collect()
+}
+
+/// `40`, `40%`, `3/8`; `-` for none.
+fn percent(done: &str) -> Result<Option<u8>, BzError> {
+    let wrong = || BzError::Usage(format!("{done:?} is no progress: write 40, 40%, 3/8 or -"));
+    if done == "-" {
+        return Ok(None);
+    }
+    let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+    let percent = match done.split_once('/') {
+        Some((part, whole)) => {
+            let (part, whole) = (number(part)?, number(whole)?);
+            part.saturating_mul(100).checked_div(whole).ok_or_else(wrong)?
+        }
+        None => number(done.strip_suffix('%').unwrap_or(done))?,
+    };
+    Ok(Some(u8::try_from(percent.min(100)).unwrap_or(100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::Arguments;
+    use clap::Parser as _;
+
+    fn call(line: &str) -> Result<Call, String> {
+        let arguments = Arguments::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        let message = message(arguments.command).map_err(|error| error.to_string())?;
+        Call::parse(&message[4..]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn progress_is_a_percentage_a_part_or_nothing() {
+        for (written, expected) in
+            [("40", Some(40)), ("40%", Some(40)), ("3/8", Some(37)), ("9/3", Some(100)), ("-", None)]
+        {
+            match call(&format!("bz progress {written} copying files")) {
+                Ok(Call::Progress { percent, text }) => {
+                    assert_eq!((percent, text.as_str()), (expected, "copying files"));
+                }
+                other => panic!("{written}: {other:?}"),
+            }
+        }
+        for bad in ["x", "1/0", "-3", "4/"] {
+            assert!(call(&format!("bz progress {bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_the_worker_would_refuse_for_its_form_is_refused_before_it_is_sent() {
+        assert!(call("bz recall ../x").unwrap_err().contains("key"));
+        assert!(call(&format!("bz say {}", "x".repeat(20_000))).unwrap_err().contains("too long"));
+        assert!(call("bz shout x").is_err());
+    }
+}

@@ -1,0 +1,133 @@
+"""The script API for Python 3, standard library only: `import bz` in a job's script.
+
+    import bz
+    bz.say("begun")
+    for i, name in enumerate(names):
+        bz.progress(i, len(names), name)
+    bz.table(["name", "bytes"], sizes, title="Saved")
+
+Refused raises bz.Refused, and an answer that is not there is None. The protocol is that of proto/src/script.rs.
+"""
+
+import array
+import os
+import socket
+import struct
+
+
+class Refused(Exception):
+    """A call was refused; the text says why, and what to add to the allowlist."""
+
+
+def call(verb, **fields):
+    """One call and its answer: None when done, text, or False where there is nothing."""
+    number = os.environ.get("BARTIZAN_API")
+    if number is None:
+        raise Refused("this job may use no verb of the script API; its entry in the allowlist can allow some: "
+                      f'api = ["{verb}"]')
+    words = [verb.encode()]
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        words += [name.encode(), value if isinstance(value, bytes) else str(value).encode()]
+    payload = b"".join(struct.pack("<I", len(word)) + word for word in words)
+    own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with own:
+        with theirs, socket.socket(fileno=os.dup(int(number))) as door:
+            rights = array.array("i", [theirs.fileno()])
+            door.sendmsg([b"b"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        try:
+            own.sendall(struct.pack("<I", len(payload)) + payload)
+        except BrokenPipeError:
+            pass
+        answer = _words(_exactly(own, struct.unpack("<I", _exactly(own, 4))[0]))
+    if answer[0] == b"refused":
+        raise Refused(answer[1].decode())
+    if answer[0] == b"nothing":
+        return False
+    return answer[1].decode() if answer[0] == b"value" else None
+
+
+def say(text, code=False):
+    """Post in the job's thread."""
+    call("say", text=text, code=code)
+
+
+def reply(text, code=False):
+    """The same, with the name of who asked for the job before it."""
+    call("reply", text=text, code=code)
+
+
+def progress(done=None, whole=100, text=""):
+    """Show how far the job is: done of whole."""
+    percent = None if done is None else min(100, int(100 * done / whole))
+    call("progress", percent=percent, text=text)
+
+
+def param(name):
+    """An argument by its name in the schema."""
+    return call("param", name=name)
+
+
+def secret(name):
+    """A secret that the allowlist attaches, as bytes: NAMESPACE/NAME."""
+    with open(os.path.join(os.environ["BARTIZAN_SECRETS"], *name.split("/")), "rb") as file:
+        return file.read()
+
+
+def log(text):
+    """A line for the service's log."""
+    call("log", text=text)
+
+
+def remember(key, value, scope="mine"):
+    """Remember a value; scope is mine, shared or lasting."""
+    call("remember", key=key, value=value, scope=scope)
+
+
+def recall(key, scope="mine"):
+    """What was remembered, or None."""
+    return call("recall", key=key, scope=scope) or None
+
+
+def checkout(key):
+    """A lasting memory, for this job alone to change; None where there is none yet."""
+    return call("checkout", key=key) or None
+
+
+def release(key):
+    """Check a memory in as it is."""
+    call("checkout", key=key, back=True)
+
+
+def attach(name, content, text=""):
+    """Attach a file to a post in the job's thread."""
+    call("file", name=name, content=content, text=text)
+
+
+def table(head, rows, title=""):
+    """Post a table."""
+    def cell(value):
+        return str(value).replace("\t", " ").replace("\n", " ")
+    call("table", title=title, rows="\n".join("\t".join(map(cell, row)) for row in [head, *rows]))
+
+
+def _exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(min(size - len(data), 65536))
+        if not piece:
+            raise Refused("the script API closed the call")
+        data += piece
+    return data
+
+
+def _words(payload):
+    words, at = [], 0
+    while at < len(payload):
+        size = struct.unpack_from("<I", payload, at)[0]
+        words.append(payload[at + 4:at + 4 + size])
+        at += 4 + size
+    return words

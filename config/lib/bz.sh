@@ -1,0 +1,13 @@
+# The script API for bash and sh: `. bz.sh` in a job's script, which finds it on its PATH. Each function is a verb of `bz`,
+# with the same arguments and exit codes (`bz help`, docs/scripting.md).
+say() { bz say "$@"; }
+reply() { bz reply "$@"; }
+progress() { bz progress "$@"; }
+param() { bz param "$@"; }
+secret() { bz secret "$@"; }
+log() { bz log "$@"; }
+remember() { bz remember "$@"; }
+recall() { bz recall "$@"; }
+checkout() { bz checkout "$@"; }
+attach_file() { bz file "$@"; }
+table() { bz table "$@"; }
