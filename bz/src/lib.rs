@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&BzError::Io(error), 1),
         },
+        Ok(Answer::Nothing(why)) if why.is_empty() => ExitCode::from(3),
         Ok(Answer::Nothing(why)) => fail(&why, 3),
         Ok(Answer::Refused(why)) => fail(&why, 1),
         Err(error @ BzError::Usage(_)) => fail(&error, 2),

@@ -42,7 +42,7 @@ impl Core {
         let answer = match self.short_key(job, key, scope) {
             Some(short) => match self.jobs.memories.recall(&short, Instant::now()) {
                 Some(value) => Answer::Value(Text::cut(value)),
-                None => nothing(key),
+                None => nothing(),
             },
             None => self.lasting(job, key, false)?,
         };
@@ -95,7 +95,7 @@ impl Core {
     }
 
     fn lasting(&mut self, job: JobId, key: &MemoryKey, to_change: bool) -> Result<Answer, CoreError> {
-        let Some(space) = self.namespace_of(job) else { return Ok(nothing(key)) };
+        let Some(space) = self.namespace_of(job) else { return Ok(nothing()) };
         let held = self.jobs.all.get(&job).is_some_and(|entry| entry.api.tickets.contains_key(key));
         if to_change && held {
             return Ok(refused(format!("this job has checked out {key} already")));
@@ -110,12 +110,12 @@ impl Core {
         Ok(match value.as_ref().map(|value| std::str::from_utf8(value.expose())) {
             Some(Ok(text)) => Answer::Value(Text::cut(text)),
             Some(Err(_)) => refused(format!("{key} is no text")),
-            None => nothing(key),
+            None => nothing(),
         })
     }
 
     fn remember_for_good(&mut self, job: JobId, key: &MemoryKey, value: &str) -> Result<Answer, CoreError> {
-        let Some(space) = self.namespace_of(job) else { return Ok(nothing(key)) };
+        let Some(space) = self.namespace_of(job) else { return Ok(nothing()) };
         let now = Instant::now();
         let own = self.jobs.all.get_mut(&job).and_then(|entry| entry.api.tickets.remove(key));
         let ticket = match own {
@@ -146,8 +146,9 @@ impl Core {
     }
 }
 
-fn nothing(key: &MemoryKey) -> Answer {
-    Answer::Nothing(Text::cut(format!("nothing is remembered as {key}")))
+/// Nothing to say about it either: a script asks for what may not be there.
+fn nothing() -> Answer {
+    Answer::Nothing(Text::default())
 }
 
 /// What the script is told; a database that fails ends the service, as everywhere.
