@@ -101,7 +101,7 @@ pub(super) struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
 
 impl<'a> Fields<'a> {
     pub(super) fn of(words: &[&'a [u8]]) -> Result<Self, Misread> {
-        if words.len() % 2 != 0 {
+        if !words.len().is_multiple_of(2) {
             return Err(Misread::Odd);
         }
         let mut all: Vec<(&[u8], &[u8])> = Vec::new();
