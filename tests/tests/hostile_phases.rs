@@ -7,7 +7,8 @@ use bartizan_proto::channel::Channel;
 use bartizan_proto::connector::{Cursor, Delivered, DeliveryId, FromConnector, Reaction, Report};
 use bartizan_proto::egress::{FromEgress, Outcome, ProtectedOutcome, QuestionId, ToEgress, WriteId};
 use bartizan_proto::launcher::ExitStatus;
-use bartizan_proto::worker::{Ending, FromWorker, ToWorker, Usage};
+use bartizan_proto::script::Call;
+use bartizan_proto::worker::{CallId, Ending, FromWorker, ToWorker, Usage};
 use bartizan_proto::{Bytes, List, Role, Text};
 use bartizan_tests::house::puppet::{Part, Puppets, greet, until_dropped};
 use bartizan_tests::house::{House, Plan, programs};
@@ -91,7 +92,12 @@ fn next_of_worker(after: Option<&FromWorker>) -> Option<FromWorker> {
         Some(FromWorker::Finished { .. }) => {
             FromWorker::Inspected { layers: List::default(), pids: List::default(), usage: Usage::default() }
         }
-        Some(FromWorker::Inspected { .. }) => return None,
+        Some(FromWorker::Inspected { .. }) => {
+            FromWorker::Call { call: CallId(1), what: Box::new(Call::Say { text: Text::default(), code: false }) }
+        }
+        Some(FromWorker::Call { .. }) => FromWorker::Hangup(CallId(1)),
+        Some(FromWorker::Hangup(_)) => FromWorker::Misused(Text::default()),
+        Some(FromWorker::Misused(_)) => return None,
     })
 }
 
@@ -206,7 +212,7 @@ async fn row_79_a_worker_that_says_anything_before_it_has_an_order_is_killed() {
         .into_iter()
         .map(|message| says(Role::Worker, true, &at, move |core| core.send(&message).expect("the core reads")))
         .collect();
-    assert_eq!(parts.len(), 5);
+    assert_eq!(parts.len(), 8);
     dropped(server(), Role::Worker, parts, "worker dropped: it said what it may not say now").await;
 }
 
@@ -219,6 +225,9 @@ async fn row_79_and_82_a_worker_that_says_what_its_phase_does_not_allow_ends_its
         FromWorker::Output(_) => "output",
         FromWorker::Finished { .. } => "finished",
         FromWorker::Inspected { .. } => "inspected",
+        FromWorker::Call { .. } => "call",
+        FromWorker::Hangup(_) => "hangup",
+        FromWorker::Misused(_) => "misused",
     };
     let messages = all(next_of_worker);
     let of = |wanted: &str| messages.iter().find(|message| kind(message) == wanted).expect("one").clone();
