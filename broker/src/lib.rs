@@ -14,6 +14,7 @@ pub mod elevation;
 pub mod gate;
 pub mod job;
 pub mod launcher;
+pub mod metrics;
 pub mod oddity;
 pub mod output;
 pub mod peer;

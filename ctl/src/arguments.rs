@@ -73,6 +73,13 @@ pub enum Command {
     },
     /// Lift the emergency stop
     EndLockdown,
+    /// Print what is counted, in Prometheus' text format, or serve it to a Prometheus on this host
+    #[command(after_help = "Example: bartizan metrics --listen 127.0.0.1:9464")]
+    Metrics {
+        /// Serve it over HTTP at this loopback address, until it is ended
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<std::net::SocketAddr>,
+    },
     /// List the jobs that wait or run
     Ps,
     /// Show everything about one job: limits, layers in force, the end of its output

@@ -7,7 +7,7 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{installation, restart, siblings};
+use crate::{installation, metrics, restart, siblings};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use serde::Serialize;
@@ -45,6 +45,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
                 why: "the reason is too long".to_owned(),
             })?;
             lockdown(ask(Request::Lockdown { reason, kill: *kill })?, &out)
+        }
+        Command::Metrics { listen: Some(address) } => metrics::serve(*address, &socket),
+        Command::Metrics { listen: None } => {
+            let text = metrics::fetch(&socket)?;
+            out.give(&serde_json::json!({ "metrics": text }), |_| text.clone())
         }
         Command::EndLockdown => lockdown(ask(Request::EndLockdown)?, &out),
         Command::Ps => {

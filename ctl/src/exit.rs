@@ -135,6 +135,14 @@ pub enum CtlError {
     /// What was given as a witness is none.
     #[error(transparent)]
     Witness(#[from] bartizan_audit::BadWitness),
+    /// Monitoring cannot be served there.
+    #[error("{address}: {error}")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
     /// Standard output is gone.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -155,7 +163,7 @@ impl CtlError {
                 Exit::Refused
             }
             Self::Refused { refusal: Refusal::Usage, .. } | Self::Typed(_) | Self::File { .. } => Exit::Usage,
-            Self::AuditFile { .. } | Self::AuditKey { .. } | Self::Witness(_) => Exit::Usage,
+            Self::Listen { .. } | Self::AuditFile { .. } | Self::AuditKey { .. } | Self::Witness(_) => Exit::Usage,
             Self::WrongAnswer | Self::Sibling { .. } | Self::SiblingFailed { .. } | Self::Output(_) | Self::Json(_) => {
                 Exit::Bad
             }

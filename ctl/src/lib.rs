@@ -11,6 +11,7 @@ mod brain;
 mod commands;
 mod exit;
 mod installation;
+mod metrics;
 mod prompt;
 mod restart;
 pub mod show;

@@ -8,7 +8,7 @@ use crate::bounded::{List, Text};
 use crate::brain::{BrainAnswer, BrainRequest, BrainStatus};
 use crate::history::{PastJob, PastRow};
 use crate::ids::{JobId, PostId, ScriptName, UserId};
-use crate::limits::{MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
+use crate::limits::{MAX_BODY, MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
 use crate::version::Role;
 use crate::worker::{Ending, Given, InForce, Limits, Usage};
@@ -77,6 +77,8 @@ pub enum Request {
     },
     /// Start things again.
     EndLockdown,
+    /// What is counted, for monitoring.
+    Metrics,
 }
 
 /// What the core answers.
@@ -123,6 +125,8 @@ pub enum Answer {
     AuditPruned(AuditPruned),
     /// To [`Request::Brain`].
     Brain(BrainAnswer),
+    /// To [`Request::Metrics`], in Prometheus' text format.
+    Metrics(Text<MAX_BODY>),
     /// To [`Request::Lockdown`] and [`Request::EndLockdown`]: how it is now.
     Lockdown {
         /// The one that holds.

@@ -91,6 +91,7 @@ impl Core {
 
     /// The same for what is on record already.
     pub(crate) fn tell(&mut self, topic: Topic, what: &str) -> Result<(), CoreError> {
+        self.metrics.alerted(topic.label());
         let now = Instant::now();
         if self.alerts.shown.len() == SHOWN {
             self.alerts.shown.pop_front();

@@ -46,6 +46,7 @@ impl Core {
             },
             Request::Restart { now } => self.begin_restart(now, &by)?,
             Request::Lockdown { reason, kill } => self.lockdown_for_host(&reason, kill, &by)?,
+            Request::Metrics => self.metrics_answer(),
             Request::EndLockdown => self.end_lockdown(&by)?,
             Request::History { script } => self.past_rows(script.as_ref().map(|name| name.as_str()))?,
             Request::Log { job } => self.past_for_host(job)?.unwrap_or_else(|| Answer::Refused {
@@ -69,7 +70,7 @@ impl Core {
     }
 
     /// What is wrong, as far as a person can help.
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.roster.unknown.clone();
         problems.extend(self.brain_problems());
         for role in [Role::Egress, Role::Connector] {
@@ -87,7 +88,7 @@ impl Core {
         problems
     }
 
-    fn health(&self, problems: &[String]) -> Health {
+    pub(super) fn health(&self, problems: &[String]) -> Health {
         let well = self.supervisor.is_connected() && problems.is_empty();
         match (self.stopping.is_some(), self.policy.is_some(), well) {
             (true, _, _) => Health::Stopping,
@@ -108,7 +109,10 @@ impl Core {
             (true, true) => format!("connected to {server}"),
             (true, false) => format!("not connected to {server}"),
         };
-        (health, line)
+        match &self.lockdown {
+            Some(lockdown) => (health, format!("locked down by {}: {}; {line}", lockdown.by_name, lockdown.reason)),
+            None => (health, line),
+        }
     }
 
     fn status(&self) -> Status {

@@ -107,6 +107,8 @@ impl Core {
         cause: Option<String>,
         gates: Vec<crate::audit::Gate>,
     ) {
+        let refused_by = gates.iter().find(|gate| !gate.passed).map(|gate| gate.name);
+        self.metrics.decided(cause.is_none(), refused_by.filter(|_| cause.is_some()));
         self.record(&Record::Decision {
             post: report.post.to_string(),
             user: report.author.to_string(),

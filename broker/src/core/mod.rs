@@ -23,6 +23,7 @@ mod jobs;
 mod line;
 mod lockdown;
 mod manager;
+mod metrics;
 mod names;
 mod obey;
 mod people;
@@ -161,6 +162,8 @@ pub struct Core {
     pub(crate) lookups: people::Lookups,
     /// How often people and channels have asked of late.
     pub(crate) limiter: Limiter,
+    /// What is counted for operators' monitoring.
+    pub(crate) metrics: crate::metrics::Metrics,
     /// The emergency stop, while it holds; the policy has it, too.
     pub(crate) lockdown: Option<crate::gate::lockdown::Lockdown>,
     /// How much the server's clock is ahead of ours, in ms.

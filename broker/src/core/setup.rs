@@ -131,6 +131,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         naming: super::names::Naming::default(),
         lookups: super::people::Lookups::default(),
         limiter: crate::gate::rate::Limiter::default(),
+        metrics: crate::metrics::Metrics::default(),
         lockdown,
         server_ahead_ms: 0,
         outbox: super::deliver::Outbox::default(),

@@ -90,6 +90,9 @@ impl Core {
     ) -> Result<(), CoreError> {
         let ended = ending.map_or_else(|| error.unwrap_or("unknown").to_owned(), |ending| format!("{ending:?}"));
         self.job_ran(job);
+        if self.jobs.all.get(&job).is_some_and(|entry| entry.worker.is_some()) {
+            self.metrics.ran(&intent.script, ending, Duration::from_micros(usage.elapsed_us));
+        }
         self.store.job_done(job, &ended)?;
         self.record(&Record::JobEnd {
             job,

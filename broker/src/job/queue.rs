@@ -225,6 +225,7 @@ impl Core {
         entry.secrets = secrets;
         entry.api = super::api::Api::of(&cleared);
         entry.state = JobState::Starting;
+        self.metrics.waited(entry.queued.elapsed());
         entry.worker = Some(child);
         let timeout = launch.launched.timeout;
         entry.launched = Some(launch.launched);

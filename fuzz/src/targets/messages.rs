@@ -110,6 +110,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
             Request::Log { job },
             Request::Restart { now: true },
             Request::EndLockdown,
+            Request::Metrics,
             Request::Doctor,
         ],
     );

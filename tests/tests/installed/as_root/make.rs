@@ -17,6 +17,10 @@ const MADE: &[(&str, u32, u32, u32)] = &[
     ("libexec/bartizan/bz", 0o755, 0, 0),
     ("share/bartizan/lib/bz.sh", 0o644, 0, 0),
     ("share/bartizan/lib/bz.py", 0o644, 0, 0),
+    ("lib/systemd/system/bartizan.service", 0o644, 0, 0),
+    ("lib/systemd/system/bartizan.slice", 0o644, 0, 0),
+    ("lib/systemd/system/bartizan-exporter.service", 0o644, 0, 0),
+    ("lib/tmpfiles.d/bartizan.conf", 0o644, 0, 0),
     ("etc/bartizan", 0o755, 0, 0),
     ("etc/bartizan/bartizan.toml", 0o644, 0, 0),
     ("etc/bartizan/allowlist.toml", 0o644, 0, 0),
@@ -61,6 +65,8 @@ fn an_uninstall_leaves_no_program_and_keeps_the_state_unless_it_is_told_to() {
     let done = place.make("uninstall", &[]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(setuid_below(place.root.path()), [""; 0]);
+    assert!(!place.path("lib/systemd/system/bartizan.service").exists());
+    assert!(!place.path("lib/tmpfiles.d/bartizan.conf").exists());
     assert!(!place.path("libexec/bartizan").exists() && !place.path("bin/bartizan").exists());
     assert!(
         place.path("etc/bartizan/bartizan.toml").exists() && place.path("var/lib/bartizan/state/state.db").exists()

@@ -12,3 +12,4 @@ mod memory;
 mod neighbour;
 mod places;
 mod start_up;
+mod units;

@@ -1,0 +1,140 @@
+//! What is shipped for production holds together: units, alert rules, dashboard.
+
+use bartizan_tests::installed::skip;
+use regex::Regex;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The exposure that `systemd-analyze security` gives each unit, in tenths; docs/decisions/0008-units.md has the reasons.
+const EXPOSURE: [(&str, u32); 2] = [("bartizan.service", 56), ("bartizan-exporter.service", 11)];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).expect("a file of ours")
+}
+
+/// What a program said; nothing where it is not installed.
+fn run(program: &str, arguments: &[&str]) -> Option<Output> {
+    match Command::new(program).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(_) => {
+            skip(&format!("{program} is not installed"));
+            None
+        }
+    }
+}
+
+/// The units as an installation has them, but with a program that is there.
+fn filled(folder: &Path) -> Vec<PathBuf> {
+    let words = Regex::new("ExecStart=[^ \n]+").expect("regex");
+    let units = ["bartizan.service", "bartizan.slice", "bartizan-exporter.service"];
+    let fill = |unit: &&str| {
+        let mut text = words.replace_all(&read(&format!("systemd/{unit}")), "ExecStart=/bin/true").into_owned();
+        for (word, value) in [
+            ("@SERVICE_USER@", "daemon"),
+            ("@SERVICE_GROUP@", "daemon"),
+            ("@OPERATORS@", "daemon"),
+            ("@VAR@", "/var/lib/bartizan"),
+        ] {
+            text = text.replace(word, value);
+        }
+        assert!(!text.contains('@') || unit.ends_with("exporter.service"), "a word is not filled in: {text}");
+        let path = folder.join(unit);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    units.iter().map(fill).collect()
+}
+
+#[test]
+fn systemd_takes_each_unit_and_gives_it_the_figure_that_is_stated() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let units = filled(folder.path());
+    let names: Vec<&str> = units.iter().map(|unit| unit.to_str().expect("text")).collect();
+    let Some(verified) = run("systemd-analyze", &[&["verify", "--man=no"], names.as_slice()].concat()) else { return };
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("bartizan")).collect();
+    assert!(ours.is_empty(), "{said}");
+    for (unit, tenths) in EXPOSURE {
+        let path = folder.path().join(unit);
+        let limit = format!("--threshold={tenths}");
+        let asked = ["security", "--offline=true", "--no-pager", &limit, path.to_str().expect("text")];
+        let Some(judged) = run("systemd-analyze", &asked) else { return };
+        let said = String::from_utf8_lossy(&judged.stdout).into_owned();
+        if String::from_utf8_lossy(&judged.stderr).contains("unrecognized option") {
+            return skip("systemd-analyze is too old for --offline");
+        }
+        assert!(judged.status.success(), "{unit} is above {tenths}: {said}");
+        let least = format!("--threshold={}", tenths - 1);
+        let asked = ["security", "--offline=true", "--no-pager", &least, path.to_str().expect("text")];
+        let judged = run("systemd-analyze", &asked).expect("it was there");
+        assert!(
+            !judged.status.success(),
+            "{unit} is better than {tenths} now: lower the figure here and in the document"
+        );
+    }
+}
+
+#[test]
+fn the_service_can_become_its_two_users() {
+    let unit = read("systemd/bartizan.service");
+    let words: Vec<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+    // Each of these takes the setuid bit's effect away where User= is given (systemd.exec(5)).
+    for implies in [
+        "NoNewPrivileges=",
+        "DynamicUser=",
+        "SystemCall",
+        "Restrict",
+        "LockPersonality=",
+        "MemoryDenyWriteExecute=",
+        "PrivateDevices=",
+        "ProtectClock=",
+        "ProtectHostname=",
+        "ProtectKernel",
+    ] {
+        assert!(
+            !words.iter().any(|line| line.starts_with(implies) && !line.starts_with("RestartPrevent")),
+            "{implies} in {unit}"
+        );
+    }
+    // And these the mounting of a job's own /proc.
+    assert!(!words.iter().any(|line| line.starts_with("ProtectProc") || line.starts_with("ProcSubset")), "{unit}");
+}
+
+#[test]
+fn every_metric_that_a_rule_or_a_panel_names_is_one_that_the_service_says() {
+    let source = read("broker/src/metrics.rs") + &read("broker/src/core/metrics.rs");
+    let name = Regex::new("(?:bot|bartizan)_[a-z_]+").expect("regex");
+    let whole = |found: &str| {
+        ["_bucket", "_count", "_sum"].iter().find_map(|end| found.strip_suffix(end)).unwrap_or(found).to_owned()
+    };
+    let said: BTreeSet<String> = name.find_iter(&source).map(|found| whole(found.as_str())).collect();
+    let said: BTreeSet<String> = said.into_iter().filter(|name| !name.starts_with("bartizan_proto")).collect();
+    let document = read("docs/operations.md");
+    for name in &said {
+        assert!(document.contains(name.as_str()), "docs/operations.md does not say what {name} is");
+    }
+    let mut named = 0;
+    for file in ["config/alerts.yml", "config/dashboard.json"] {
+        let text = read(file);
+        for found in name.find_iter(&text) {
+            named += 1;
+            let base = whole(found.as_str());
+            assert!(said.contains(&base), "{file}: nothing is called {base}");
+        }
+    }
+    assert!(named > 25, "only {named} were found: does the search still work?");
+    let dashboard: serde_json::Value = serde_json::from_str(&read("config/dashboard.json")).expect("JSON");
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+}
+
+#[test]
+fn prometheus_takes_the_alert_rules() {
+    let rules = root().join("config/alerts.yml");
+    let Some(output) = run("promtool", &["check", "rules", rules.to_str().expect("text")]) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
