@@ -46,6 +46,7 @@ impl Topic {
             Topic::Audit => "audit",
             Topic::LastAdmin => "last-admin",
             Topic::Crash => "crash",
+            Topic::SecondFactor => "second-factor",
         }
     }
 }
