@@ -164,6 +164,7 @@ impl Policy {
             .chain(&config.checkpoints);
         let listed = listed.chain(&config.approvals.channel);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
+        let allowed = allowed.chain(config.allowlist.schedules().map(|schedule| &schedule.channel));
         let mut names: Vec<String> =
             listed.chain(allowed).filter(|name| name.parse::<ChannelId>().is_err()).cloned().collect();
         names.sort();

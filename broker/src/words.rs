@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod elevation;
 pub mod lockdown;
+pub mod schedules;
 
 use crate::config::Level;
 use crate::gate::channel::Where;
@@ -18,6 +19,8 @@ use std::time::Duration;
 mod jobs;
 pub mod questions;
 mod script;
+
+pub use schedules::{in_zone, scheduled, too_late};
 
 pub use jobs::{
     DID_NOT_END, accepted, as_job, ended, fenced, in_use, job_elsewhere, jobs_elsewhere, live, live_over, no_job,

@@ -100,6 +100,8 @@ pub enum Command {
         #[arg(value_name = "SCRIPT")]
         script: Option<ScriptName>,
     },
+    /// List what is scheduled, and when it is due next
+    Schedule,
     /// Show what a job printed that has ended
     Log {
         /// Its number

@@ -69,6 +69,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let Answer::History(rows) = ask(asked)? else { return Err(CtlError::WrongAnswer) };
             out.give(&rows, |look| show::history(&rows, look))
         }
+        Command::Schedule => {
+            let Answer::Schedule(rows) = ask(Request::Schedule)? else { return Err(CtlError::WrongAnswer) };
+            out.give(&rows, |look| show::schedule(&rows, look))
+        }
         Command::Log { job } => {
             let Answer::Log(past) = ask(Request::Log { job: *job })? else { return Err(CtlError::WrongAnswer) };
             out.give(&past, |look| show::log(&past, look))

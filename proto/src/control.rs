@@ -10,6 +10,7 @@ use crate::history::{PastJob, PastRow};
 use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_BODY, MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
+use crate::schedule::ScheduleRow;
 use crate::version::Role;
 use crate::worker::{Ending, Given, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub enum Request {
         /// Of this script only.
         script: Option<ScriptName>,
     },
+    /// What is scheduled.
+    Schedule,
     /// One of them with what it printed.
     Log {
         /// Which.
@@ -97,6 +100,8 @@ pub enum Answer {
     },
     /// To [`Request::History`], the newest first.
     History(List<PastRow, MAX_ROWS>),
+    /// To [`Request::Schedule`], by name.
+    Schedule(List<ScheduleRow, MAX_ROWS>),
     /// To [`Request::Log`].
     Log(Box<PastJob>),
     /// To [`Request::Restart`].

@@ -33,6 +33,7 @@ pub mod installation;
 pub mod launcher;
 pub mod limits;
 pub mod people;
+pub mod schedule;
 pub mod script;
 #[cfg(feature = "tokio")]
 pub mod stream;

@@ -47,6 +47,7 @@ fn intent() -> Intent {
         restricted: false,
         script: "guarded".parse().expect("a name"),
         command: Text::cut(COMMAND),
+        actor: crate::store::jobs::Actor::Person,
     }
 }
 

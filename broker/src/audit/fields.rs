@@ -1,6 +1,6 @@
 //! What several records write in the same way.
 
-use crate::store::jobs::Intent;
+use crate::store::jobs::{Actor, Intent};
 use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::text;
@@ -20,8 +20,15 @@ pub struct Gate {
 pub(super) fn put_intent(put: &mut impl FnMut(&str, Value), job: JobId, intent: &Intent) {
     put("executionId", json!(job.0));
     put("scriptName", json!(intent.script));
-    put("userId", json!(intent.user));
-    put("userName", json!(text::printable(&intent.user_name)));
+    if intent.actor == Actor::Person {
+        put("userId", json!(intent.user));
+        put("userName", json!(text::printable(&intent.user_name)));
+    } else {
+        // Nobody asked for it, and nobody's rights did it.
+        put("userId", Value::Null);
+        put("userName", Value::Null);
+        put("actor", json!(intent.actor.label()));
+    }
     put("channelId", json!(intent.channel));
     put("postId", json!(intent.post));
 }

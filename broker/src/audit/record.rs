@@ -119,6 +119,23 @@ pub enum Record {
         /// Why it could not run, or what became of it.
         error: Option<String>,
     },
+    /// Something about a schedule.
+    Schedule {
+        /// Which.
+        name: String,
+        /// `begin`, `passed-over`, `pause`, `resume`.
+        action: &'static str,
+        /// Its command line.
+        command: String,
+        /// The time that is meant: when it was due, until when it is paused.
+        due_ms: Option<u64>,
+        /// Who; nobody for the clock.
+        by: Option<UserId>,
+        /// Their name.
+        by_name: Option<String>,
+        /// Why it was passed over.
+        error: Option<String>,
+    },
     /// Somebody has a job stopped, or wanted to.
     JobStop {
         /// The job.
@@ -329,6 +346,17 @@ impl Record {
                 put("event", json!("job-end"));
                 put_intent(&mut put, *job, intent);
                 put_end(&mut put, *ending, *usage, error.as_deref());
+            }
+            Record::Schedule { name, action, command, due_ms, by, by_name, error } => {
+                put("event", json!("schedule"));
+                put("actor", json!(format!("schedule:{name}")));
+                put("action", json!(action));
+                put("command", json!(text::printable(command)));
+                put("dueMs", json!(due_ms));
+                put("by", json!(by));
+                put("byName", json!(by_name.as_deref().map(text::printable)));
+                put("success", json!(error.is_none()));
+                put("error", json!(error.as_deref().map(text::printable)));
             }
             Record::JobStop { job, intent, by, by_name, how, error } => {
                 put("event", json!("job-stop"));

@@ -164,6 +164,7 @@ mod tests {
             restricted: false,
             script: script.parse().expect("a name"),
             command: Text::cut(script),
+            actor: crate::store::jobs::Actor::Person,
         };
         Job::queued(intent, 1000)
     }

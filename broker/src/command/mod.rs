@@ -16,6 +16,7 @@ pub mod lockdown;
 pub mod parse;
 #[cfg(test)]
 mod people_tests;
+pub mod schedule;
 pub mod secret;
 pub mod unban;
 pub mod users;
@@ -85,11 +86,19 @@ pub enum Builtin {
     Lockdown,
     /// The second factor.
     Elevate,
+    /// What is due next?
+    Schedule,
+    /// Let a schedule rest.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Which schedules rest?
+    Paused,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 28] = [
+    pub const ALL: [Builtin; 32] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -107,6 +116,10 @@ impl Builtin {
         Builtin::Withdraw,
         Builtin::Approvals,
         Builtin::Elevate,
+        Builtin::Schedule,
+        Builtin::Paused,
+        Builtin::Pause,
+        Builtin::Resume,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -139,8 +152,10 @@ impl Builtin {
             | Builtin::Deny
             | Builtin::Withdraw
             | Builtin::Approvals
-            | Builtin::Elevate => Level::User,
-            Builtin::Users | Builtin::Whois | Builtin::Banlist => Level::Operator,
+            | Builtin::Elevate
+            | Builtin::Schedule
+            | Builtin::Paused => Level::User,
+            Builtin::Users | Builtin::Whois | Builtin::Banlist | Builtin::Pause | Builtin::Resume => Level::Operator,
             Builtin::Adduser
             | Builtin::Deluser
             | Builtin::Chattr
@@ -175,7 +190,11 @@ impl Builtin {
             | Builtin::Withdraw
             | Builtin::Approvals
             | Builtin::Lockdown
-            | Builtin::Elevate => return None,
+            | Builtin::Elevate
+            | Builtin::Schedule
+            | Builtin::Pause
+            | Builtin::Resume
+            | Builtin::Paused => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -217,6 +236,10 @@ impl Builtin {
             Builtin::Approvals => "approvals",
             Builtin::Lockdown => "lockdown",
             Builtin::Elevate => elevate::NAME,
+            Builtin::Schedule => "schedule",
+            Builtin::Pause => "pause",
+            Builtin::Resume => "resume",
+            Builtin::Paused => "paused",
         }
     }
 
@@ -229,7 +252,11 @@ impl Builtin {
             | Builtin::Users
             | Builtin::Banlist
             | Builtin::Jobs
-            | Builtin::Approvals => "",
+            | Builtin::Approvals
+            | Builtin::Schedule
+            | Builtin::Paused => "",
+            Builtin::Pause => " NAME [UNTIL]",
+            Builtin::Resume => " NAME",
             Builtin::Job | Builtin::Tail | Builtin::Kill | Builtin::Approve | Builtin::Withdraw => " NUMBER",
             Builtin::Deny => " NUMBER [REASON]",
             Builtin::Elevate => " [CODE|enroll|end]",
@@ -281,6 +308,10 @@ impl Builtin {
                 "takes a code of your second factor, enrolls one, says how it stands; in a direct message"
             }
             Builtin::Approvals => "lists what waits for approval: yours, and what you may approve",
+            Builtin::Schedule => "lists what is scheduled here, and when it is due next",
+            Builtin::Pause => "lets a schedule rest, for good or until `2h`, `18:00`, `2026-12-24`",
+            Builtin::Resume => "lets a schedule go on",
+            Builtin::Paused => "lists the schedules that rest",
         }
     }
 
@@ -316,7 +347,11 @@ impl Builtin {
             | Builtin::Withdraw
             | Builtin::Approvals
             | Builtin::Lockdown
-            | Builtin::Elevate => Vec::new(),
+            | Builtin::Elevate
+            | Builtin::Schedule
+            | Builtin::Pause
+            | Builtin::Resume
+            | Builtin::Paused => Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Approval, Elevate, Level, Rate, nearest};
+use super::{Approval, Elevate, Level, Rate, Schedule, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
@@ -14,6 +14,7 @@ use std::time::Duration;
 pub struct Allowlist {
     scripts: BTreeMap<ScriptName, Script>,
     authorizers: BTreeMap<ScriptName, Script>,
+    schedules: BTreeMap<ScriptName, Schedule>,
 }
 
 impl Allowlist {
@@ -36,6 +37,24 @@ impl Allowlist {
     /// Every authorizer, by name.
     pub fn authorizers(&self) -> impl Iterator<Item = &Script> {
         self.authorizers.values()
+    }
+
+    /// The schedule of this name.
+    pub fn schedule(&self, name: &ScriptName) -> Option<&Schedule> {
+        self.schedules.get(name)
+    }
+
+    /// Every schedule, by name.
+    pub fn schedules(&self) -> impl Iterator<Item = &Schedule> {
+        self.schedules.values()
+    }
+
+    /// The same for schedules.
+    pub(super) fn insert_schedule(&mut self, schedule: Schedule) -> Result<(), Box<Schedule>> {
+        match self.schedules.insert(schedule.name.clone(), schedule) {
+            None => Ok(()),
+            Some(before) => Err(Box::new(before)),
+        }
     }
 
     /// The same for authorizers.

@@ -99,6 +99,17 @@ fn flat(config: &Config) -> Flat {
     for script in config.allowlist.authorizers() {
         put_script(&mut out, "authorizers", script);
     }
+    for schedule in config.allowlist.schedules() {
+        let channel = &schedule.channel;
+        let words = format!(
+            "{} in {channel}, {} ({}), missed: {}",
+            schedule.line,
+            schedule.rule,
+            schedule.zone_name,
+            schedule.missed.as_str()
+        );
+        out.insert(format!("schedules.{}", schedule.name), words);
+    }
     out
 }
 

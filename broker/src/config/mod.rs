@@ -19,7 +19,9 @@ mod rate;
 mod raw;
 mod raw_arguments;
 mod raw_people;
+mod raw_schedules;
 mod raw_secrets;
+mod schedule;
 mod script;
 mod secrets;
 mod settings;
@@ -35,6 +37,7 @@ pub use error::ConfigError;
 pub use level::Level;
 pub use nearest::{nearest, nearest_that};
 pub use rate::{Rate, Rates};
+pub use schedule::{Missed, Schedule, When};
 pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};
 
@@ -338,6 +341,18 @@ fn read_allowlist(
         let script = script::check(raw, around).map_err(place)?;
         allowlist.insert(script).map_err(|twice| {
             let what = format!("the script \"{}\" is there twice", twice.name);
+            place(Wrong::new(what, "rename or remove one of them").within("name"))
+        })?;
+    }
+    for (i, raw) in raw.schedules.iter().enumerate() {
+        let place = |wrong: Wrong| source.place(wrong.within(i).within("schedules"));
+        if i == schedule::MOST {
+            let what = format!("more than {} schedules", schedule::MOST);
+            return Err(place(Wrong::new(what, "remove some").within("name")));
+        }
+        let schedule = schedule::check(raw, &allowlist).map_err(place)?;
+        allowlist.insert_schedule(schedule).map_err(|twice| {
+            let what = format!("the schedule \"{}\" is there twice", twice.name);
             place(Wrong::new(what, "rename or remove one of them").within("name"))
         })?;
     }

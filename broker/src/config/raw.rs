@@ -5,6 +5,7 @@
 use super::quantity::Amount;
 pub(super) use super::raw_arguments::{Argument, Arguments, Scalar};
 pub(super) use super::raw_people::{Group, GroupsFile, Listed, PeopleFile};
+pub(super) use super::raw_schedules::Schedule;
 pub(super) use super::raw_secrets::Attached;
 use bartizan_proto::worker::Guarantee;
 use serde::Deserialize;
@@ -216,6 +217,8 @@ pub(super) struct Allowlist {
     pub(super) scripts: Vec<Script>,
     #[serde(default)]
     pub(super) authorizers: Vec<Authorizer>,
+    #[serde(default)]
+    pub(super) schedules: Vec<Schedule>,
 }
 
 /// A script that says whether another one may be run.

@@ -43,6 +43,8 @@ pub enum Topic {
     Audit,
     /// Somebody's second factor: enrolled, locked, taken away.
     SecondFactor,
+    /// A schedule did not run.
+    Schedule,
     /// A file would take the last admin's rights away.
     LastAdmin,
 }

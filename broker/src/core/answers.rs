@@ -49,6 +49,7 @@ impl Core {
             Request::Metrics => self.metrics_answer(),
             Request::EndLockdown => self.end_lockdown(&by)?,
             Request::History { script } => self.past_rows(script.as_ref().map(|name| name.as_str()))?,
+            Request::Schedule => self.schedule_rows(),
             Request::Log { job } => self.past_for_host(job)?.unwrap_or_else(|| Answer::Refused {
                 refusal: Refusal::NotFound,
                 why: Text::cut(format!("no job {job} that has ended is kept; `bartizan history` lists them")),

@@ -3,7 +3,7 @@
 
 use super::timers::Timer;
 use super::{Core, CoreError};
-use crate::store::jobs::Intent;
+use crate::store::jobs::{Actor, Intent};
 use crate::words;
 use bartizan_proto::connector::{Act, Attachment, Body, Cursor, Delivered, Delivery, DeliveryId, Report, ToConnector};
 use bartizan_proto::ids::{ChannelId, EmojiName, JobId, PostId};
@@ -124,9 +124,12 @@ impl Core {
     }
 
     /// Replaces the reaction of a running command by that of a finished one.
-    pub(crate) fn react_finally(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
-        self.react(post, emoji)?;
-        self.unreact(post, words::RUNNING)
+    pub(crate) fn react_finally(&mut self, intent: &Intent, emoji: &'static str) -> Result<(), CoreError> {
+        if intent.actor != Actor::Person {
+            return Ok(());
+        }
+        self.react(intent.post, emoji)?;
+        self.unreact(intent.post, words::RUNNING)
     }
 
     /// Takes a reaction back.

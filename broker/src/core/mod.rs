@@ -34,6 +34,8 @@ mod protected;
 mod questions;
 mod reload;
 mod roster;
+mod schedule_commands;
+mod schedules;
 mod secret;
 mod setup;
 mod shutdown;
@@ -146,6 +148,7 @@ pub struct Core {
     pub(crate) jobs: Jobs,
     /// Who wants jobs stopped.
     pub(crate) stop_votes: stop_votes::StopVotes,
+    pub(crate) schedules: schedules::Schedules,
     /// Commands that others must agree to.
     pub(crate) approvals: approvals::Waiting,
     /// Second factors, and commands that wait for a code.

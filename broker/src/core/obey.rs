@@ -7,7 +7,7 @@ use crate::command::parse::Command;
 use crate::command::{Builtin, about, elevate, explain, help, inner, whoami, without_run};
 use crate::gate::{self, Refusal, Verdict, allowlist};
 use crate::policy::{Place, Policy, Requester};
-use crate::store::jobs::Intent;
+use crate::store::jobs::{Actor, Intent};
 use crate::words;
 use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
@@ -86,6 +86,9 @@ impl Core {
             Some(builtin @ (Builtin::Jobs | Builtin::Job | Builtin::Tail | Builtin::Kill)) => {
                 return self.jobs_command(report, builtin, &command, &requester, &place);
             }
+            Some(builtin @ (Builtin::Schedule | Builtin::Pause | Builtin::Resume | Builtin::Paused)) => {
+                return self.schedule_command(report, builtin, &command, &requester, &place);
+            }
             Some(builtin @ (Builtin::History | Builtin::Log)) => {
                 return self.history_command(report, builtin, &command, &requester, &place);
             }
@@ -160,6 +163,7 @@ impl Core {
             restricted: requester.restricted,
             script,
             command: Text::cut(line),
+            actor: Actor::Person,
         };
         if elevates {
             self.note_elevated(report, intent.user, given.code)?;

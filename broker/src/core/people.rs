@@ -310,6 +310,7 @@ impl Core {
         self.server_ahead_ms = ahead;
         let Some(policy) = &mut self.policy else { return Ok(()) };
         policy.server_ahead_ms = ahead;
+        self.schedules_soon();
         self.expire_bans()
     }
 

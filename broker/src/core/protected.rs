@@ -95,6 +95,7 @@ impl Core {
             ProtectedOutcome::Posted { post, channel } => {
                 self.protected.failures = 0;
                 self.store.protected_posted(write, post, channel)?;
+                self.schedule_posted(post, channel)?;
                 self.question_posted(post)
             }
             ProtectedOutcome::Done => {
@@ -103,7 +104,12 @@ impl Core {
             }
             ProtectedOutcome::Rejected { status, why } => {
                 tracing::error!(write = write.0, status, %why, "the server does not take a post of the core's");
-                Ok(self.store.protected_ended(write)?)
+                let key = self.store.unwritten_key(write)?;
+                self.store.protected_ended(write)?;
+                match key {
+                    Some(key) => self.schedule_not_posted(&key, &why),
+                    None => Ok(()),
+                }
             }
             ProtectedOutcome::Unavailable { why } => {
                 let delay = (DELAY.0 * 2u32.saturating_pow(self.protected.failures)).min(DELAY.1);

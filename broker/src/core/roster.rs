@@ -9,10 +9,10 @@ use super::{Core, CoreError, Topic};
 use crate::config::Group;
 use crate::people::People;
 use crate::policy::Policy;
-use bartizan_proto::egress::{Outcome, QuestionId, Ready, Setup, Subject};
+use bartizan_proto::egress::{ChannelKind, Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::{Bytes, Text};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Roster {
     /// Found once, and kept for as long as the core lives.
     people: BTreeMap<String, UserId>,
     channels: BTreeMap<String, ChannelId>,
+    /// Which of them everybody of the team may read.
+    open: HashSet<ChannelId>,
     /// Names that the server does not know: one line each for `status`.
     pub unknown: Vec<String>,
     /// Whether a new policy waits for answers.
@@ -59,6 +61,11 @@ impl Roster {
     /// What the server said when it was asked last.
     pub fn ready(&self) -> Option<&Ready> {
         self.ready.as_deref()
+    }
+
+    /// Whether not everybody may read a channel, as far as is known.
+    pub(super) fn is_private(&self, channel: ChannelId) -> bool {
+        !self.open.contains(&channel)
     }
 
     /// The server does not know something that the configuration names.
@@ -170,6 +177,9 @@ impl Core {
                 self.roster.people.insert(name, user.id);
             }
             (Name::Channel(name), Outcome::Channel(channel)) if *channel.name == *name => {
+                if channel.kind == ChannelKind::Open {
+                    self.roster.open.insert(channel.id);
+                }
                 self.roster.channels.insert(name, channel.id);
             }
             (name, Outcome::Unavailable { why }) => {
@@ -232,6 +242,7 @@ impl Core {
         self.post_checkpoint()?;
         self.settle_approvals()?;
         self.introduce_connector()?;
+        self.schedules_soon();
         self.attest_waiting()
     }
 

@@ -81,6 +81,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         tracing::warn!(by = lockdown.by_name, reason = lockdown.reason, "locked down: nothing is started");
     }
     let elevation = super::elevation::Elevations::restored(&store)?;
+    let schedules = super::schedules::Schedules::restored(&store)?;
 
     // 3. The control socket, in its private directory.
     let (listener, control_path) =
@@ -122,6 +123,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         supervisor,
         jobs: Jobs::default(),
         stop_votes: super::stop_votes::StopVotes::default(),
+        schedules,
         approvals,
         elevation,
         posts: super::posts::Posts::default(),

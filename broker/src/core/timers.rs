@@ -25,6 +25,8 @@ pub enum Timer {
     Inspected(JobId),
     /// Show how a job goes on.
     Live(JobId),
+    /// Begin what is scheduled.
+    Schedules,
     /// Tell that a job still waits.
     Waits(JobId),
     /// Tell that a job takes long.
@@ -122,6 +124,7 @@ impl Core {
                 Timer::Printed => self.keep_printed()?,
                 Timer::Inspected(job) => self.answer_inspection(job),
                 Timer::Live(job) => self.live_look(job)?,
+                Timer::Schedules => self.look_at_schedules()?,
                 Timer::Waits(job) => self.tell_that_it_waits(job)?,
                 Timer::Slow(job) => self.job_is_slow(job)?,
                 Timer::Posts(job) => self.make_posts(job)?,

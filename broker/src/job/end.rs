@@ -5,7 +5,7 @@ use crate::audit::Record;
 use crate::core::{Core, CoreError, Effect, Timer};
 use crate::output::limit;
 use crate::peer::Outgoing;
-use crate::store::jobs::Intent;
+use crate::store::jobs::{Actor, Intent};
 use crate::words;
 use bartizan_proto::connector::{Attachment, Body};
 use bartizan_proto::control::JobState;
@@ -41,7 +41,7 @@ impl Core {
             Body::Output { head: Text::cut(head), output: Text::cut(shown.post) }
         };
         self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
-        self.react_finally(intent.post, words::emoji(ending))?;
+        self.react_finally(&intent, words::emoji(ending))?;
         if ending == Ending::TimedOut {
             self.job_ran_out_of_time(job, Duration::from_micros(usage.elapsed_us))?;
         }
@@ -55,7 +55,7 @@ impl Core {
         tracing::error!(job = job.0, script = %intent.script, why, "not started");
         let text = words::not_started(intent.script.as_str());
         self.reply(intent.channel, intent.post, intent.root, "result", text)?;
-        self.react_finally(intent.post, words::FAILED)?;
+        self.react_finally(&intent, words::FAILED)?;
         self.close_job(job, &intent, None, Usage::default(), Some(why))
     }
 
@@ -75,7 +75,7 @@ impl Core {
             Body::Output { head: Text::cut(head), output: Text::cut(output) }
         };
         self.reply_with(intent.channel, intent.post, intent.root, "result", body, None)?;
-        self.react_finally(intent.post, words::REFUSED)?;
+        self.react_finally(&intent, words::REFUSED)?;
         self.close_job(job, &intent, None, usage, Some(&format!("worker died: {why}")))
     }
 
@@ -119,6 +119,9 @@ impl Core {
         self.live_ends(job)?;
         self.forget_stops(job);
         self.api_over(job);
+        if intent.actor != Actor::Person {
+            self.schedules_soon();
+        }
         self.answer_inspection(job);
         while self.jobs.ended.len() > REMEMBERED {
             if let Some(oldest) = self.jobs.ended.pop_front() {

@@ -8,10 +8,10 @@ use crate::brain::job::JobSecrets;
 use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError, Effect, Timer};
-use crate::gate::{self, Cause, Clearance, Proofs, Refusal};
+use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
-use crate::store::jobs::{Intent, Unfinished};
+use crate::store::jobs::{Actor, Intent, Unfinished};
 use crate::store::state::JobStage;
 use crate::store::wanted::Asked;
 use crate::words;
@@ -41,7 +41,10 @@ impl Core {
     pub(crate) fn queue_job(&mut self, intent: Intent) -> Result<(), CoreError> {
         let Some(job) = self.store.queue_job(&intent)? else { return Ok(()) };
         let place = self.place_in_line(&intent, None);
-        self.react(intent.post, words::RUNNING)?;
+        // The announcement of a schedule is the core's own post: nothing of the connector's stands on it.
+        if intent.actor == Actor::Person {
+            self.react(intent.post, words::RUNNING)?;
+        }
         if self.is_draining() {
             let text = words::waits(intent.script.as_str(), job);
             self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
@@ -77,14 +80,17 @@ impl Core {
             let script = self.config.allowlist.get(&unfinished.intent.script);
             let idempotent = script.is_some_and(|script| script.idempotent) && begun_again < MOST_BEGINNINGS;
             match stage {
-                JobStage::Queued if age > self.config.limits.stale_after => self.ask_about_job(unfinished)?,
+                JobStage::Queued if age > self.config.limits.stale_after => match unfinished.intent.actor {
+                    Actor::Person => self.ask_about_job(unfinished)?,
+                    Actor::Schedule(_) => self.too_late(job, &unfinished.intent)?,
+                },
                 JobStage::Queued => self.remember(job, unfinished.intent),
                 JobStage::Starting | JobStage::Running if idempotent => self.begin_again(unfinished)?,
                 JobStage::Starting | JobStage::Running => {
                     let intent = unfinished.intent;
                     let head = words::interrupted(intent.script.as_str());
                     self.reply_late(&intent, head, unfinished.printed)?;
-                    self.react_finally(intent.post, words::REFUSED)?;
+                    self.react_finally(&intent, words::REFUSED)?;
                     self.close_job(job, &intent, None, Usage::default(), Some("interrupted: the service ended"))?;
                 }
                 JobStage::Done => {}
@@ -93,6 +99,14 @@ impl Core {
         let undecided = self.store.undecided()?;
         self.posts.restore(undecided);
         Ok(())
+    }
+
+    /// It waited through the end of the service for too long, and nobody can be asked.
+    fn too_late(&mut self, job: JobId, intent: &Intent) -> Result<(), CoreError> {
+        self.reply(intent.channel, intent.post, intent.root, "result", words::too_late(intent.script.as_str()))?;
+        self.react_finally(intent, words::REFUSED)?;
+        let why = "it waited through the end of the service for too long";
+        self.close_job(job, intent, None, Usage::default(), Some(why))
     }
 
     /// It waited through the end of the service for too long: who asked for it says whether it is still wanted.
@@ -177,7 +191,7 @@ impl Core {
         self.jobs.workers.iter().filter(|(_, worker)| waits(worker)).map(|(child, _)| *child).min()
     }
 
-    /// Asks the gates again, records the intent, and gives the order once both are durable.
+    /// Asks the gates again, and gives the order.
     fn start_job(&mut self, job: JobId, child: ChildId) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
         let intent = entry.intent.clone();
@@ -199,14 +213,37 @@ impl Core {
         };
         // What an authorizer said is used once, however this goes on.
         let grant = entry.grant.take();
-        let approved = self.store.approved(intent.post)?;
-        let elevated = self.store.elevated(intent.post)?;
-        let proofs = Proofs { post: intent.post, elevated, approved: approved.as_ref(), grant: grant.as_ref() };
-        let cleared = match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
-            Ok(Clearance::Start(cleared)) => cleared,
-            Ok(Clearance::Ask(authorizer)) => return self.ask_authorizer(job, child, &authorizer),
-            Err((refusal, cause)) => return self.refuse_job(job, &refusal, &cause),
-        };
+        match &intent.actor {
+            Actor::Person => {
+                let approved = self.store.approved(intent.post)?;
+                let elevated = self.store.elevated(intent.post)?;
+                let proofs = Proofs { post: intent.post, elevated, approved: approved.as_ref(), grant: grant.as_ref() };
+                match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
+                    Ok(Clearance::Start(cleared)) => self.give_order(job, child, &cleared),
+                    Ok(Clearance::Ask(authorizer)) => self.ask_authorizer(job, child, &authorizer),
+                    Err((refusal, cause)) => self.refuse_job(job, &refusal, &cause),
+                }
+            }
+            Actor::Schedule(name) => {
+                // What the configuration says now, and nothing that was stored, is what may run without anybody's rights.
+                let listed = policy.config.allowlist.schedule(name);
+                if listed.is_none_or(|schedule| *schedule.line != *intent.command) {
+                    let cause = Cause(format!("the configuration has no schedule {name} for this"));
+                    let refusal = Refusal::Denied(format!("schedule {name} is not there any more"));
+                    return self.refuse_job(job, &refusal, &cause);
+                }
+                match gate::clear_automatic(&command, &place, policy, &self.opener) {
+                    Ok(cleared) => self.give_order(job, child, &cleared),
+                    Err((refusal, cause)) => self.refuse_job(job, &refusal, &cause),
+                }
+            }
+        }
+    }
+
+    /// Records the intent, and gives the order once both are durable.
+    fn give_order<K>(&mut self, job: JobId, child: ChildId, cleared: &Cleared<K>) -> Result<(), CoreError> {
+        let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
+        let intent = entry.intent.clone();
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse_job(job, &Refusal::Unrecorded, &Cause(cause));
         }
@@ -218,7 +255,7 @@ impl Core {
                 return self.refuse_job(job, &Refusal::Broken, &Cause(format!("its secrets: {error}")));
             }
         };
-        let launch = match launch::order(job, &cleared, policy, secrets.as_ref()) {
+        let launch = match launch::order(job, cleared, policy, secrets.as_ref()) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
@@ -263,7 +300,7 @@ impl Core {
         if let Some(text) = refusal.words(&prefix) {
             self.reply(intent.channel, intent.post, intent.root, "result", text)?;
         }
-        self.react_finally(intent.post, words::REFUSED)?;
+        self.react_finally(&intent, words::REFUSED)?;
         self.close_job(job, &intent, None, Usage::default(), Some(&cause.0))
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::config::Script;
 use crate::core::{Core, CoreError};
-use crate::store::jobs::Intent;
+use crate::store::jobs::{Actor, Intent};
 use crate::words;
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::{JobId, ScriptName, UserId};
@@ -65,7 +65,8 @@ impl Core {
                 return Some(Blocked::Script);
             }
         }
-        (taken.of(intent.user) >= self.config.limits.jobs_per_user).then_some(Blocked::User)
+        let full = taken.of(intent.user) >= self.config.limits.jobs_per_user;
+        (full && intent.actor == Actor::Person).then_some(Blocked::User)
     }
 
     /// How many of the queue could start now beside what runs, up to `most`.

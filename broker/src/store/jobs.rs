@@ -37,6 +37,35 @@ pub struct Intent {
     pub script: ScriptName,
     /// The command without prefix, as attested.
     pub command: Text<MAX_MESSAGE>,
+    /// What began it, where no person asked: then `user` is the bot, and stands for nobody.
+    pub actor: Actor,
+}
+
+/// On whose behalf a job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Of the person who asked.
+    Person,
+    /// Of nobody: this schedule was due.
+    Schedule(ScriptName),
+}
+
+impl Actor {
+    /// As database and audit log have it; empty for a person.
+    pub fn label(&self) -> String {
+        match self {
+            Actor::Person => String::new(),
+            Actor::Schedule(name) => format!("schedule:{name}"),
+        }
+    }
+
+    fn read(label: &str) -> Result<Actor, StoreError> {
+        match label.split_once(':') {
+            None if label.is_empty() => Ok(Actor::Person),
+            Some(("schedule", name)) => Ok(Actor::Schedule(id(name, "schedule")?)),
+            _ => Err(StoreError::Corrupt(format!("actor {label:?}"))),
+        }
+    }
 }
 
 /// A job that the last run of the service did not end.
@@ -66,7 +95,8 @@ impl Store {
         let changed = connection
             .prepare_cached(
                 "INSERT INTO job (post, root, channel, channel_name, direct, user, user_name, restricted, script,
-                 command, queued_ms, private, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'queued')
+                 command, queued_ms, private, actor, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'queued')
                  ON CONFLICT (post) DO NOTHING",
             )?
             .execute(params![
@@ -82,6 +112,7 @@ impl Store {
                 intent.command.as_str(),
                 signed(now_ms()),
                 intent.private,
+                intent.actor.label(),
             ])?;
         Ok((changed == 1).then(|| JobId(unsigned(connection.last_insert_rowid()))))
     }
@@ -186,7 +217,7 @@ impl Store {
     pub fn unfinished_jobs(&self) -> Result<Vec<Unfinished>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms, private, printed, begun_again
+             queued_ms, private, printed, begun_again, actor
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -200,7 +231,7 @@ impl Store {
                 age: Duration::from_millis(now_ms().saturating_sub(unsigned(row.get(12)?))),
                 printed: row.get(14)?,
                 begun_again: row.get(15)?,
-                intent: intent(row)?,
+                intent: Intent { actor: Actor::read(&row.get::<_, String>(16)?)?, ..intent(row)? },
             });
         }
         Ok(jobs)
@@ -221,6 +252,7 @@ pub(super) fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
         script: id(&text(10)?, "script")?,
         command: Text::cut(text(11)?),
         private: row.get(13)?,
+        actor: Actor::Person,
     })
 }
 
@@ -242,7 +274,17 @@ mod tests {
             restricted: false,
             script: "hello".parse().expect("name"),
             command: Text::cut("hello world"),
+            actor: Actor::Person,
         }
+    }
+
+    #[test]
+    fn a_job_that_nobody_asked_for_comes_back_as_one() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut store = Store::open(&folder.path().join("state.db")).expect("open");
+        let intent = Intent { actor: Actor::Schedule("nightly".parse().expect("name")), ..sample() };
+        store.queue_job(&intent).expect("queue").expect("new");
+        assert_eq!(store.unfinished_jobs().expect("read").pop().expect("one").intent, intent);
     }
 
     #[test]

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0011_lockdown.sql"),
     include_str!("../../../migrations/0012_question.sql"),
     include_str!("../../../migrations/0013_elevation.sql"),
+    include_str!("../../../migrations/0014_schedules.sql"),
 ];
 
 /// Brings the schema up to date.

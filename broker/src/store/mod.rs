@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod people;
 pub mod protected;
 pub mod questions;
+pub mod schedules;
 pub mod starts;
 pub mod state;
 pub mod wanted;

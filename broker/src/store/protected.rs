@@ -79,6 +79,36 @@ impl Store {
         Ok(Some((WriteId(unsigned(row.get(0)?)), act)))
     }
 
+    /// The keys of those that are not written yet and begin so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unwritten_keys(&self, beginning: &str) -> Result<Vec<String>, StoreError> {
+        let mut statement = self
+            .read()
+            .prepare_cached("SELECT key FROM protected_write WHERE substr(key, 1, length(?1)) = ?1 ORDER BY id")?;
+        let keys = statement.query_map([beginning], |row| row.get(0))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// The key of one that is not written yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unwritten_key(&self, write: WriteId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT key FROM protected_write WHERE id = ?1")?;
+        Ok(statement.query_row([signed(write.0)], |row| row.get(0)).optional()?)
+    }
+
+    /// A post need not be protected any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_protected(&mut self, post: PostId) -> Result<(), StoreError> {
+        self.write()?.prepare_cached("DELETE FROM protected_post WHERE post = ?1")?.execute([post.as_str()])?;
+        Ok(())
+    }
+
     /// The last one that was queued; numbers are never used twice.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod look;
 mod people;
 mod ps;
 mod records;
+mod schedule;
 mod status;
 
 pub use config::config;
@@ -18,6 +19,7 @@ pub use look::Look;
 pub use people::{bans, enrolment, explained, factor, people, person};
 pub use ps::ps;
 pub use records::{printable_lines, records};
+pub use schedule::schedule;
 pub use status::{health, lockdown, status};
 
 use bartizan_proto::text::is_hidden;

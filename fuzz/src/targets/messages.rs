@@ -108,6 +108,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
             Request::Kill { job },
             Request::History { script: None },
             Request::Log { job },
+            Request::Schedule,
             Request::Restart { now: true },
             Request::EndLockdown,
             Request::Metrics,
