@@ -1,4 +1,5 @@
 //! What is recorded, as types; the names of the fields stand here and nowhere else.
+//! More than 400 lines, because every field of every record stands in this one place.
 
 use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::worker::{Ending, InForce, Usage};

@@ -7,9 +7,11 @@
 mod allowlist;
 mod approval;
 mod check;
+mod concurrency;
 mod differences;
 mod elevation;
 mod error;
+mod kind;
 mod level;
 mod nearest;
 mod pattern;

@@ -181,6 +181,9 @@ pub(super) fn runs_alone(line: &str, channel: &str, allowlist: &Allowlist) -> Re
     if approval::wanted(script, &values).is_some() {
         return refused("is to be approved, and nobody asks for it here", "use a script without approvals");
     }
+    if script.elevate.is_some() {
+        return refused("needs a second factor, and nobody is there to give it", "use a script without elevate");
+    }
     if script.direct_only {
         return refused("is for direct messages only", "use another script");
     }

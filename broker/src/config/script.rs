@@ -3,12 +3,12 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Kind, Rate, RemoteConfig, Script, absolute, approval, elevation, nearest, pattern, profile, raw,
-    secrets, settings,
+    Allow, Argument, Rate, RemoteConfig, Script, absolute, approval, concurrency, elevation, kind, nearest, profile,
+    raw, secrets, settings,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
-use bartizan_proto::limits::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_PATH};
+use bartizan_proto::limits::{MAX_ARGUMENTS, MAX_PATH};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
 use std::collections::BTreeMap;
@@ -117,8 +117,8 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         authorizer_group: raw.authorizer_group.clone().unwrap_or_default(),
         rate,
         timeout,
-        warn_after: warn_after(raw, timeout)?,
-        concurrency: concurrency(raw)?,
+        warn_after: concurrency::warn_after(raw, timeout)?,
+        concurrency: concurrency::check(raw)?,
         exclusive: raw.exclusive.clone(),
         refused_when_busy: raw.when_busy.as_deref() == Some("refuse"),
         is_async: raw.is_async,
@@ -132,41 +132,6 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         secrets: secrets::check(&raw.secrets)?,
         api: api(&raw.api).map_err(|wrong| wrong.within("api"))?,
     })
-}
-
-/// When operators are told that it takes long: before its time is over.
-fn warn_after(raw: &raw::Script, timeout: Duration) -> Result<Option<Duration>, Wrong> {
-    let Some(amount) = &raw.warn_after else { return Ok(None) };
-    let after = amount.time(Some(Duration::from_millis(1))).map_err(|wrong| wrong.within("warn-after"))?;
-    if after < Duration::from_millis(1) || after >= timeout {
-        let what = "warn-after is nothing, or not before the timeout";
-        return Err(Wrong::new(what, "give a shorter time than its timeout, or remove it").within("warn-after"));
-    }
-    Ok(Some(after))
-}
-
-/// How many of it may run at once, and what its keys about that say besides.
-fn concurrency(raw: &raw::Script) -> Result<Option<usize>, Wrong> {
-    if let Some(tag) = raw.exclusive.as_deref().filter(|tag| !is_word(tag)) {
-        let what = format!("\"{tag}\" cannot be a tag");
-        return Err(Wrong::new(what, "use 1 to 64 letters, digits, - and _").within("exclusive"));
-    }
-    match raw.when_busy.as_deref() {
-        None => {}
-        Some("queue" | "refuse") if raw.exclusive.is_some() || raw.concurrency.is_some() => {}
-        Some("queue" | "refuse") => {
-            let what = "when-busy without concurrency or exclusive";
-            return Err(Wrong::new(what, "give one of them, or remove it").within("when-busy"));
-        }
-        Some(other) => {
-            return Err(not_one_of("when-busy cannot be", other, &["queue", "refuse"]).within("when-busy"));
-        }
-    }
-    match raw.concurrency.map(usize::try_from) {
-        None => Ok(None),
-        Some(Ok(most)) if (1..=1000).contains(&most) => Ok(Some(most)),
-        Some(_) => Err(Wrong::new("concurrency is out of range", "give a number from 1 to 1000").within("concurrency")),
-    }
 }
 
 pub(super) fn level(word: &str) -> Result<super::Level, Wrong> {
@@ -318,7 +283,7 @@ fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
     if !is_word(name) || name.starts_with('-') {
         return Err(Wrong::new("this cannot be its name", "use 1 to 64 letters, digits, - and _"));
     }
-    let kind = kind(raw)?;
+    let kind = kind::kind(raw)?;
     if let Some(text) = &raw.description {
         settings::visible("description", text)?;
     }
@@ -361,75 +326,7 @@ fn allow(words: &[String]) -> Result<Allow, Wrong> {
     Ok(allow)
 }
 
-fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {
-    let given = [
-        ("regex", raw.regex.is_some(), "string"),
-        ("length", raw.length.is_some(), "string"),
-        ("min", raw.min.is_some(), "number"),
-        ("max", raw.max.is_some(), "number"),
-        ("values", raw.values.is_some(), "enum"),
-    ];
-    let known = ["string", "number", "boolean", "enum"];
-    if !known.contains(&raw.kind.as_str()) {
-        return Err(not_one_of("there is no type", &raw.kind, &known).within("type"));
-    }
-    if let Some((key, _, kind)) = given.into_iter().find(|(_, given, kind)| *given && *kind != raw.kind) {
-        let what = format!("{key} means nothing for a {}", raw.kind);
-        return Err(Wrong::new(what, format!("remove it, or make the type \"{kind}\"")).within(key));
-    }
-    match raw.kind.as_str() {
-        "boolean" => Ok(Kind::Boolean),
-        "number" => numbers(raw.min, raw.max),
-        "enum" => values(raw.values.as_deref().unwrap_or_default()).map_err(|wrong| wrong.within("values")),
-        _ => text(raw.regex.as_deref(), raw.length),
-    }
-}
-
-fn text(regex: Option<&str>, length: Option<u64>) -> Result<Kind, Wrong> {
-    let regex = regex.map(pattern::compile).transpose().map_err(|wrong| wrong.within("regex"))?;
-    let length = match length.map(usize::try_from) {
-        None => None,
-        Some(Ok(length)) if (1..=MAX_ARGUMENT).contains(&length) => Some(length),
-        Some(_) => {
-            let what = "length is out of range";
-            return Err(Wrong::new(what, format!("give a number from 1 to {MAX_ARGUMENT}")).within("length"));
-        }
-    };
-    Ok(Kind::Text { regex, length })
-}
-
-fn numbers(min: Option<f64>, max: Option<f64>) -> Result<Kind, Wrong> {
-    for (key, bound) in [("min", min), ("max", max)] {
-        if bound.is_some_and(|bound| !bound.is_finite()) {
-            return Err(Wrong::new(format!("{key} is not a number"), "write a plain number").within(key));
-        }
-    }
-    if min.zip(max).is_some_and(|(min, max)| min > max) {
-        return Err(Wrong::new("min is greater than max", "exchange them").within("min"));
-    }
-    Ok(Kind::Number { min, max })
-}
-
-fn values(values: &[String]) -> Result<Kind, Wrong> {
-    if values.is_empty() {
-        return Err(Wrong::new("an enum without values", "list them in values"));
-    }
-    for (i, value) in values.iter().enumerate() {
-        settings::visible("a value", value).map_err(|mut wrong| {
-            wrong.at = vec![i.into()];
-            wrong
-        })?;
-        if value.is_empty() || value.len() > MAX_ARGUMENT {
-            return Err(Wrong::new("a value is empty or too long", "remove it").within(i));
-        }
-        if values[..i].contains(value) {
-            return Err(Wrong::new(format!("the value \"{value}\" is there twice"), "keep one of them").within(i));
-        }
-    }
-    Ok(Kind::Enum(values.to_vec()))
-}
-
-fn is_word(name: &str) -> bool {
+pub(super) fn is_word(name: &str) -> bool {
     name.parse::<bartizan_proto::ids::ScriptName>().is_ok()
 }
 

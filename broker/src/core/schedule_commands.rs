@@ -49,8 +49,11 @@ impl Core {
         place: &Place,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
-        let usage =
-            |error: String| Refusal::Arguments { error, usage: format!("{}{}", builtin.name(), builtin.usage()) };
+        let usage = |error: String| Refusal::Arguments {
+            missing: None,
+            error,
+            usage: format!("{}{}", builtin.name(), builtin.usage()),
+        };
         let Some((name, rest)) = command.words.split_first() else {
             let cause = "usage: no name";
             return self.refuse(report, usage("the name of a schedule is wanted".to_owned()), cause, Vec::new());

@@ -11,6 +11,7 @@ pub mod attest;
 #[cfg(test)]
 mod attest_tests;
 pub mod authorizer;
+pub mod automatic;
 pub mod ban;
 pub mod channel;
 pub mod elevation;
@@ -358,41 +359,6 @@ pub fn clear(
         generation: policy.generation,
         kind: PhantomData,
     })))
-}
-
-/// The same for what nobody asked for: what has to do with a person is not asked, and where something of the script would
-/// ask one, nothing starts.
-///
-/// # Errors
-/// The refusal and its cause.
-pub fn clear_automatic(
-    command: &Command,
-    place: &Place,
-    policy: &Policy,
-    opener: &file::Opener,
-) -> Result<Box<Cleared<Automatic>>, (Refusal, Cause)> {
-    let unknown = || {
-        let refusal = Refusal::Unknown { name: command.name.clone(), near: None };
-        (refusal, Cause(format!("{} is not on the allowlist", command.name)))
-    };
-    let script = command.name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).ok_or_else(unknown)?;
-    let mut gates = Vec::new();
-    pass("lockdown", lockdown::check(policy), &mut gates)?;
-    pass("channel", channel::check(script, place, policy), &mut gates)?;
-    let values = pass("arguments", arguments::check(script, command), &mut gates)?;
-    if script.authorizer.is_some() || approval::wanted(script, &values).is_some() {
-        let cause = Cause(format!("{} asks a person, and nobody asked for it", script.name));
-        return Err((Refusal::Denied("this script cannot run by itself".to_owned()), cause));
-    }
-    let file = pass("file", file::check(script, opener), &mut gates)?;
-    Ok(Box::new(Cleared {
-        script: script.clone(),
-        values,
-        environment: Vec::new(),
-        file,
-        generation: policy.generation,
-        kind: PhantomData,
-    }))
 }
 
 /// Records one gate's verdict and goes on only after an exact pass.

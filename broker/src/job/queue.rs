@@ -232,7 +232,7 @@ impl Core {
                     let refusal = Refusal::Denied(format!("schedule {name} is not there any more"));
                     return self.refuse_job(job, &refusal, &cause);
                 }
-                match gate::clear_automatic(&command, &place, policy, &self.opener) {
+                match gate::automatic::clear(&command, &place, policy, &self.opener) {
                     Ok(cleared) => self.give_order(job, child, &cleared),
                     Err((refusal, cause)) => self.refuse_job(job, &refusal, &cause),
                 }
