@@ -260,7 +260,7 @@ impl Core {
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
         entry.secrets = secrets;
-        entry.api = super::api::Api::of(&cleared);
+        entry.api = super::api::Api::of(cleared);
         entry.state = JobState::Starting;
         self.metrics.waited(entry.queued.elapsed());
         entry.worker = Some(child);
