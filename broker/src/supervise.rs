@@ -329,7 +329,7 @@ impl Core {
             prefix: Text::cut(self.config.bot.prefix.clone()),
             max_post: ready.max_post,
             cursors: self.store.cursors()?,
-            listen: self.questions.threads(),
+            listen: self.threads(),
         }))
     }
 

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// What a job's script may ask of Bartizan. Every verb but `secret` has to be granted: api = ["say", …] in the script's entry of
-/// the allowlist. Exit 0: done; 1: refused; 2: wrong use; 3: there is nothing (not remembered).
+/// the allowlist. Exit 0: done; 1: refused; 2: wrong use; 3: there is nothing (not remembered, cancelled, no answer in time).
 #[derive(Debug, Parser)]
 #[command(name = "bz", version, disable_help_subcommand = false)]
 pub(crate) struct Arguments {
@@ -107,5 +107,26 @@ pub(crate) enum Command {
         /// What separates cells, instead of a tab.
         #[arg(long)]
         separator: Option<String>,
+    },
+    /// Ask in the job's thread, wait, print the answer. `-` in chat cancels, `=` is the default. Exit 3: cancelled, or none in time.
+    Ask {
+        /// Whoever may see this job may answer, not only who asked for the job.
+        #[arg(long)]
+        anybody: bool,
+        /// An answer that is taken; several times for several.
+        #[arg(long = "choice")]
+        choices: Vec<String>,
+        /// A regular expression that the whole answer must match.
+        #[arg(long, conflicts_with = "choices")]
+        pattern: Option<String>,
+        /// What `=` stands for.
+        #[arg(long)]
+        default: Option<String>,
+        /// Wait so long, in seconds.
+        #[arg(long, default_value_t = 45)]
+        timeout: u32,
+        /// The question.
+        #[arg(required = true, allow_hyphen_values = true)]
+        question: Vec<String>,
     },
 }

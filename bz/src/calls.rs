@@ -55,6 +55,22 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             }
             of("table", [("title", title.unwrap_or_default().into()), ("rows", rows)])
         }
+        Command::Ask { anybody, choices, pattern, default, timeout, question } => {
+            let mut all = of(
+                "ask",
+                [
+                    ("question", question.join(" ").into()),
+                    ("anybody", flag(anybody)),
+                    ("choices", choices.join("\n").into()),
+                    ("pattern", pattern.unwrap_or_default().into()),
+                    ("seconds", timeout.to_string().into()),
+                ],
+            );
+            if let Some(default) = default {
+                all.extend([b"default".to_vec(), default.into()]);
+            }
+            all
+        }
     })
 }
 
@@ -153,5 +169,18 @@ mod tests {
         assert!(call("bz recall ../x").unwrap_err().contains("key"));
         assert!(call(&format!("bz say {}", "x".repeat(20_000))).unwrap_err().contains("too long"));
         assert!(call("bz shout x").is_err());
+    }
+
+    #[test]
+    fn a_question_has_choices_or_a_pattern_and_its_time() {
+        let asked = call("bz ask --choice yes --choice no --default no --timeout 9 really?");
+        match asked {
+            Ok(Call::Ask { choices, default, seconds, anybody, .. }) => {
+                assert_eq!((choices.as_str(), seconds, anybody), ("yes\nno", 9, false));
+                assert_eq!(default.expect("a default").as_str(), "no");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(call("bz ask --choice yes --pattern x really?").is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! and none besides: what it sends, any program of the script could send (proto/src/script.rs).
 //!
 //! Exit 0: done. 1: refused, or it cannot be had. 2: not used as it must be. 3: there is nothing (not
-//! remembered).
+//! remembered, cancelled, no answer in time).
 
 mod arguments;
 mod calls;

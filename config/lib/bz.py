@@ -114,6 +114,13 @@ def table(head, rows, title=""):
     call("table", title=title, rows="\n".join("\t".join(map(cell, row)) for row in [head, *rows]))
 
 
+def ask(question, choices=(), pattern="", default=None, timeout=45, anybody=False):
+    """Ask in the job's thread; the answer, or None where it was cancelled or did not come in time."""
+    answer = call("ask", question=question, choices="\n".join(choices), pattern=pattern, default=default,
+                  seconds=timeout, anybody=anybody)
+    return None if answer is False else answer
+
+
 def _exactly(sock, size):
     data = b""
     while len(data) < size:

@@ -11,3 +11,7 @@ recall() { bz recall "$@"; }
 checkout() { bz checkout "$@"; }
 attach_file() { bz file "$@"; }
 table() { bz table "$@"; }
+ask() { bz ask "$@"; }
+
+# confirm QUESTION …: true after yes, false after anything else, a cancelled question, or none in time.
+confirm() { [ "$(bz ask --choice yes --choice no "$@" 2>/dev/null)" = yes ]; }

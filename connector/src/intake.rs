@@ -22,8 +22,9 @@ impl Threads {
     /// Whether the post is in one of them, by the person who is asked.
     fn have(&self, post: &Post) -> bool {
         let Some(root) = post.root_id else { return false };
-        let thread = Listen { channel: post.channel_id, root, user: post.user_id };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&thread)
+        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |user| threads.contains(&Listen { channel: post.channel_id, root, user });
+        asked(Some(post.user_id)) || asked(None)
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
         let id = |c: &str| c.repeat(26);
         let intake = intake();
         let (root, user) = (id("r").parse().expect("id"), post("").user_id);
-        intake.threads.replace([Listen { channel: post("").channel_id, root, user }]);
+        intake.threads.replace([Listen { channel: post("").channel_id, root, user: Some(user) }]);
         let answer = Post { root_id: Some(root), ..post("api-server") };
         assert!(intake.report(&answer, false, false).is_some());
         let others = [

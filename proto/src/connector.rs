@@ -32,8 +32,8 @@ pub struct Listen {
     pub channel: ChannelId,
     /// In which thread.
     pub root: PostId,
-    /// Who.
-    pub user: UserId,
+    /// Who; everybody where there is none.
+    pub user: Option<UserId>,
 }
 
 /// How far one channel has been read.

@@ -50,11 +50,13 @@ pub enum Verb {
     File,
     /// Post a table.
     Table,
+    /// Ask a person.
+    Ask,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 10] = [
+    pub const ALL: [Verb; 11] = [
         Verb::Say,
         Verb::Reply,
         Verb::Progress,
@@ -65,6 +67,7 @@ impl Verb {
         Verb::Checkout,
         Verb::File,
         Verb::Table,
+        Verb::Ask,
     ];
 
     /// Its name.
@@ -80,6 +83,7 @@ impl Verb {
             Verb::Checkout => "checkout",
             Verb::File => "file",
             Verb::Table => "table",
+            Verb::Ask => "ask",
         }
     }
 
@@ -179,6 +183,21 @@ pub enum Call {
         /// Lines of cells with tabs between them; the first is the head.
         rows: Text<MAX_SAID>,
     },
+    /// Ask whoever asked for the job, or everybody who may see it, in the job's thread.
+    Ask {
+        /// What.
+        question: Text<MAX_REASON>,
+        /// Whoever may see the job may answer, not only who asked for it.
+        anybody: bool,
+        /// The only answers that are taken, one a line; all where there is none.
+        choices: Text<MAX_REASON>,
+        /// The whole answer must match this (the `regex` crate's syntax).
+        pattern: Text<MAX_NAME>,
+        /// What `=` stands for.
+        default: Option<Text<MAX_REASON>>,
+        /// So long it waits.
+        seconds: u32,
+    },
 }
 
 impl Call {
@@ -195,6 +214,7 @@ impl Call {
             Call::Checkout { .. } => Verb::Checkout,
             Call::File { .. } => Verb::File,
             Call::Table { .. } => Verb::Table,
+            Call::Ask { .. } => Verb::Ask,
         }
     }
 
@@ -230,6 +250,14 @@ impl Call {
             Verb::Table => {
                 Call::Table { title: fields.optional("title")?.unwrap_or_default(), rows: fields.text("rows")? }
             }
+            Verb::Ask => Call::Ask {
+                question: fields.text("question")?,
+                anybody: fields.flag("anybody")?,
+                choices: fields.optional("choices")?.unwrap_or_default(),
+                pattern: fields.optional("pattern")?.unwrap_or_default(),
+                default: fields.optional("default")?,
+                seconds: fields.number("seconds")?.unwrap_or(45),
+            },
         };
         fields.finish()?;
         Ok(call)
@@ -243,7 +271,7 @@ pub enum Answer {
     Done,
     /// This.
     Value(Text<MAX_SAID>),
-    /// There is nothing: not remembered.
+    /// There is nothing: not remembered, cancelled, no answer in time.
     Nothing(Text<MAX_REASON>),
     /// No.
     Refused(Text<MAX_REASON>),

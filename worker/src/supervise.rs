@@ -1,5 +1,7 @@
 //! Step 14, once there is a job: the supervisor only waits, for the core, for the script's output and connections, for its
-//! end, for the clock. It believes the kernel about the end, and the script about nothing.
+//! end, for the clock (`supervise/wait.rs`). It believes the kernel about the end, and the script about nothing.
+
+mod wait;
 
 use crate::api::{self, Api, Heard};
 use crate::cell::Cell;
@@ -8,16 +10,15 @@ use crate::inspect;
 use crate::link::{Command, Link, LinkError};
 use crate::order::Job;
 use crate::output::{Output, Piece};
-use crate::relay::{LAST_DELIVERY, Place, Relay};
+use crate::relay::{LAST_DELIVERY, Relay};
 use crate::report::{FromInit, FromScript};
 use crate::run::RunError;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::{Ending, FromWorker, Given, InForce, Usage};
 use bartizan_proto::{List, Text};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How far the job is. It only ever goes down this list.
@@ -132,59 +133,6 @@ impl Supervisor {
                 return self.say_goodbye();
             }
         }
-    }
-
-    /// Sleeps until something happens.
-    fn wait(&self) -> io::Result<Ready> {
-        let core = if self.link.idle() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        let on = |wanted: bool| if wanted { PollFlags::IN } else { PollFlags::empty() };
-        let running = matches!(self.phase, Phase::Running { .. });
-        // Output waits in the pipe, and with it the script, while the core does not read.
-        let output = running && self.output_open && self.link.idle();
-        let link = self.link.socket();
-        let mut fds = vec![PollFd::from_borrowed_fd(link, core)];
-        let sources = [
-            (self.cell.output.as_fd(), output),
-            (self.cell.control.as_fd(), self.control_open && !self.gone),
-            (self.cell.report.as_fd(), self.report_open && !self.gone),
-            (self.cell.handle().as_fd(), !self.gone),
-        ];
-        let mut places = [None; 4];
-        for (place, (fd, wanted)) in places.iter_mut().zip(sources) {
-            // A descriptor that is not asked about is left out: its hang-up would be reported for ever.
-            if wanted {
-                *place = Some(fds.len());
-                fds.push(PollFd::from_borrowed_fd(fd, on(wanted)));
-            }
-        }
-        let relayed = self.relay.watched();
-        let others = fds.len();
-        fds.extend(relayed.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
-        let calls = fds.len();
-        // Calls wait, too, while the core does not read.
-        let called = if running && !self.gone && self.link.idle() { self.api.watched() } else { Vec::new() };
-        fds.extend(called.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
-        let wake = if running { self.api.wake() } else { None };
-        let timeout = self.deadline.into_iter().chain(wake).min().map(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
-        });
-        match rustix::event::poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let happened = |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());
-        let happening = called.iter().zip(&fds[calls..]).filter(|(_, fd)| !fd.revents().is_empty());
-        let relay = relayed.iter().zip(&fds[others..calls]).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(Ready {
-            relay: relay.map(|((place, _, _), _)| *place).collect(),
-            calls: happening.map(|((place, _, _), fd)| (*place, fd.revents())).collect(),
-            core: happened(Some(0)),
-            output: happened(places[0]) || (self.gone && output),
-            control: happened(places[1]),
-            report: happened(places[2]),
-            init: happened(places[3]),
-        })
     }
 
     fn obey(&mut self, command: Command) -> Result<(), LinkError> {
@@ -398,15 +346,4 @@ impl Supervisor {
         }
         Ok(())
     }
-}
-
-/// What there is something new from.
-struct Ready {
-    relay: Vec<Place>,
-    calls: Vec<(api::Place, PollFlags)>,
-    core: bool,
-    output: bool,
-    control: bool,
-    report: bool,
-    init: bool,
 }

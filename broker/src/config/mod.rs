@@ -5,6 +5,7 @@
 //! names the file, the line, what is wrong and what to do. Every key is documented in `docs/configuration.md`.
 
 mod allowlist;
+mod api;
 mod approval;
 mod check;
 mod concurrency;

@@ -3,13 +3,12 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Rate, RemoteConfig, Script, absolute, approval, concurrency, elevation, kind, nearest, profile,
-    raw, secrets, settings,
+    Allow, Argument, Rate, RemoteConfig, Script, absolute, api, approval, concurrency, elevation, kind, nearest,
+    profile, raw, secrets, settings,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
 use bartizan_proto::limits::{MAX_ARGUMENTS, MAX_PATH};
-use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +129,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         sha256,
         remote,
         secrets: secrets::check(&raw.secrets)?,
-        api: api(&raw.api).map_err(|wrong| wrong.within("api"))?,
+        api: api::check(&raw.api).map_err(|wrong| wrong.within("api"))?,
     })
 }
 
@@ -147,20 +146,6 @@ pub(super) fn flags(raw: &[String]) -> Result<Vec<FlagName>, Wrong> {
             .map_err(|_| Wrong::new(format!("\"{flag}\" is not a flag"), "use letters, digits, - and _").within(i))
     };
     raw.iter().enumerate().map(flag).collect()
-}
-
-/// The verbs of the script API that it may use, each once.
-fn api(words: &[String]) -> Result<Vec<Verb>, Wrong> {
-    let mut verbs = Vec::new();
-    for (i, word) in words.iter().enumerate() {
-        let verb = Verb::named(word)
-            .ok_or_else(|| not_one_of("there is no verb", word, &Verb::ALL.map(Verb::as_str)).within(i))?;
-        if verbs.contains(&verb) {
-            return Err(Wrong::new(format!("the verb \"{word}\" is there twice"), "remove one").within(i));
-        }
-        verbs.push(verb);
-    }
-    Ok(verbs)
 }
 
 /// Who may see it, and where: nothing in it may contradict the rest.

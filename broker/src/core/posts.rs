@@ -102,7 +102,7 @@ impl Core {
             }
             return Ok(());
         }
-        let answer = self.is_answer(&report);
+        let answer = self.is_answer(&report) || self.jobs.questions.listen_to(&report);
         let ping = !answer && self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.
@@ -128,12 +128,16 @@ impl Core {
         };
         // Whoever is to be told goes on and is told when the server has said who it is: a connector that lies uses up
         // nobody's notice.
+        let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         if let Verdict::Refuse(refusal, cause) = ban::check(report.author, policy, claimed_now(&report, policy))
-            && !self.is_ban_notice_due(report.author)
+            && (line.is_none() || !self.is_ban_notice_due(report.author))
         {
+            // What was not said to us is only not heard.
+            if line.is_none() {
+                return Ok(self.store.decided(report.post)?);
+            }
             return self.refuse(&report, refusal, &cause.0, vec![refused_by("ban")]);
         }
-        let line = parse::addressed(&report.text, &policy.config.bot.prefix, &policy.bot_name, report.direct);
         if line.is_none() && !answer {
             return Ok(self.store.decided(report.post)?);
         }
@@ -291,7 +295,7 @@ impl Core {
             return self.refuse(report, refusal, &cause.0, vec![refused_by("ban")]);
         }
         let prefix = policy.config.bot.prefix.clone();
-        if self.on_given(report, post, &requester)? {
+        if self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)? {
             return Ok(());
         }
         let Some(policy) = &self.policy else { return Ok(()) };

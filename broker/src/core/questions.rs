@@ -64,13 +64,13 @@ impl Question {
 
 impl Questions {
     /// Where it is listened.
-    pub fn threads(&self) -> List<Listen, MAX_LISTENED> {
+    pub fn threads(&self) -> impl Iterator<Item = Listen> {
         let thread = |question: &Question| Listen {
             channel: question.report.channel,
             root: question.root(),
-            user: question.report.author,
+            user: Some(question.report.author),
         };
-        List::cut(self.open.iter().map(thread))
+        self.open.iter().map(thread)
     }
 }
 
@@ -224,12 +224,17 @@ impl Core {
         Ok(())
     }
 
+    /// Where somebody is asked something, by us or by a job's script.
+    pub(crate) fn threads(&self) -> List<Listen, MAX_LISTENED> {
+        List::cut(self.questions.threads().chain(self.jobs.questions.threads()))
+    }
+
     /// The connector is told where to listen.
-    fn listen(&mut self) -> Result<(), CoreError> {
+    pub(crate) fn listen(&mut self) -> Result<(), CoreError> {
         if self.supervisor.connector.state != State::Running {
             return Ok(());
         }
-        let threads = self.questions.threads();
+        let threads = self.threads();
         self.supervisor.say(Role::Connector, &ToConnector::Listen(threads), Vec::new())
     }
 }

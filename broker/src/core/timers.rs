@@ -5,6 +5,7 @@ use super::{Core, CoreError};
 use bartizan_proto::Role;
 use bartizan_proto::ids::{JobId, PostId};
 use bartizan_proto::launcher::ChildId;
+use bartizan_proto::worker::CallId;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub enum Timer {
     Slow(JobId),
     /// Make posts of a job's script that came too early.
     Posts(JobId),
+    /// Nobody has answered a job's script.
+    Asked(JobId, CallId),
     /// Write down which deliveries ended.
     Settle,
     /// Bring the audit log's file to the disk.
@@ -128,6 +131,7 @@ impl Core {
                 Timer::Waits(job) => self.tell_that_it_waits(job)?,
                 Timer::Slow(job) => self.job_is_slow(job)?,
                 Timer::Posts(job) => self.make_posts(job)?,
+                Timer::Asked(job, call) => self.asked_in_vain(job, call)?,
                 Timer::Settle => self.settle_deliveries(true)?,
                 Timer::AuditSync => self.sync_audit()?,
                 Timer::Housekeeping => self.housekeeping()?,

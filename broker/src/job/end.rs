@@ -118,7 +118,7 @@ impl Core {
         }
         self.live_ends(job)?;
         self.forget_stops(job);
-        self.api_over(job);
+        self.api_over(job)?;
         if intent.actor != Actor::Person {
             self.schedules_soon();
         }

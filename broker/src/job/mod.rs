@@ -168,6 +168,8 @@ pub struct Jobs {
     pub posts: api::Pace,
     /// What scripts remember for a while.
     pub memories: crate::brain::short::ShortTerm,
+    /// Questions of scripts that nobody has answered yet.
+    pub questions: api::Questions,
 }
 
 impl Jobs {

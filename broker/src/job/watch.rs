@@ -48,10 +48,7 @@ impl Core {
                 Ok(())
             }
             FromWorker::Call { call, what } => self.on_call(job, child, call, *what),
-            FromWorker::Hangup(call) => {
-                self.on_hangup(job, call);
-                Ok(())
-            }
+            FromWorker::Hangup(call) => self.on_hangup(job, call),
             FromWorker::Misused(why) => self.on_misused(job, &why),
             FromWorker::Inspected { layers, usage, pids } => {
                 entry.layers = layers.into_vec();

@@ -46,7 +46,7 @@ pub fn target(data: &[u8]) {
 
 /// One call of each verb.
 pub fn corpus() -> Vec<Vec<u8>> {
-    let calls: [&[&[u8]]; 11] = [
+    let calls: [&[&[u8]]; 12] = [
         &[b"say", b"text", b"hi", b"code", b"yes"],
         &[b"reply", b"text", b"hi"],
         &[b"progress", b"percent", b"40", b"text", b"copying"],
@@ -57,6 +57,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
         &[b"checkout", b"key", b"it", b"back", b"no"],
         &[b"file", b"name", b"a.txt", b"content", b"\0\xff"],
         &[b"table", b"title", b"t", b"rows", b"a\tb\n1\t2"],
+        &[b"ask", b"question", b"?", b"choices", b"yes\nno", b"default", b"no", b"seconds", b"5"],
         &[b"shout"],
     ];
     calls.iter().map(|call| frame(call)[4..].to_vec()).collect()

@@ -4,11 +4,13 @@
 //! A call passes, in this order: was its verb granted by the script's entry, is it within its limits, then the verb's own file.
 //! Nothing here waits: a post that comes too early is kept and made later, and its call is answered then.
 
+mod ask;
 mod memory;
 mod posts;
 mod progress;
 mod values;
 
+pub use ask::Questions;
 pub use posts::Pace;
 pub use progress::Progress;
 
@@ -103,7 +105,7 @@ impl Core {
             return self.answer_call(job, call, Answer::Refused(Text::cut(why)));
         }
         match what {
-            Call::Say { .. } | Call::Reply { .. } | Call::File { .. } | Call::Table { .. } => {
+            Call::Say { .. } | Call::Reply { .. } | Call::File { .. } | Call::Table { .. } | Call::Ask { .. } => {
                 self.post_or_wait(job, call, what)
             }
             Call::Progress { percent, text } => self.progressed(job, call, percent, &text),
@@ -123,10 +125,11 @@ impl Core {
     }
 
     /// Who made a call is gone.
-    pub(crate) fn on_hangup(&mut self, job: JobId, call: CallId) {
+    pub(crate) fn on_hangup(&mut self, job: JobId, call: CallId) -> Result<(), CoreError> {
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.api.posts.forget(call);
         }
+        self.question_dropped(job, Some(call))
     }
 
     /// Its script sent what is no call, again and again: it is stopped, and its thread is told why.
@@ -138,11 +141,12 @@ impl Core {
     }
 
     /// The job is over: what it held is free.
-    pub(crate) fn api_over(&mut self, job: JobId) {
+    pub(crate) fn api_over(&mut self, job: JobId) -> Result<(), CoreError> {
         self.check_all_in(job);
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.api = Api::default();
         }
+        self.question_dropped(job, None)
     }
 
     /// Answers a call, after the commit.

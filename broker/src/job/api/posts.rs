@@ -106,8 +106,14 @@ impl Core {
                 self.answer_call(job, call, refused(format!("this job has made its {MOST} posts; print the rest")))?;
                 continue;
             }
-            match post(entry, what) {
-                Ok((body, attachment)) => {
+            let made = match what {
+                // Answered when somebody has answered.
+                question @ Call::Ask { .. } => self.open_question(job, call, question)?.map(|body| (body, None, true)),
+                other => post(entry, other).map(|(body, attachment)| (body, attachment, false)),
+            };
+            let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+            match made {
+                Ok((body, attachment, asks)) => {
                     entry.api.posts.made += 1;
                     entry.api.posts.pace.take();
                     self.jobs.posts.take();
@@ -115,7 +121,9 @@ impl Core {
                     // No delivery's number is ever used again: neither is the post's id.
                     let kind = format!("say-{}", self.outbox.written.0 + 1);
                     self.reply_with(channel, post, root, &kind, body, attachment)?;
-                    self.answer_call(job, call, Answer::Done)?;
+                    if !asks {
+                        self.answer_call(job, call, Answer::Done)?;
+                    }
                 }
                 Err(why) => self.answer_call(job, call, refused(why))?,
             }
@@ -145,7 +153,8 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
         | Call::Log { .. }
         | Call::Remember { .. }
         | Call::Recall { .. }
-        | Call::Checkout { .. } => Err("not a post".to_owned()),
+        | Call::Checkout { .. }
+        | Call::Ask { .. } => Err("not a post".to_owned()),
     }
 }
 

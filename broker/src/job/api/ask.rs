@@ -1,0 +1,285 @@
+//! `ask`: a question of a running job, in its thread. The answer is a post that egress attested, like every command: what the
+//! connector claims is only where to look. In a channel it is written in the job's thread, in a direct message anywhere; `-`
+//! cancels, `=` is the default, and what begins with the prefix stays a command.
+
+use super::refused;
+use crate::command::jobs::may_see;
+use crate::command::parse;
+use crate::core::{Core, CoreError, Timer};
+use crate::policy::{Place, Requester};
+use crate::store::now_ms;
+use crate::words;
+use bartizan_proto::Text;
+use bartizan_proto::connector::{Body, Listen, Report};
+use bartizan_proto::egress::AttestedPost;
+use bartizan_proto::ids::{ChannelId, JobId, PostId, UserId};
+use bartizan_proto::script::{Answer, Call};
+use bartizan_proto::text::escape;
+use bartizan_proto::worker::CallId;
+use regex::{Regex, RegexBuilder};
+use std::time::Duration;
+
+/// Most questions that are open.
+const MOST_OPEN: usize = 50;
+/// The longest that a question waits.
+const LONGEST: u32 = 24 * 3600;
+/// After so many answers that do not fit, the question is over.
+const MOST_WRONG: u32 = 5;
+/// A post counts as an answer also where the server's clock, known to the second, puts it a little before the question.
+const TOLERANCE_MS: u64 = 2000;
+
+/// Questions that are open.
+#[derive(Debug, Default)]
+pub struct Questions(Vec<Question>);
+
+#[derive(Debug)]
+struct Question {
+    job: JobId,
+    call: CallId,
+    channel: ChannelId,
+    root: PostId,
+    direct: bool,
+    user: UserId,
+    anybody: bool,
+    choices: Vec<String>,
+    pattern: Option<Regex>,
+    default: Option<String>,
+    wrong: u32,
+    since_ms: u64,
+}
+
+impl Question {
+    /// What an answer stands for.
+    fn read(&self, text: &str) -> Option<String> {
+        let text = match (text, &self.default) {
+            ("=", Some(default)) => return Some(default.clone()),
+            ("=", None) => return None,
+            (text, _) => text,
+        };
+        if !self.choices.is_empty() {
+            return self.choices.iter().find(|choice| choice.eq_ignore_ascii_case(text)).cloned();
+        }
+        match &self.pattern {
+            Some(pattern) => pattern.is_match(text).then(|| text.to_owned()),
+            None => Some(text.to_owned()),
+        }
+    }
+
+    /// What is taken, for people.
+    fn wanted(&self) -> String {
+        words::wanted_answer(&self.choices, self.pattern.as_ref().map(Regex::as_str), self.default.as_deref())
+    }
+}
+
+impl Questions {
+    /// Where it is listened, to whom: to everybody where there is no person.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = Listen> {
+        self.0.iter().map(|question| Listen {
+            channel: question.channel,
+            root: question.root,
+            user: (!question.anybody).then_some(question.user),
+        })
+    }
+
+    /// Whether a post there may be an answer, before anybody has attested it.
+    pub(crate) fn listen_to(&self, report: &Report) -> bool {
+        let asked = |at: usize| self.0.get(at).is_some_and(|open| open.anybody || open.user == report.author);
+        self.find(report.channel, report.root, report.direct).is_some_and(asked)
+    }
+
+    fn find(&self, channel: ChannelId, root: Option<PostId>, direct: bool) -> Option<usize> {
+        self.0.iter().position(|question| {
+            question.channel == channel && (root == Some(question.root) || (direct && question.direct))
+        })
+    }
+}
+
+impl Core {
+    /// What `ask` says in chat; from then on the question is open. `Err` is for the script.
+    pub(super) fn open_question(
+        &mut self,
+        job: JobId,
+        call: CallId,
+        what: Call,
+    ) -> Result<Result<Body, String>, CoreError> {
+        let Call::Ask { question, anybody, choices, pattern, default, seconds } = what else {
+            return Ok(Err("not a question".to_owned()));
+        };
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(Err("no such job".to_owned())) };
+        let open = &self.jobs.questions.0;
+        if open.iter().any(|other| other.job == job) {
+            return Ok(Err("this job has a question open already".to_owned()));
+        }
+        if open.len() >= MOST_OPEN {
+            return Ok(Err("too many questions are open; try again".to_owned()));
+        }
+        let intent = &entry.intent;
+        let same = |other: &Question| {
+            other.channel == intent.channel && (other.root == intent.root || (intent.direct && other.direct))
+        };
+        if open.iter().any(same) {
+            return Ok(Err("another job has a question open in this place; try again".to_owned()));
+        }
+        let pattern = match pattern.is_empty() {
+            true => None,
+            false => match RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(256 * 1024).nest_limit(50).build()
+            {
+                Ok(regex) => Some((regex, pattern.to_string())),
+                Err(_) => return Ok(Err("the pattern is no regular expression, or too large".to_owned())),
+            },
+        };
+        let text = entry.cleaned(&question);
+        if text.trim().is_empty() {
+            return Ok(Err("there is nothing to ask".to_owned()));
+        }
+        let seconds = seconds.clamp(1, LONGEST);
+        let choices: Vec<String> =
+            choices.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let asked = Question {
+            job,
+            call,
+            channel: intent.channel,
+            root: intent.root,
+            direct: intent.direct,
+            user: intent.user,
+            anybody,
+            choices,
+            pattern: pattern.map(|(regex, _)| regex),
+            default: default.map(Text::into_string),
+            wrong: 0,
+            since_ms: self.policy.as_ref().map_or_else(now_ms, crate::policy::Policy::now_ms),
+        };
+        let to = if intent.direct || anybody { String::new() } else { words::addressed(&intent.user_name) };
+        let lines: Vec<String> = text.trim().lines().map(escape).collect();
+        let wait = Duration::from_secs(seconds.into());
+        let body = words::question(&to, &lines.join("\n"), &entry.cleaned(&asked.wanted()), wait, intent.direct);
+        self.jobs.questions.0.push(asked);
+        self.timers.after(wait, Timer::Asked(job, call));
+        self.listen()?;
+        Ok(Ok(Body::Markup(Text::cut(body))))
+    }
+
+    /// Its time is over.
+    pub(crate) fn asked_in_vain(&mut self, job: JobId, call: CallId) -> Result<(), CoreError> {
+        match self.jobs.questions.0.iter().position(|open| open.job == job && open.call == call) {
+            Some(at) => self.question_over(at, Answer::Nothing(Text::cut("nobody answered in time"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Who asked is gone, or the whole job.
+    pub(super) fn question_dropped(&mut self, job: JobId, call: Option<CallId>) -> Result<(), CoreError> {
+        let before = self.jobs.questions.0.len();
+        self.jobs.questions.0.retain(|open| open.job != job || call.is_some_and(|call| call != open.call));
+        if self.jobs.questions.0.len() == before { Ok(()) } else { self.listen() }
+    }
+
+    fn question_over(&mut self, at: usize, answer: Answer) -> Result<(), CoreError> {
+        let question = self.jobs.questions.0.remove(at);
+        self.timers.cancel(&Timer::Asked(question.job, question.call));
+        self.answer_call(question.job, question.call, answer)?;
+        self.listen()
+    }
+
+    /// Whether an attested post answers a question, and is done with. Its author is neither banned nor too fast.
+    pub(crate) fn answers_question(
+        &mut self,
+        report: &Report,
+        post: &AttestedPost,
+        requester: &Requester,
+        place: &Place,
+    ) -> Result<bool, CoreError> {
+        let Some(policy) = &self.policy else { return Ok(false) };
+        let Some(at) = self.jobs.questions.find(place.channel, post.root, place.direct) else { return Ok(false) };
+        let prefix = policy.config.bot.prefix.as_str();
+        let text = post.text.trim();
+        if !prefix.is_empty() && text.starts_with(prefix) {
+            return Ok(false);
+        }
+        let text = parse::addressed(text, prefix, &policy.bot_name, place.direct).unwrap_or(text).trim().to_owned();
+        let Some(question) = self.jobs.questions.0.get(at) else { return Ok(false) };
+        let job = question.job;
+        let may = match self.jobs.all.get(&job) {
+            Some(entry) if question.anybody => may_see(&entry.into(), requester, place, policy),
+            Some(_) => question.user == requester.user,
+            None => false,
+        };
+        if !may || report.created_ms.saturating_add(TOLERANCE_MS) < question.since_ms {
+            return Ok(false);
+        }
+        let (answer, wanted, wrong) = (question.read(&text), question.wanted(), question.wrong + 1);
+        self.record_decision(report, &format!("(answers job {job})"), None, Vec::new());
+        self.store.decided(report.post)?;
+        if text == "-" {
+            let why = format!("cancelled by {}", requester.name);
+            self.question_over(at, Answer::Nothing(Text::cut(why)))?;
+            return Ok(true);
+        }
+        match answer {
+            Some(answer) => self.question_over(at, Answer::Value(Text::cut(answer)))?,
+            None => {
+                if wrong >= MOST_WRONG {
+                    self.question_over(at, refused("the answers did not fit"))?;
+                } else {
+                    if let Some(question) = self.jobs.questions.0.get_mut(at) {
+                        question.wrong = wrong;
+                    }
+                    self.reply_to(report, words::does_not_fit(&wanted))?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id<T: std::str::FromStr>(letter: char) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        letter.to_string().repeat(26).parse().expect("an id")
+    }
+
+    fn question(choices: &[&str], pattern: Option<&str>, default: Option<&str>) -> Question {
+        Question {
+            job: JobId(1),
+            call: CallId(1),
+            channel: id('c'),
+            root: id('r'),
+            direct: false,
+            user: id('u'),
+            anybody: false,
+            choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+            pattern: pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")).expect("a regex")),
+            default: default.map(str::to_owned),
+            wrong: 0,
+            since_ms: 0,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_one_of_the_choices_or_matches_whole_or_is_the_default() {
+        let yes = question(&["yes", "no"], None, Some("no"));
+        assert_eq!(yes.read("YES").as_deref(), Some("yes"));
+        assert_eq!(yes.read("=").as_deref(), Some("no"));
+        assert_eq!(yes.read("yes please"), None);
+        let number = question(&[], Some("[0-9]+"), None);
+        assert_eq!(number.read("12").as_deref(), Some("12"));
+        assert_eq!((number.read("12a"), number.read("=")), (None, None));
+        assert_eq!(question(&[], None, None).read("anything").as_deref(), Some("anything"));
+    }
+
+    #[test]
+    fn only_the_thread_of_the_question_is_listened_to_and_in_a_direct_message_all_of_it() {
+        let mut open = Questions(vec![question(&[], None, None)]);
+        assert!(open.find(id('c'), Some(id('r')), false).is_some());
+        assert!(open.find(id('c'), None, false).is_none());
+        assert!(open.find(id('c'), Some(id('x')), false).is_none());
+        assert!(open.find(id('d'), Some(id('r')), false).is_none());
+        open.0[0].direct = true;
+        assert!(open.find(id('c'), None, true).is_some());
+    }
+}
