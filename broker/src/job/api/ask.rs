@@ -7,6 +7,7 @@ use crate::command::jobs::may_see;
 use crate::command::parse;
 use crate::core::{Core, CoreError, Timer};
 use crate::policy::{Place, Requester};
+use crate::store::jobs::Actor;
 use crate::store::now_ms;
 use crate::words;
 use bartizan_proto::Text;
@@ -114,6 +115,8 @@ impl Core {
             return Ok(Err("too many questions are open; try again".to_owned()));
         }
         let intent = &entry.intent;
+        // Of a job that nobody asked for, whoever may see it.
+        let anybody = anybody || intent.actor != Actor::Person;
         let same = |other: &Question| {
             other.channel == intent.channel && (other.root == intent.root || (intent.direct && other.direct))
         };

@@ -4,6 +4,7 @@
 use super::refused;
 use crate::core::{Core, CoreError, Timer};
 use crate::job::Job;
+use crate::store::jobs::Actor;
 use crate::words;
 use bartizan_proto::connector::{Attachment, Body};
 use bartizan_proto::ids::JobId;
@@ -136,7 +137,11 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
     match what {
         Call::Say { text, code } => Ok((said(job, "", &text, code)?, None)),
         Call::Reply { text, code } => {
-            let to = if job.intent.direct { String::new() } else { words::addressed(&job.intent.user_name) };
+            let to = if job.intent.direct || job.intent.actor != Actor::Person {
+                String::new()
+            } else {
+                words::addressed(&job.intent.user_name)
+            };
             Ok((said(job, &to, &text, code)?, None))
         }
         Call::Table { title, rows } => Ok((Body::Markup(Text::cut(table(job, &title, &rows)?)), None)),
