@@ -1,7 +1,11 @@
 //! The command line.
 
+mod people;
+
+pub use people::{Admin, Bans, People, Totp};
+
 use crate::installation;
-use bartizan_proto::ids::{FlagName, JobId, ScriptName, SecretName};
+use bartizan_proto::ids::{JobId, ScriptName, SecretName};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -113,6 +117,28 @@ pub enum Command {
         /// Check this file instead of asking the service
         #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
+        /// Only what a reload of the running service would change, from the service itself
+        #[arg(long, conflicts_with = "path")]
+        diff: bool,
+    },
+    /// Write what somebody needs who is to help: health, checks, counts; no secret, no token, no command's words, no output
+    #[command(after_help = "Example: bartizan support-bundle bartizan.json    read it before you hand it on")]
+    SupportBundle {
+        /// The new file; standard output without it
+        #[arg(value_name = "FILE")]
+        path: Option<PathBuf>,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// Which
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print this command's manual page, or write one for each command into a directory
+    Manual {
+        /// Where to
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
     },
     /// Verify, show, export, prune and hand on the audit log
     #[command(subcommand)]
@@ -172,105 +198,6 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: TokenCommand,
-    },
-}
-
-/// About people.
-#[derive(Debug, Subcommand)]
-pub enum People {
-    /// List everybody who has a level or flags
-    List,
-    /// Show one person, listed or not
-    Show {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-    /// Give a level, flags, or both
-    #[command(after_help = "Example: bartizan people set bob operator --flag deploy --no-flag on-call")]
-    Set {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-        /// user, operator or admin
-        #[arg(value_name = "LEVEL")]
-        level: Option<String>,
-        /// Give this flag; may be repeated
-        #[arg(long = "flag", value_name = "FLAG")]
-        flags: Vec<FlagName>,
-        /// Take this flag away; may be repeated
-        #[arg(long = "no-flag", value_name = "FLAG")]
-        no_flags: Vec<FlagName>,
-    },
-    /// Take a person off the list: they count as user then
-    Remove {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-}
-
-/// About bans.
-#[derive(Debug, Subcommand)]
-pub enum Bans {
-    /// List the bans in force
-    List,
-    /// Ban a person
-    #[command(after_help = "Example: bartizan bans add mallory \"floods the channel\" 7d")]
-    Add {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-        /// Why
-        #[arg(value_name = "REASON")]
-        reason: String,
-        /// 30m, 1h, 7d, 2w or permanent
-        #[arg(value_name = "DURATION")]
-        duration: String,
-    },
-    /// End a ban
-    Remove {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-}
-
-/// About second factors.
-#[derive(Debug, Subcommand)]
-pub enum Totp {
-    /// Make a second factor for somebody who has none, and show it for their authenticator
-    #[command(after_help = "It counts from its first code on, which they send to the bot: !elevate 123456")]
-    Enroll {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-    /// Take a second factor away: what waits by it does not run
-    Reset {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-    /// Say how somebody's second factor stands
-    Status {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-    },
-}
-
-/// About admins.
-#[derive(Debug, Subcommand)]
-pub enum Admin {
-    /// Make a person admin, where there is no admin yet
-    Bootstrap {
-        /// Name, @name or id
-        #[arg(value_name = "USER")]
-        who: String,
-        /// Also where there is an admin already
-        #[arg(long)]
-        again: bool,
     },
 }
 
@@ -393,6 +320,20 @@ mod tests {
         let help = Arguments::command().render_help().to_string();
         for code in 0..=4 {
             assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_manual_and_the_completions_know_every_command() {
+        let (mut manual, mut bash) = (Vec::new(), Vec::new());
+        clap_mangen::Man::new(Arguments::command()).render(&mut manual).expect("a page");
+        clap_complete::generate(clap_complete::Shell::Bash, &mut Arguments::command(), "bartizan", &mut bash);
+        let manual = String::from_utf8(manual).expect("text").replace("\\-", "-");
+        let bash = String::from_utf8(bash).expect("text");
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(manual.contains(&format!("bartizan-{name}(1)")), "{name} is not in the manual");
+            assert!(bash.contains(&format!(" {name} ")), "{name} is not completed");
         }
     }
 

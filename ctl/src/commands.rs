@@ -7,9 +7,10 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{installation, metrics, restart, siblings};
+use crate::{bundle, installation, metrics, restart, siblings};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
+use clap::CommandFactory;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
@@ -77,11 +78,27 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let Answer::Log(past) = ask(Request::Log { job: *job })? else { return Err(CtlError::WrongAnswer) };
             out.give(&past, |look| show::log(&past, look))
         }
-        Command::CheckConfig { path: Some(path) } => check_file(Some(path), &out),
-        Command::CheckConfig { path: None } => match ask(Request::CheckConfig) {
+        Command::SupportBundle { path } => bundle::write(path.as_deref(), &socket),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "bartizan", &mut text);
+            raw(&text)
+        }
+        Command::Manual { directory: Some(directory) } => {
+            let failed = |error| CtlError::File { path: directory.clone(), error };
+            clap_mangen::generate_to(Arguments::command(), directory).map_err(failed)?;
+            Ok(Exit::Ok)
+        }
+        Command::Manual { directory: None } => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
+            raw(&text)
+        }
+        Command::CheckConfig { path: Some(path), .. } => check_file(Some(path), &out),
+        Command::CheckConfig { path: None, diff } => match ask(Request::CheckConfig) {
             Ok(Answer::Config(report)) => judge(&report, &out),
             Ok(_) => Err(CtlError::WrongAnswer),
-            Err(error) if nobody_listens(&error) => check_file(None, &out),
+            Err(error) if nobody_listens(&error) && !diff => check_file(None, &out),
             Err(error) => Err(error),
         },
         Command::Audit(command) => crate::audit::run(command, &arguments.socket(), &out),
@@ -94,6 +111,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Brain { command } => out.tell(brain::brain(&socket, command)?),
         Command::Secret { command } => out.tell(brain::secret(&socket, command)?),
         Command::Token { command } => out.tell(brain::token(&socket, command)?),
+    }
+}
+
+/// A text for another program.
+fn raw(text: &[u8]) -> Result<Exit, CtlError> {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(Exit::Ok),
     }
 }
 
@@ -180,7 +205,7 @@ fn doctor(socket: &Path, out: &Out) -> Result<Exit, CtlError> {
     Ok(if report.is_good() { Exit::Ok } else { Exit::Bad })
 }
 
-fn kernel() -> String {
+pub(crate) fn kernel() -> String {
     let name = rustix::system::uname();
     let word = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     format!("{} {} {}", word(name.sysname()), word(name.release()), word(name.machine()))

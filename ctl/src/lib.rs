@@ -8,6 +8,7 @@ pub mod arguments;
 mod ask;
 mod audit;
 mod brain;
+mod bundle;
 mod commands;
 mod exit;
 mod installation;

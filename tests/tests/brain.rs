@@ -264,6 +264,34 @@ async fn chat_sees_no_secret_that_a_script_prints_in_a_common_form() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_support_bundle_has_no_secret_no_token_no_key_and_nothing_that_was_typed() {
+    let house = House::build(plan()).await;
+    set(&house, "deploy/key", CANARY).await;
+    assert!(house.ask("carol", "ops", "!tell").await.contains("exit 0"));
+    assert!(house.ask("carol", "ops", &format!("!tell {CANARY}-typed")).await.contains("Usage"));
+    let locked = tell(&house, &format!("lockdown {CANARY}-reason"), "").await;
+    assert!(locked.success(), "{locked:?}");
+    let bundle = tell(&house, "support-bundle", "").await;
+    assert!(bundle.success(), "{bundle:?}");
+    let text = bundle.output;
+    let parsed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&parsed["status"]["health"], &parsed["status"]["lockdown"]), (&"ok".into(), &true.into()), "{text}");
+    for part in ["sandbox", "doctor", "configuration", "jobs", "audit", "metrics"] {
+        assert!(
+            !parsed[part].is_null() && parsed[part]["error"].is_null() || part == "configuration",
+            "{part}: {text}"
+        );
+    }
+    let key = fs::read(house.service.state().join("brain.key")).expect("the key");
+    let key = String::from_utf8_lossy(&key).trim().to_owned();
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let token = house.server.file().bot.token;
+    for hidden in [CANARY, "Y2FuYXJ5", hex.as_str(), token.as_str(), key.as_str(), "alice", "carol"] {
+        assert!(hidden.len() > 4 && !text.contains(hidden), "{hidden} is in {text}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_secret_by_direct_message_is_in_the_brain_and_in_no_log() {
     let mut house = House::build(plan().config("\n[brain]\nsecrets-by-direct-message = true\n")).await;
     let bot = house.server.file().bot;

@@ -225,6 +225,11 @@ impl LogFile {
         }
     }
 
+    /// Free bytes, and all of them, where the state is kept.
+    pub(super) fn room(&self) -> Option<(u64, u64)> {
+        space::room(&self.file)
+    }
+
     /// Whether [`LogFile::sync`] is to be called in a while. Asked again it says no until that has happened.
     pub(super) fn is_sync_due(&mut self) -> bool {
         let wanted = self.unsynced || self.syncing.is_some() || self.stuck.is_some();

@@ -198,6 +198,11 @@ impl Audit {
         self.file.cannot_record()
     }
 
+    /// Free bytes, and all of them, where the state is kept.
+    pub fn room(&self) -> Option<(u64, u64)> {
+        self.file.room()
+    }
+
     /// Whether [`Audit::sync`] is to be called in a while: the file has something that may not be on the disk, and no such
     /// call was announced yet.
     pub fn is_sync_due(&mut self) -> bool {

@@ -13,6 +13,12 @@ pub(super) fn shortage(file: &File) -> Option<String> {
     }
 }
 
+/// Free bytes and all of them, on the file system that has this file.
+pub(super) fn room(file: &File) -> Option<(u64, u64)> {
+    let there = rustix::fs::fstatvfs(file).ok()?;
+    Some((there.f_bavail.saturating_mul(there.f_frsize), there.f_blocks.saturating_mul(there.f_frsize)))
+}
+
 /// `files` counts inodes; 0 of 0 where a file system has no such number.
 fn too_little(free: u64, free_files: u64, files: u64) -> Option<String> {
     if free < LEAST {

@@ -295,6 +295,7 @@ impl Core {
                     .to_owned(),
             ));
         }
+        checks.extend(self.machine_checks());
         checks.extend(self.brain_checks());
         checks.push(check(
             "script API",

@@ -12,6 +12,7 @@ mod approvals;
 mod audit;
 mod brain;
 mod careful;
+mod checks;
 mod decided;
 mod deliver;
 mod elevation;

@@ -21,6 +21,10 @@ const MADE: &[(&str, u32, u32, u32)] = &[
     ("lib/systemd/system/bartizan.slice", 0o644, 0, 0),
     ("lib/systemd/system/bartizan-exporter.service", 0o644, 0, 0),
     ("lib/tmpfiles.d/bartizan.conf", 0o644, 0, 0),
+    ("share/man/man1/bartizan.1", 0o644, 0, 0),
+    ("share/bash-completion/completions/bartizan", 0o644, 0, 0),
+    ("share/zsh/site-functions/_bartizan", 0o644, 0, 0),
+    ("share/fish/vendor_completions.d/bartizan.fish", 0o644, 0, 0),
     ("etc/bartizan", 0o755, 0, 0),
     ("etc/bartizan/bartizan.toml", 0o644, 0, 0),
     ("etc/bartizan/allowlist.toml", 0o644, 0, 0),
@@ -67,6 +71,7 @@ fn an_uninstall_leaves_no_program_and_keeps_the_state_unless_it_is_told_to() {
     assert_eq!(setuid_below(place.root.path()), [""; 0]);
     assert!(!place.path("lib/systemd/system/bartizan.service").exists());
     assert!(!place.path("lib/tmpfiles.d/bartizan.conf").exists());
+    assert!(!place.path("share/man/man1/bartizan.1").exists());
     assert!(!place.path("libexec/bartizan").exists() && !place.path("bin/bartizan").exists());
     assert!(
         place.path("etc/bartizan/bartizan.toml").exists() && place.path("var/lib/bartizan/state/state.db").exists()
