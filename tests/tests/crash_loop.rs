@@ -19,7 +19,9 @@ async fn a_command_that_ends_the_core_each_time_is_refused_in_the_end_and_the_ot
     assert!(answer.contains("was interrupted: I ended unexpectedly each time"), "{answer}");
     assert!(house.cause(&post).await.contains("ended 2 times while it read this command"));
     for other in &others {
-        assert!(house.reply(other).await.contains("Hello, "), "the others are answered");
+        // A job of theirs may have been under way when the command ended the core.
+        let reply = house.reply(other).await;
+        assert!(reply.contains("Hello, ") || reply.contains("was interrupted"), "{reply}");
         assert_eq!(house.said(other).len(), 1, "once");
     }
     house.service.connected().await.expect("it stays");
