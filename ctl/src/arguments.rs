@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: one list of every word that `bartizan` takes, hence its more than 400 lines.
 
 mod people;
 
