@@ -7,12 +7,14 @@
 mod entry;
 mod files;
 mod key;
+mod receipt;
 mod seal;
 mod verify;
 
 pub use entry::{Entry, Unreadable};
 pub use files::{Segment, segments};
 pub use key::{BadKey, PublicKey, SealingKey};
+pub use receipt::{BadReceipt, MAX_RECEIPT, Receipt, seal_receipt, verify_receipt};
 pub use seal::{Chain, Fields, proof_of_new_key};
 pub use verify::{
     BadWitness, Fault, Kind, Report, Verifier, VerifyError, Witness, is_whole, verify_files, verify_opened,

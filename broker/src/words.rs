@@ -210,6 +210,24 @@ pub fn unreadable(error: &str) -> String {
 }
 
 /// To the admins.
+pub fn break_glass(user: &str, script: &str, place: &str, reason: &str) -> String {
+    format!("BREAK-GLASS: {user} runs {script} without its approvals, in {place}: {reason}")
+}
+
+/// With a receipt.
+pub fn receipt(name: &str, job: JobId) -> String {
+    format!(
+        "The receipt of **{}**, job {job}. `bartizan receipt verify FILE` says whether it is as it was written.",
+        escape(name)
+    )
+}
+
+/// To a receipt that is not there, or not for this person.
+pub fn no_receipt(job: JobId) -> String {
+    format!("I have no receipt of job {job} that you may see. There is one when a job has ended.")
+}
+
+/// To the admins.
 pub fn alert(what: &str, unsaid: u32) -> String {
     let more = match unsaid {
         0 => String::new(),

@@ -112,6 +112,16 @@ pub enum Command {
         #[arg(value_name = "JOB")]
         job: JobId,
     },
+    /// Print the signed receipt of a job that has ended, or verify one
+    #[command(args_conflicts_with_subcommands = true)]
+    Receipt {
+        /// Its number
+        #[arg(value_name = "JOB", required = true)]
+        job: Option<JobId>,
+        /// What to do instead
+        #[command(subcommand)]
+        what: Option<ReceiptCommand>,
+    },
     /// Say what is wrong with the configuration, or what a reload would change
     CheckConfig {
         /// Check this file instead of asking the service
@@ -198,6 +208,20 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: TokenCommand,
+    },
+}
+
+/// About receipts.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Say whether a receipt is as it was written: needs no service, only the public key
+    Verify {
+        /// The receipt
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The public key that must have signed it: base64, or a file with it
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
 }
 

@@ -1,8 +1,9 @@
 //! What each command asks, where the answer goes, and how it is judged.
 
 mod people;
+mod receipt;
 
-use crate::arguments::{Arguments, Command, DEFAULT_CONFIG};
+use crate::arguments::{Arguments, Command, DEFAULT_CONFIG, ReceiptCommand};
 use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
@@ -78,6 +79,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let Answer::Log(past) = ask(Request::Log { job: *job })? else { return Err(CtlError::WrongAnswer) };
             out.give(&past, |look| show::log(&past, look))
         }
+        Command::Receipt { what: Some(ReceiptCommand::Verify { file, key }), .. } => {
+            receipt::verify(file, key.as_deref(), &out)
+        }
+        Command::Receipt { job, what: None } => receipt::print(*job, &ask),
         Command::SupportBundle { path } => bundle::write(path.as_deref(), &socket),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -44,6 +44,11 @@ pub enum Request {
         /// Which.
         job: JobId,
     },
+    /// The receipt of one of them.
+    Receipt {
+        /// Which.
+        job: JobId,
+    },
     /// End in order and be started again.
     Restart {
         /// Without waiting for what runs.
@@ -104,6 +109,8 @@ pub enum Answer {
     Schedule(List<ScheduleRow, MAX_ROWS>),
     /// To [`Request::Log`].
     Log(Box<PastJob>),
+    /// To [`Request::Receipt`]: one line of JSON.
+    Receipt(Box<Text<MAX_MESSAGE>>),
     /// To [`Request::Restart`].
     Restarting {
         /// Jobs that run.

@@ -80,7 +80,7 @@ impl Scene {
         let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
         let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
         let approved = self.store.approved(id("p")).expect("read");
-        let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), grant: None };
+        let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), glass: None, grant: None };
         match gate::clear(&command, &requester, &place, &self.house.policy, &self.opener, proofs) {
             Ok(Clearance::Start(_)) => Ok(()),
             Ok(Clearance::Ask(_)) => panic!("there is no authorizer"),
@@ -115,6 +115,33 @@ fn two_who_may_agree_and_it_starts_and_nothing_else_does() {
     assert!(scene.clears(COMMAND, id("q")).is_err(), "another post with the same words");
     assert!(scene.clears("guarded 'production' ", id("p")).is_ok(), "the same arguments");
     assert!(matches!(scene.vote(request, "a", false), Voted::Refused(why) if why.contains("approved already")));
+}
+
+#[test]
+fn a_broken_glass_is_one_persons_for_one_post_and_only_where_the_script_has_one() {
+    let mut scene = scene();
+    let clears = |scene: &Scene, post: PostId, glass| {
+        let command = parse::command("breakglass guarded production \"the house burns\"").expect("readable");
+        let command = crate::command::without_run(command.expect("not empty"));
+        let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
+        let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
+        let proofs = Proofs { post, elevated: None, approved: None, glass, grant: None };
+        gate::clear(&command, &requester, &place, &scene.house.policy, &scene.opener, proofs).is_ok()
+    };
+    assert!(!clears(&scene, id("p"), Some(id("u"))), "the script has none");
+    let name = intent().script;
+    scene.house.policy.config.allowlist.change(&name, |script| {
+        if let Some(approval) = &mut script.approval {
+            approval.glass = true;
+        }
+    });
+    assert!(clears(&scene, id("p"), Some(id("u"))));
+    assert!(!clears(&scene, id("p"), None), "nobody broke it");
+    assert!(!clears(&scene, id("p"), Some(id("o"))), "another one did");
+    scene.store.break_glass(id("p"), id("u"), "the house burns").expect("written");
+    let found = scene.store.broken_glass(id("p")).expect("read");
+    assert_eq!(found, Some((id("u"), "the house burns".to_owned())));
+    assert_eq!(scene.store.broken_glass(id("q")).expect("read"), None, "another post");
 }
 
 /// Attack row 61: what runs is what was approved, whatever was edited meanwhile.

@@ -135,6 +135,11 @@ impl Audit {
         format!("keyed-sha256:{}", &hex(&hash)[..32])
     }
 
+    /// Signs a receipt.
+    pub fn seal_receipt(&self, fields: bartizan_audit::Fields) -> String {
+        bartizan_audit::seal_receipt(self.chain.key(), fields)
+    }
+
     /// Adds a record. It goes into this turn's transaction ([`Audit::unrecorded`]) and after the commit into the file.
     pub fn append(&mut self, record: &Record) {
         let line = self.chain.seal(&now(), record.fields());

@@ -87,6 +87,13 @@ pub enum Record {
         /// A reason, or why it does not count.
         why: Option<String>,
     },
+    /// A command is run without the approvals that it needs.
+    BreakGlass {
+        /// What, and by whom.
+        intent: Box<Intent>,
+        /// Why.
+        reason: String,
+    },
     /// A step of somebody's second factor. Never with a code.
     Elevation {
         /// Whose.
@@ -327,6 +334,15 @@ impl Record {
                 put("byName", json!(by.as_ref().map(|(_, name)| text::printable(name))));
                 put("how", json!(how));
                 put("error", json!(why.as_deref().map(text::printable)));
+            }
+            Record::BreakGlass { intent, reason } => {
+                put("event", json!("break-glass"));
+                put("scriptName", json!(intent.script));
+                put("userId", json!(intent.user));
+                put("userName", json!(text::printable(&intent.user_name)));
+                put("channelId", json!(intent.channel));
+                put("postId", json!(intent.post));
+                put("reason", json!(text::printable(reason)));
             }
             Record::Elevation { user, name, step, how, why } => {
                 put("event", json!("elevation"));

@@ -94,11 +94,15 @@ pub enum Builtin {
     Resume,
     /// Which schedules rest?
     Paused,
+    /// Run a script without the approvals that it needs.
+    Breakglass,
+    /// The receipt of a job.
+    Receipt,
 }
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 32] = [
+    pub const ALL: [Builtin; 34] = [
         Builtin::Run,
         Builtin::Help,
         Builtin::Explain,
@@ -120,6 +124,8 @@ impl Builtin {
         Builtin::Paused,
         Builtin::Pause,
         Builtin::Resume,
+        Builtin::Breakglass,
+        Builtin::Receipt,
         Builtin::Users,
         Builtin::Whois,
         Builtin::Banlist,
@@ -154,7 +160,9 @@ impl Builtin {
             | Builtin::Approvals
             | Builtin::Elevate
             | Builtin::Schedule
-            | Builtin::Paused => Level::User,
+            | Builtin::Paused
+            | Builtin::Breakglass
+            | Builtin::Receipt => Level::User,
             Builtin::Users | Builtin::Whois | Builtin::Banlist | Builtin::Pause | Builtin::Resume => Level::Operator,
             Builtin::Adduser
             | Builtin::Deluser
@@ -194,7 +202,9 @@ impl Builtin {
             | Builtin::Schedule
             | Builtin::Pause
             | Builtin::Resume
-            | Builtin::Paused => return None,
+            | Builtin::Paused
+            | Builtin::Breakglass
+            | Builtin::Receipt => return None,
             Builtin::Whois => whois::read(words),
             Builtin::Adduser => adduser::read(words),
             Builtin::Deluser => deluser::read(words),
@@ -240,6 +250,8 @@ impl Builtin {
             Builtin::Pause => "pause",
             Builtin::Resume => "resume",
             Builtin::Paused => "paused",
+            Builtin::Breakglass => "breakglass",
+            Builtin::Receipt => "receipt",
         }
     }
 
@@ -260,6 +272,8 @@ impl Builtin {
             Builtin::Job | Builtin::Tail | Builtin::Kill | Builtin::Approve | Builtin::Withdraw => " NUMBER",
             Builtin::Deny => " NUMBER [REASON]",
             Builtin::Elevate => " [CODE|enroll|end]",
+            Builtin::Breakglass => " NAME [ARGUMENT…] \"REASON\"",
+            Builtin::Receipt => " NUMBER",
             Builtin::History => " [NAME]",
             Builtin::Log => " NUMBER [PAGE]",
             Builtin::Whois | Builtin::Deluser | Builtin::Unban => " @USER",
@@ -304,6 +318,10 @@ impl Builtin {
             Builtin::Deny => "says no to it",
             Builtin::Withdraw => "takes back what you asked for and nobody has approved yet",
             Builtin::Lockdown => "emergency stop: nothing is started until the host lifts it; `--kill` stops what runs",
+            Builtin::Breakglass => {
+                "in an emergency: runs a script without its approvals, where it allows that; the admins are told"
+            }
+            Builtin::Receipt => "gives the signed receipt of a job that has ended",
             Builtin::Elevate => {
                 "takes a code of your second factor, enrolls one, says how it stands; in a direct message"
             }
@@ -351,7 +369,9 @@ impl Builtin {
             | Builtin::Schedule
             | Builtin::Pause
             | Builtin::Resume
-            | Builtin::Paused => Vec::new(),
+            | Builtin::Paused
+            | Builtin::Breakglass
+            | Builtin::Receipt => Vec::new(),
         }
     }
 
@@ -384,9 +404,20 @@ pub fn inner(command: &parse::Command) -> Option<parse::Command> {
     Some(parse::Command { name: name.text.clone(), words: words.to_vec() })
 }
 
-/// The command itself, without a `run` before it.
+/// The command that is given with a broken glass, and why: of `breakglass deploy x "fire"`, `deploy x` and `fire`.
+pub fn glass(command: &parse::Command) -> Option<(parse::Command, &str)> {
+    let (reason, words) = command.words.split_last()?;
+    let (name, words) = words.split_first()?;
+    Some((parse::Command { name: name.text.clone(), words: words.to_vec() }, &reason.text))
+}
+
+/// The command itself, without a `run` before it, or `breakglass` before it and a reason after it.
 pub fn without_run(command: parse::Command) -> parse::Command {
-    let inside = if command.name == Builtin::Run.name() { inner(&command) } else { None };
+    let inside = match command.name.as_str() {
+        name if name == Builtin::Run.name() => inner(&command),
+        name if name == Builtin::Breakglass.name() => glass(&command).map(|(command, _)| command),
+        _script => None,
+    };
     inside.unwrap_or(command)
 }
 

@@ -25,6 +25,8 @@ pub struct Approval {
     pub groups: Vec<String>,
     /// `self-approval`: the requester's own approval counts.
     pub own: bool,
+    /// `break-glass`: one person may run it alone with `breakglass`, which the admins are told.
+    pub glass: bool,
     /// `approval-when`: needed only where one of these arguments has one of these values; always where it is empty.
     pub when: BTreeMap<String, Vec<String>>,
 }
@@ -52,8 +54,8 @@ impl fmt::Display for Approval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} by {:?} {:?} {:?}, own {}, when {:?}",
-            self.count, self.level, self.flags, self.groups, self.own, self.when
+            "{} by {:?} {:?} {:?}, own {}, break-glass {}, when {:?}",
+            self.count, self.level, self.flags, self.groups, self.own, self.glass, self.when
         )
     }
 }
@@ -69,6 +71,7 @@ pub(super) fn check(
         ("approver-flags", !raw.approver_flags.is_empty()),
         ("approver-groups", !raw.approver_groups.is_empty()),
         ("self-approval", raw.self_approval),
+        ("break-glass", raw.break_glass),
         ("approval-when", !raw.approval_when.is_empty()),
     ];
     if raw.approvals == 0 {
@@ -95,7 +98,15 @@ pub(super) fn check(
         None => None,
     };
     let when = when(&raw.approval_when, arguments).map_err(|wrong| wrong.within("approval-when"))?;
-    Ok(Some(Approval { count, level, flags, groups: raw.approver_groups.clone(), own: raw.self_approval, when }))
+    Ok(Some(Approval {
+        count,
+        level,
+        flags,
+        groups: raw.approver_groups.clone(),
+        own: raw.self_approval,
+        glass: raw.break_glass,
+        when,
+    }))
 }
 
 /// The values as the script would get them.
@@ -152,8 +163,15 @@ mod tests {
     fn an_approval_is_needed_where_one_of_the_named_arguments_has_a_named_value() {
         let value = |name: &str, text: &str| Value { name: name.into(), text: text.into(), sensitive: false };
         let when = [("where".to_owned(), vec!["production".to_owned()])].into();
-        let always =
-            Approval { count: 1, level: None, flags: vec![], groups: vec![], own: false, when: BTreeMap::new() };
+        let always = Approval {
+            count: 1,
+            level: None,
+            flags: vec![],
+            groups: vec![],
+            own: false,
+            glass: false,
+            when: BTreeMap::new(),
+        };
         let some = Approval { when, ..always.clone() };
         assert!(always.is_needed(&[]));
         assert!(some.is_needed(&[value("what", "x"), value("where", "production")]));

@@ -269,6 +269,8 @@ pub(super) struct Script {
     pub(super) approver_groups: Vec<String>,
     #[serde(alias = "selfApproval", default)]
     pub(super) self_approval: bool,
+    #[serde(alias = "breakGlass", default)]
+    pub(super) break_glass: bool,
     #[serde(alias = "approvalWhen", default)]
     pub(super) approval_when: BTreeMap<String, Vec<Scalar>>,
     pub(super) rate: Option<String>,
@@ -319,6 +321,7 @@ impl Script {
             approver_flags: Vec::new(),
             approver_groups: Vec::new(),
             self_approval: false,
+            break_glass: false,
             approval_when: BTreeMap::new(),
             rate: None,
             timeout: raw.timeout.clone(),

@@ -45,6 +45,8 @@ pub enum Topic {
     SecondFactor,
     /// A schedule did not run.
     Schedule,
+    /// Somebody ran something without its approvals: told each time.
+    BreakGlass,
     /// A file would take the last admin's rights away.
     LastAdmin,
 }
@@ -67,7 +69,7 @@ struct Told {
 impl Alerts {
     /// Whether a post about this is due, and how many were kept back since the last.
     fn due(&mut self, topic: Topic, now: Instant) -> Option<u32> {
-        match self.told.get_mut(&topic) {
+        match self.told.get_mut(&topic).filter(|_| topic != Topic::BreakGlass) {
             Some(told) if now.duration_since(told.at) < PAUSE => {
                 told.unsaid += 1;
                 None

@@ -54,6 +54,7 @@ impl Core {
                 refusal: Refusal::NotFound,
                 why: Text::cut(format!("no job {job} that has ended is kept; `bartizan history` lists them")),
             }),
+            Request::Receipt { job } => self.receipt_for_host(job)?,
             Request::CheckConfig => Answer::Config(self.check_config()),
             Request::AuditHead => self.audit_head(),
             // Answered where it came in, without the core's loop.

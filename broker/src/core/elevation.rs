@@ -46,6 +46,7 @@ struct Held {
     line: String,
     command: Command,
     place: Place,
+    glass: Option<String>,
     until: Instant,
 }
 
@@ -94,7 +95,7 @@ impl Core {
         &mut self,
         report: &Report,
         name: &str,
-        (line, command): (&str, &Command),
+        (line, command, glass): (&str, &Command, Option<&str>),
         (requester, place): (&Requester, &Place),
         gates: Vec<Gate>,
     ) -> Result<(), CoreError> {
@@ -110,6 +111,7 @@ impl Core {
                 line: line.to_owned(),
                 command: command.clone(),
                 place: place.clone(),
+                glass: glass.map(str::to_owned),
                 until: now + WAIT,
             });
             say::wanted(name, WAIT)
@@ -310,8 +312,8 @@ impl Core {
         }
         self.answer(report, gates, text)?;
         match one {
-            Some(Held { report, line, command, place, .. }) => {
-                let given = Given { code: true, ..Given::default() };
+            Some(Held { report, line, command, place, glass, .. }) => {
+                let given = Given { code: true, glass: glass.as_deref(), ..Given::default() };
                 self.run((&report, &line), &command, requester.clone(), place, given)
             }
             None => Ok(()),

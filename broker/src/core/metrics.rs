@@ -48,6 +48,7 @@ impl Topic {
             Topic::Crash => "crash",
             Topic::SecondFactor => "second-factor",
             Topic::Schedule => "schedule",
+            Topic::BreakGlass => "break-glass",
         }
     }
 }

@@ -2,10 +2,12 @@
 //! job.
 
 use super::{Core, CoreError};
+use crate::argument::Value;
 use crate::audit::Gate;
 use crate::command::parse::Command;
 use crate::command::{Builtin, about, elevate, explain, help, inner, whoami, without_run};
-use crate::gate::{self, Refusal, Verdict, allowlist};
+use crate::config::Script;
+use crate::gate::{self, Refusal, Verdict, allowlist, approval};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::jobs::{Actor, Intent};
 use crate::words;
@@ -18,11 +20,13 @@ const MAX_QUEUED_OF_ONE: usize = 250;
 
 /// How a script's command is given.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Given {
+pub(super) struct Given<'a> {
     /// Where an argument is missing, its author is asked for it.
     pub(super) asks: bool,
     /// A code of the second factor was given for this command, just now.
     pub(super) code: bool,
+    /// Why it is given without the approvals that it needs.
+    pub(super) glass: Option<&'a str>,
 }
 
 impl Core {
@@ -51,6 +55,8 @@ impl Core {
             },
             Some(Builtin::Lockdown) => return self.lockdown_command(report, &command, &requester),
             Some(Builtin::Elevate) => return self.elevate_command(report, &command, &requester, &place),
+            Some(Builtin::Breakglass) => return self.glass_command((report, line), &command, requester, place),
+            Some(Builtin::Receipt) => return self.receipt_command(report, &command, &requester, &place),
             Some(Builtin::Secret) => return self.secret_command(report, &command, &requester, &place),
             Some(Builtin::Ping) => words::PONG.to_owned(),
             Some(Builtin::Whoami) => whoami::answer(&requester, policy),
@@ -104,7 +110,7 @@ impl Core {
         command: &Command,
         requester: Requester,
         place: Place,
-        given: Given,
+        given: Given<'_>,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let decision = gate::decide(command, &requester, &place, policy);
@@ -133,6 +139,12 @@ impl Core {
             return self.refuse(report, refusal, &cause, decision.gates);
         }
         let mut gates = decision.gates;
+        if given.glass.is_some()
+            && let Err(why) = glass_allowed(policy.config.allowlist.get(&script), &values)
+        {
+            gates.push(Gate { name: "approval", passed: false });
+            return self.refuse(report, Refusal::Denied(why.to_owned()), why, gates);
+        }
         let asked = policy.config.allowlist.get(&script);
         let elevates = asked.is_some_and(|script| script.elevate.is_some());
         if let Some(asked) = asked.filter(|_| elevates) {
@@ -141,7 +153,8 @@ impl Core {
             match verdict {
                 Verdict::Pass(()) => {}
                 Verdict::Refuse(Refusal::Elevate { name }, _) => {
-                    return self.hold(report, &name, (line, command), (&requester, &place), gates);
+                    let asked = (line, command, given.glass);
+                    return self.hold(report, &name, asked, (&requester, &place), gates);
                 }
                 Verdict::Refuse(refusal, cause) => return self.refuse(report, refusal, &cause.0, gates),
             }
@@ -168,12 +181,24 @@ impl Core {
         if elevates {
             self.note_elevated(report, intent.user, given.code)?;
         }
+        if let Some(reason) = given.glass {
+            return self.break_glass(report, intent, reason, gates);
+        }
         if self.is_approval_wanted(&intent.script, &values) {
             return self.ask_approval(report, intent, &values, gates);
         }
         self.record_decision(report, &intent.command, None, gates);
         self.store.decided(report.post)?;
         self.queue_job(intent)
+    }
+}
+
+/// Whether a script may be run without its approvals.
+fn glass_allowed(script: Option<&Script>, values: &[Value]) -> Result<(), &'static str> {
+    match script.and_then(|script| approval::wanted(script, values)) {
+        None => Err("it needs no approval: give the command itself"),
+        Some(approval) if !approval.glass => Err("it has no break-glass: others must approve it"),
+        Some(_) => Ok(()),
     }
 }
 

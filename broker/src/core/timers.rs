@@ -164,6 +164,7 @@ impl Core {
         self.store.forget_old_protected()?;
         self.store.forget_old_approvals()?;
         self.store.forget_old_elevated()?;
+        self.store.forget_old_receipts()?;
         self.limiter.forget();
         self.checkpoint_now_and_then()?;
         self.timers.after(HOUSEKEEPING, Timer::Housekeeping);

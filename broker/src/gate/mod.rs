@@ -31,7 +31,7 @@ use crate::config::Script;
 use crate::policy::{Place, Policy, Requester};
 use crate::store::elevation::Elevated;
 use crate::words;
-use bartizan_proto::ids::{JobId, PostId};
+use bartizan_proto::ids::{JobId, PostId, UserId};
 use std::marker::PhantomData;
 use std::time::Duration;
 pub use survey::survey;
@@ -313,6 +313,8 @@ pub struct Proofs<'a> {
     pub elevated: Option<Elevated>,
     /// That enough people agreed, if they were asked.
     pub approved: Option<&'a Pending>,
+    /// Who gave it with a broken glass, if anybody.
+    pub glass: Option<UserId>,
     /// What its authorizer said, if it was asked.
     pub grant: Option<&'a authorizer::Grant>,
 }
@@ -342,7 +344,7 @@ pub fn clear(
     }
     // 9. Did others agree to this, who still may?
     let asked = (proofs.post, requester.user);
-    match approval::check(script, &values, asked, &file.sha256, policy, proofs.approved) {
+    match approval::check(script, &values, asked, &file.sha256, policy, (proofs.approved, proofs.glass)) {
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }

@@ -134,7 +134,7 @@ fn person(letter: &str) -> Requester {
 }
 
 fn nothing() -> Proofs<'static> {
-    Proofs { post: id("p"), elevated: None, approved: None, grant: None }
+    Proofs { post: id("p"), elevated: None, approved: None, glass: None, grant: None }
 }
 
 fn channel(letter: &str) -> Place {

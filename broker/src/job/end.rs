@@ -107,8 +107,11 @@ impl Core {
                 None => words::DID_NOT_END.to_owned(),
             };
             let kept = self.keep_past(job, &entry, words);
+            let receipt = self.end_receipt(job, Some(&entry), (ending, usage, error));
             self.jobs.all.insert(job, entry);
-            kept?;
+            kept.and(receipt)?;
+        } else {
+            self.end_receipt(job, None, (ending, usage, error))?;
         }
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.state = JobState::Done;

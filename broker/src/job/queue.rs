@@ -7,7 +7,7 @@ use crate::brain::BrainError;
 use crate::brain::job::JobSecrets;
 use crate::command::parse;
 use crate::command::without_run;
-use crate::core::{Core, CoreError, Effect, Timer};
+use crate::core::{Core, CoreError, Effect, Started, Timer};
 use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
@@ -217,7 +217,13 @@ impl Core {
             Actor::Person => {
                 let approved = self.store.approved(intent.post)?;
                 let elevated = self.store.elevated(intent.post)?;
-                let proofs = Proofs { post: intent.post, elevated, approved: approved.as_ref(), grant: grant.as_ref() };
+                let proofs = Proofs {
+                    post: intent.post,
+                    elevated,
+                    approved: approved.as_ref(),
+                    glass: self.store.broken_glass(intent.post)?.map(|(user, _)| user),
+                    grant: grant.as_ref(),
+                };
                 match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
                     Ok(Clearance::Start(cleared)) => self.give_order(job, child, &cleared),
                     Ok(Clearance::Ask(authorizer)) => self.ask_authorizer(job, child, &authorizer),
@@ -267,13 +273,20 @@ impl Core {
         let timeout = launch.launched.timeout;
         entry.launched = Some(launch.launched);
         let values = cleared.values();
-        let arguments = values
+        let arguments: Vec<(String, String)> = values
             .iter()
             .map(|value| {
                 let shown = if value.sensitive { self.audit.keyed_hash(&value.text) } else { value.text.clone() };
                 (value.name.clone(), shown)
             })
             .collect();
+        let started = Started {
+            intent: &intent,
+            arguments: &arguments,
+            profile: &cleared.script().profile,
+            sha256: &cleared.file().sha256,
+        };
+        self.begin_receipt(job, &started)?;
         let record =
             Record::JobStart { job, intent: Box::new(intent), arguments, sha256: cleared.file().sha256.clone() };
         self.record_first(&record);

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0012_question.sql"),
     include_str!("../../../migrations/0013_elevation.sql"),
     include_str!("../../../migrations/0014_schedules.sql"),
+    include_str!("../../../migrations/0015_receipts.sql"),
 ];
 
 /// Brings the schema up to date.

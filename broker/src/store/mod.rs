@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod people;
 pub mod protected;
 pub mod questions;
+pub mod receipts;
 pub mod schedules;
 pub mod starts;
 pub mod state;

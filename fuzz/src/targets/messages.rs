@@ -109,6 +109,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
             Request::History { script: None },
             Request::Log { job },
             Request::Schedule,
+            Request::Receipt { job },
             Request::Restart { now: true },
             Request::EndLockdown,
             Request::Metrics,

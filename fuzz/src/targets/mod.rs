@@ -16,6 +16,7 @@
 //! | [`script`] | what a job's script sends over the script API | worker |
 //! | [`brain`] | the brain's index, a backup, a passphrase's parameters | core |
 //! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
+//! | [`receipt`] | a receipt that somebody may have changed | `bartizan` |
 //! | [`transcript`] | acceptance tests that somebody else wrote | playground |
 
 use crate::engine::Target;
@@ -35,6 +36,7 @@ pub mod markup;
 pub mod messages;
 pub mod order;
 pub mod output;
+pub mod receipt;
 pub mod script;
 pub mod scrubber;
 pub mod transcript;
@@ -76,4 +78,5 @@ targets! {
     transcript: 8 * MIB,
     audit_log: 8 * MIB,
     brain: MIB,
+    receipt: MIB,
 }
