@@ -1,6 +1,6 @@
 //! What the host's operator does with second factors: enrol, take away, look.
 
-use super::elevation::Unenrolled;
+use super::factor::Unenrolled;
 use super::people_host::unavailable;
 use super::{Core, CoreError, Topic};
 use crate::elevation::{Standing, picture};

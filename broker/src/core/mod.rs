@@ -18,6 +18,7 @@ mod decided;
 mod deliver;
 mod elevation;
 mod elevation_host;
+mod factor;
 mod fault;
 mod groups;
 mod history;
