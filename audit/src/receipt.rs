@@ -80,7 +80,8 @@ pub fn verify_receipt(bytes: &[u8], known: Option<&PublicKey>) -> Result<Receipt
     let signed = rest.strip_suffix(SEAL).ok_or(bad("it does not end with its signature"))?;
     let value: Value = serde_json::from_str(text).map_err(|_| bad("it is not JSON"))?;
     // One way to write it: no name twice, no blanks, nothing that two readers could read as two things.
-    if value.to_string() != text {
+    let written = value.to_string();
+    if written != text {
         return Err(bad("it is not written as receipts are"));
     }
     let Value::Object(fields) = value else { return Err(bad("it is not an object")) };

@@ -6,22 +6,20 @@
 
 use super::obey::Given;
 use super::{Core, CoreError, Topic};
-use crate::audit::{Gate, Record};
-use crate::brain::{BrainError, RecordId};
+use crate::audit::Gate;
 use crate::command::Builtin;
 use crate::command::elevate::{self, Wish};
 use crate::command::parse::Command;
-use crate::elevation::{Checked, Factors, Now, Standing, picture, recovery, totp};
+use crate::elevation::{Checked, Factors, Now, Standing, recovery};
 use crate::gate::Refusal;
 use crate::policy::{Place, Policy, Requester};
 use crate::store::elevation::Elevated;
 use crate::store::{Store, StoreError, now_ms};
 
 use crate::words::elevation as say;
+use bartizan_proto::Text;
 use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId, Report};
-use bartizan_proto::egress::ProtectedAct;
 use bartizan_proto::ids::UserId;
-use bartizan_proto::{Bytes, Text};
 use bartizan_secret::SecretBytes;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -35,13 +33,13 @@ const MOST: usize = 200;
 #[derive(Debug, Default)]
 pub struct Elevations {
     pub(super) factors: Factors,
-    held: HashMap<UserId, Vec<Held>>,
+    pub(super) held: HashMap<UserId, Vec<Held>>,
     unsaid: HashMap<DeliveryId, (Body, Option<Attachment>)>,
 }
 
 /// A command that waits for a code.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     report: Report,
     line: String,
     command: Command,
@@ -275,7 +273,12 @@ impl Core {
     }
 
     /// Answers with something that is kept nowhere: other words wait in the outbox in its place.
-    pub(super) fn say_once(&mut self, report: &Report, text: &str, attachment: Option<Attachment>) -> Result<(), CoreError> {
+    pub(super) fn say_once(
+        &mut self,
+        report: &Report,
+        text: &str,
+        attachment: Option<Attachment>,
+    ) -> Result<(), CoreError> {
         self.reply_to(report, say::LOST.to_owned())?;
         let body = Body::Markup(Text::cut(text));
         self.elevation.unsaid.insert(self.outbox.written, (body, attachment));
