@@ -92,11 +92,16 @@ impl Policy {
     }
 
     /// Whether a person is the one of that name in the configuration, or has that id.
-    fn is_person(&self, name_or_id: &str, user: UserId) -> bool {
+    pub fn is_person(&self, name_or_id: &str, user: UserId) -> bool {
         match self.names.get(name_or_id) {
             Some(named) => *named == user,
             None => name_or_id == user.as_str(),
         }
+    }
+
+    /// The account that a name in the configuration means, or whose id it is.
+    pub fn whose(&self, name_or_id: &str) -> Option<UserId> {
+        self.names.get(name_or_id).copied().or_else(|| name_or_id.parse().ok())
     }
 
     /// Whether two accounts are one person, as far as `[identities]` tells.
@@ -145,8 +150,9 @@ impl Policy {
         let allowed = config.allowlist.iter().flat_map(|script| &script.users);
         let allowed = allowed.chain(config.identities.values().flatten());
         let listed = config.people.keys().chain(config.people_file.keys());
-        let mut names: Vec<String> =
-            listed.chain(members).chain(allowed).filter(|name| name.parse::<UserId>().is_err()).cloned().collect();
+        let triggers = config.allowlist.triggers().map(|trigger| trigger.source.account().to_owned());
+        let mut names: Vec<String> = listed.chain(members).chain(allowed).cloned().chain(triggers).collect();
+        names.retain(|name| name.parse::<UserId>().is_err());
         names.sort();
         names.dedup();
         names
@@ -165,6 +171,7 @@ impl Policy {
         let listed = listed.chain(&config.approvals.channel);
         let allowed = config.allowlist.iter().flat_map(|script| &script.channels);
         let allowed = allowed.chain(config.allowlist.schedules().map(|schedule| &schedule.channel));
+        let allowed = allowed.chain(config.allowlist.triggers().map(|trigger| &trigger.channel));
         let mut names: Vec<String> =
             listed.chain(allowed).filter(|name| name.parse::<ChannelId>().is_err()).cloned().collect();
         names.sort();

@@ -317,6 +317,7 @@ impl Core {
             self.supervisor.connector.note = "connects".to_owned();
             self.outbox.begin_again();
             self.supervisor.say(Role::Connector, &ToConnector::Start(Box::new(start)), Vec::new())?;
+            self.tell_triggers()?;
         }
         Ok(())
     }

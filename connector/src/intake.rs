@@ -4,26 +4,46 @@
 
 use crate::mattermost::event::Post;
 use bartizan_proto::Text;
-use bartizan_proto::connector::{Listen, Report, Start};
+use bartizan_proto::connector::{Heard, Listen, Report, Start};
 use bartizan_proto::ids::UserId;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where somebody is asked something, as the core has it now. Clones are the same list.
 #[derive(Debug, Clone, Default)]
-pub struct Threads(Arc<Mutex<HashSet<Listen>>>);
+pub struct Threads(Arc<Mutex<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    threads: HashSet<Listen>,
+    heard: HashSet<Heard>,
+}
 
 impl Threads {
     /// These, and no others.
     pub fn replace(&self, threads: impl IntoIterator<Item = Listen>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = threads.into_iter().collect();
+        self.lists().threads = threads.into_iter().collect();
+    }
+
+    /// The posts of these are reported whatever they say, and of nobody else.
+    pub fn hear(&self, heard: impl IntoIterator<Item = Heard>) {
+        self.lists().heard = heard.into_iter().collect();
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the post is by an account whose posts are reported there.
+    fn hear_of(&self, post: &Post) -> bool {
+        self.lists().heard.contains(&Heard { channel: post.channel_id, user: post.user_id })
     }
 
     /// Whether the post is in one of them, by the person who is asked.
     fn have(&self, post: &Post) -> bool {
         let Some(root) = post.root_id else { return false };
-        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = |user| threads.contains(&Listen { channel: post.channel_id, root, user });
+        let lists = self.lists();
+        let asked = |user| lists.threads.contains(&Listen { channel: post.channel_id, root, user });
         asked(Some(post.user_id)) || asked(None)
     }
 }
@@ -54,7 +74,8 @@ impl Intake {
         let impostor = post.props.webhook && matches!(post.kind.as_str(), "" | "slack_attachment");
         let untouched = post.edit_at == 0 && post.delete_at == 0;
         let meant = self.addressed(&post.message, direct) || (by_a_person && self.threads.have(post));
-        if own || !(by_a_person || impostor) || !untouched || !meant {
+        let heard = matches!(post.kind.as_str(), "" | "slack_attachment") && !direct && self.threads.hear_of(post);
+        if own || !untouched || !(heard || (meant && (by_a_person || impostor))) {
             return None;
         }
         let Ok(text) = Text::new(post.message.as_str()) else {
@@ -203,6 +224,25 @@ mod tests {
         post.message = "talk".to_owned();
         post.props.webhook = true;
         assert_eq!(intake().report(&post, false, false), None, "not addressed");
+    }
+
+    #[test]
+    fn what_a_trigger_waits_for_is_reported_whatever_it_says_but_for_own_edited_and_system_posts() {
+        let intake = intake();
+        let mut robot = post("anything");
+        robot.props.from_elsewhere = true;
+        assert_eq!(intake.report(&robot, false, false), None);
+        intake.threads.hear([Heard { channel: robot.channel_id, user: robot.user_id }]);
+        assert!(intake.report(&robot, false, false).is_some());
+        assert_eq!(intake.report(&robot, true, false), None, "a direct message");
+        let other = Post { user_id: "v".repeat(26).parse().expect("id"), ..robot.clone() };
+        assert_eq!(intake.report(&other, false, false), None, "somebody else");
+        let own = "b".repeat(26).parse().expect("id");
+        intake.threads.hear([Heard { channel: robot.channel_id, user: own }]);
+        assert_eq!(intake.report(&Post { user_id: own, ..robot.clone() }, false, false), None, "the bot's own");
+        intake.threads.hear([Heard { channel: robot.channel_id, user: robot.user_id }]);
+        assert_eq!(intake.report(&Post { edit_at: 2, ..robot.clone() }, false, false), None, "an edit");
+        assert_eq!(intake.report(&Post { kind: "system_join_channel".into(), ..robot }, false, false), None);
     }
 
     #[test]

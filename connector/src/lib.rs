@@ -146,6 +146,7 @@ pub async fn run(channel: Channel, timing: Timing) -> Result<(), ConnectorError>
                 outbox = Some(Outbox::new(rest.clone(), link.clone(), start.bot, start.max_post));
             }
             Some(ToConnector::Listen(these)) => threads.replace(these),
+            Some(ToConnector::Hear(these)) => threads.hear(these),
             Some(ToConnector::Deliver(delivery)) => match &outbox {
                 Some(outbox) => outbox.push(*delivery),
                 None => return Err(ConnectorError::OutOfOrder("a delivery before the start")),

@@ -5,7 +5,7 @@
 
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{ChannelId, EmojiName, PostId, UserId};
-use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_LISTENED, MAX_MESSAGE, MAX_NAME, MAX_REASON};
+use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_HEARD, MAX_LISTENED, MAX_MESSAGE, MAX_NAME, MAX_REASON};
 use serde::{Deserialize, Serialize};
 
 /// What the connector needs to know to tell what is meant for the bot.
@@ -46,6 +46,15 @@ pub struct Cursor {
     /// Creation time of the newest post that was there when the bot first read the channel: nothing up to it was ever meant
     /// for this installation. 0 where that is not known; the connector says it once, before anything else of the channel.
     pub begun_ms: u64,
+}
+
+/// An account, and a channel in which its posts are reported whatever they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Heard {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The account.
+    pub user: UserId,
 }
 
 /// A post as the connector read it.
@@ -142,6 +151,8 @@ pub enum ToConnector {
     Attach,
     /// Begin.
     Start(Box<Start>),
+    /// Report what these accounts, their webhooks too, write in these channels from now on, and nobody else's.
+    Hear(List<Heard, MAX_HEARD>),
     /// Listen in these threads from now on, and in no others.
     Listen(List<Listen, MAX_LISTENED>),
     /// Do this. The connector tries until it succeeds or the server says never; the order within one thread, and of

@@ -48,6 +48,9 @@ pub const MAX_CHANNELS: usize = 4096;
 /// Most threads in which somebody is asked something at once.
 pub const MAX_LISTENED: usize = 256;
 
+/// Accounts in channels whose posts are reported because of triggers.
+pub const MAX_HEARD: usize = 64;
+
 /// Most descriptors that travel with one frame.
 pub const MAX_DESCRIPTORS: usize = 4;
 

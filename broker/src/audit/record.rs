@@ -1,7 +1,7 @@
 //! What is recorded, as types; the names of the fields stand here and nowhere else.
 //! More than 400 lines, because every field of every record stands in this one place.
 
-use bartizan_proto::ids::{JobId, UserId};
+use bartizan_proto::ids::{ChannelId, JobId, PostId, UserId};
 use bartizan_proto::worker::{Ending, InForce, Usage};
 use bartizan_proto::{Role, text};
 use serde_json::{Map, Value, json};
@@ -125,6 +125,23 @@ pub enum Record {
         /// What it used.
         usage: Usage,
         /// Why it could not run, or what became of it.
+        error: Option<String>,
+    },
+    /// A post was one that a trigger waits for.
+    Trigger {
+        /// `trigger:NAME`.
+        actor: String,
+        /// The post, and who wrote it where, as attested.
+        post: PostId,
+        /// Its author: the account that made the webhook, where it is one's.
+        user: UserId,
+        /// Its channel.
+        channel: ChannelId,
+        /// Whether a webhook wrote it.
+        is_webhook: bool,
+        /// The command line that it makes.
+        command: String,
+        /// Why nothing was begun.
         error: Option<String>,
     },
     /// Something about a schedule.
@@ -363,6 +380,17 @@ impl Record {
                 put("event", json!("job-end"));
                 put_intent(&mut put, *job, intent);
                 put_end(&mut put, *ending, *usage, error.as_deref());
+            }
+            Record::Trigger { actor, post, user, channel, is_webhook, command, error } => {
+                put("event", json!("trigger"));
+                put("actor", json!(actor));
+                put("postId", json!(post));
+                put("authorId", json!(user));
+                put("channelId", json!(channel));
+                put("webhook", json!(is_webhook));
+                put("command", json!(text::printable(command)));
+                put("success", json!(error.is_none()));
+                put("error", json!(error.as_deref().map(text::printable)));
             }
             Record::Schedule { name, action, command, due_ms, by, by_name, error } => {
                 put("event", json!("schedule"));

@@ -1,6 +1,6 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Approval, Elevate, Level, Rate, Schedule, nearest};
+use super::{Approval, Elevate, Level, Rate, Schedule, Trigger, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
@@ -15,6 +15,7 @@ pub struct Allowlist {
     scripts: BTreeMap<ScriptName, Script>,
     authorizers: BTreeMap<ScriptName, Script>,
     schedules: BTreeMap<ScriptName, Schedule>,
+    triggers: BTreeMap<ScriptName, Trigger>,
 }
 
 impl Allowlist {
@@ -47,6 +48,24 @@ impl Allowlist {
     /// Every schedule, by name.
     pub fn schedules(&self) -> impl Iterator<Item = &Schedule> {
         self.schedules.values()
+    }
+
+    /// The trigger of this name.
+    pub fn trigger(&self, name: &ScriptName) -> Option<&Trigger> {
+        self.triggers.get(name)
+    }
+
+    /// Every trigger, by name.
+    pub fn triggers(&self) -> impl Iterator<Item = &Trigger> {
+        self.triggers.values()
+    }
+
+    /// The same for triggers.
+    pub(super) fn insert_trigger(&mut self, trigger: Trigger) -> Result<(), Box<Trigger>> {
+        match self.triggers.insert(trigger.name.clone(), trigger) {
+            None => Ok(()),
+            Some(before) => Err(Box::new(before)),
+        }
     }
 
     /// The same for schedules.

@@ -99,6 +99,11 @@ fn flat(config: &Config) -> Flat {
     for script in config.allowlist.authorizers() {
         put_script(&mut out, "authorizers", script);
     }
+    for trigger in config.allowlist.triggers() {
+        let words =
+            format!("{:?} in {}, {} begins {}", trigger.source, trigger.channel, trigger.pattern, trigger.script);
+        out.insert(format!("triggers.{}", trigger.name), words);
+    }
     for schedule in config.allowlist.schedules() {
         let channel = &schedule.channel;
         let words = format!(

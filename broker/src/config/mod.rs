@@ -14,6 +14,7 @@ mod elevation;
 mod error;
 mod kind;
 mod level;
+mod list;
 mod nearest;
 mod pattern;
 mod profile;
@@ -24,11 +25,13 @@ mod raw_arguments;
 mod raw_people;
 mod raw_schedules;
 mod raw_secrets;
+mod raw_triggers;
 mod schedule;
 mod script;
 mod secrets;
 mod settings;
 mod source;
+mod trigger;
 pub mod trust;
 mod url;
 
@@ -41,6 +44,7 @@ pub use level::Level;
 pub use nearest::{nearest, nearest_that};
 pub use rate::{Rate, Rates};
 pub use schedule::{Missed, Schedule, When};
+pub use trigger::{Source as TriggerSource, Trigger};
 pub use trust::{Trust, TrustError};
 pub use url::{InvalidUrl, ServerUrl};
 
@@ -278,7 +282,7 @@ impl Config {
             groups: &groups,
             authorizers: &authorizers,
         };
-        let allowlist = read_allowlist(&list, &raw_list, &around)?;
+        let allowlist = list::read(&list, &raw_list, &around)?;
 
         let require = raw.sandbox.require.unwrap_or_else(|| Guarantee::ALL.to_vec());
         let scratch = raw.sandbox.scratch_directory.map(|path| absolute(&folder, &path));
@@ -323,43 +327,6 @@ fn beside(folder: &Path, name: &str, trust: &Trust) -> Result<Option<Source>, Co
         Err(TrustError::Missing(_)) => Ok(None),
         Err(error) => Err(ConfigError::Untrusted(error)),
     }
-}
-
-fn read_allowlist(
-    source: &Source,
-    raw: &raw::Allowlist,
-    around: &script::Surroundings<'_>,
-) -> Result<Allowlist, ConfigError> {
-    let mut allowlist = Allowlist::default();
-    for (i, raw) in raw.authorizers.iter().enumerate() {
-        let place = |wrong: Wrong| source.place(wrong.within(i).within("authorizers"));
-        let script = script::authorizer(raw, around).map_err(place)?;
-        allowlist.insert_authorizer(script).map_err(|twice| {
-            let what = format!("the authorizer \"{}\" is there twice", twice.name);
-            place(Wrong::new(what, "rename or remove one of them").within("name"))
-        })?;
-    }
-    for (i, raw) in raw.scripts.iter().enumerate() {
-        let place = |wrong: Wrong| source.place(wrong.within(i).within("scripts"));
-        let script = script::check(raw, around).map_err(place)?;
-        allowlist.insert(script).map_err(|twice| {
-            let what = format!("the script \"{}\" is there twice", twice.name);
-            place(Wrong::new(what, "rename or remove one of them").within("name"))
-        })?;
-    }
-    for (i, raw) in raw.schedules.iter().enumerate() {
-        let place = |wrong: Wrong| source.place(wrong.within(i).within("schedules"));
-        if i == schedule::MOST {
-            let what = format!("more than {} schedules", schedule::MOST);
-            return Err(place(Wrong::new(what, "remove some").within("name")));
-        }
-        let schedule = schedule::check(raw, &allowlist).map_err(place)?;
-        allowlist.insert_schedule(schedule).map_err(|twice| {
-            let what = format!("the schedule \"{}\" is there twice", twice.name);
-            place(Wrong::new(what, "rename or remove one of them").within("name"))
-        })?;
-    }
-    Ok(allowlist)
 }
 
 /// Where a script's relative path is looked for. The seed's paths are relative to the parent of `config/`.

@@ -7,6 +7,7 @@ pub(super) use super::raw_arguments::{Argument, Arguments, Scalar};
 pub(super) use super::raw_people::{Group, GroupsFile, Listed, PeopleFile};
 pub(super) use super::raw_schedules::Schedule;
 pub(super) use super::raw_secrets::Attached;
+pub(super) use super::raw_triggers::Trigger;
 use bartizan_proto::worker::Guarantee;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -219,6 +220,8 @@ pub(super) struct Allowlist {
     pub(super) authorizers: Vec<Authorizer>,
     #[serde(default)]
     pub(super) schedules: Vec<Schedule>,
+    #[serde(default)]
+    pub(super) triggers: Vec<Trigger>,
 }
 
 /// A script that says whether another one may be run.

@@ -283,7 +283,7 @@ proptest! {
             groups: &BTreeMap::new(),
             authorizers: &[],
         };
-        if let Err(error) = source.parse().and_then(|raw| read_allowlist(&source, &raw, &around)) {
+        if let Err(error) = source.parse().and_then(|raw| list::read(&source, &raw, &around)) {
             prop_assert!(!error.to_string().contains('\n'));
         }
     }

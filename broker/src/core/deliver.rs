@@ -125,7 +125,7 @@ impl Core {
 
     /// Replaces the reaction of a running command by that of a finished one.
     pub(crate) fn react_finally(&mut self, intent: &Intent, emoji: &'static str) -> Result<(), CoreError> {
-        if intent.actor != Actor::Person {
+        if matches!(intent.actor, Actor::Schedule(_)) {
             return Ok(());
         }
         self.react(intent.post, emoji)?;

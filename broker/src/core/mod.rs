@@ -47,6 +47,7 @@ mod slow_jobs;
 mod stop_votes;
 mod timers;
 mod token;
+mod triggers;
 mod wanted;
 
 pub use alert::Topic;

@@ -15,8 +15,8 @@ use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
 
 /// Jobs that wait for a place, of everybody and of one person. More are refused.
-const MAX_QUEUED: usize = 1000;
-const MAX_QUEUED_OF_ONE: usize = 250;
+pub(super) const MAX_QUEUED: usize = 1000;
+pub(super) const MAX_QUEUED_OF_ONE: usize = 250;
 
 /// How a script's command is given.
 #[derive(Debug, Clone, Copy, Default)]

@@ -138,7 +138,7 @@ impl Core {
             }
             return self.refuse(&report, refusal, &cause.0, vec![refused_by("ban")]);
         }
-        if line.is_none() && !answer {
+        if line.is_none() && !answer && !self.may_trigger(&report) {
             return Ok(self.store.decided(report.post)?);
         }
         self.posts.waiting.push_back(report);
@@ -252,7 +252,9 @@ impl Core {
     /// The post as the server has it: does the claim agree, does it count, what does it ask for? `named` are the people
     /// whom it mentions, as far as they were looked up.
     pub(crate) fn judge(&mut self, report: &Report, post: &AttestedPost, named: &Named) -> Result<(), CoreError> {
-        let Some(policy) = &self.policy else { return Ok(()) };
+        if self.policy.is_none() {
+            return Ok(());
+        }
         // One that its author was asked about is known by its id alone; the connector claims nothing.
         let said_ms = self.wanted.said(report.post);
         let own;
@@ -271,6 +273,12 @@ impl Core {
             self.refuse(report, Refusal::Silence, &what, Vec::new())?;
             return self.drop_connector(&what);
         }
+        if !self.is_answer(report)
+            && let Some(triggered) = self.triggered(post)
+        {
+            return self.obey_trigger(report, post, triggered);
+        }
+        let Some(policy) = &self.policy else { return Ok(()) };
         if let Some(impostor) = attest::impostor(post, policy)
             && let Some(line) = parse::addressed(&post.text, &policy.config.bot.prefix, &policy.bot_name, false)
             && self.is_near(line)

@@ -45,7 +45,8 @@ impl Core {
         });
         let elevation = elevated.map(|elevated| if elevated.alone { "always" } else { "window" });
         let schedule = match &intent.actor {
-            Actor::Person => None,
+            // The requester's name is the trigger's.
+            Actor::Person | Actor::Trigger(_) => None,
             Actor::Schedule(name) => Some(name.as_str()),
         };
         let draft = json!({

@@ -242,6 +242,7 @@ impl Core {
         self.post_checkpoint()?;
         self.settle_approvals()?;
         self.introduce_connector()?;
+        self.tell_triggers()?;
         self.schedules_soon();
         self.attest_waiting()
     }

@@ -162,3 +162,50 @@ fn a_direct_message_of_a_stranger_is_not_the_authors() {
     assert!(place.direct);
     assert_eq!(place.channel, id::<ChannelId>("c"));
 }
+
+/// A hostile connector names posts as it likes: whose they are, and how they came to be, is egress's word.
+#[test]
+fn a_trigger_takes_nothing_but_posts_of_its_account_in_its_channel_made_as_it_says() {
+    use crate::config::{Trigger, TriggerSource};
+    let House { policy, .. } = house();
+    let trigger = |source| Trigger {
+        name: "alert".parse().expect("a name"),
+        source,
+        channel: "ops".to_owned(),
+        pattern: regex::Regex::new("x").expect("a pattern"),
+        script: "hello".parse().expect("a name"),
+    };
+    let (bob, bot) = (id::<UserId>("o").to_string(), id::<UserId>("b").to_string());
+    let webhook = trigger(TriggerSource::WebhookOf(bob.clone()));
+    let (account, own) = (trigger(TriggerSource::Account(bob)), trigger(TriggerSource::Account(bot)));
+    let counts = |trigger: &Trigger, change: &dyn Fn(&mut AttestedPost)| {
+        let mut post = post();
+        change(&mut post);
+        super::trigger::check(&post, trigger, &policy).is_some()
+    };
+    assert!(counts(&account, &|_| ()) && counts(&webhook, &|post| post.origin.webhook = true));
+    assert!(counts(&account, &|post| (post.author.bot, post.origin.bot) = (true, true)), "a bot's account");
+    assert!(!counts(&webhook, &|_| ()), "what the account itself writes is none of its webhooks'");
+    assert!(!counts(&account, &|post| post.origin.webhook = true), "and the other way round");
+    assert!(!counts(&account, &|post| post.origin.bot = true), "a person's post that says it is a bot's");
+    assert!(!counts(&own, &|post| post.author.id = id("b")), "the bot's own");
+    let changes: [&dyn Fn(&mut AttestedPost); 9] = [
+        &|post| post.author.id = id("v"),
+        &|post| post.channel.id = id("d"),
+        &|post| post.channel.kind = ChannelKind::Group,
+        &|post| post.channel.team = Some(id("z")),
+        &|post| post.edited_ms = 1,
+        &|post| post.deleted_ms = 1,
+        &|post| post.kind = Text::cut("system_join_channel"),
+        &|post| post.author.deactivated = true,
+        &|post| post.server_ms += 3_600_000,
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        assert!(!counts(&account, change), "change {at}");
+        let both = |post: &mut AttestedPost| {
+            post.origin.webhook = true;
+            change(post);
+        };
+        assert!(!counts(&webhook, &both), "change {at} of a webhook's");
+    }
+}

@@ -22,6 +22,7 @@ pub mod rate;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod trigger;
 
 use crate::approvals::Pending;
 use crate::argument::Value;

@@ -42,7 +42,7 @@ impl Core {
         let Some(job) = self.store.queue_job(&intent)? else { return Ok(()) };
         let place = self.place_in_line(&intent, None);
         // The announcement of a schedule is the core's own post: nothing of the connector's stands on it.
-        if intent.actor == Actor::Person {
+        if !matches!(intent.actor, Actor::Schedule(_)) {
             self.react(intent.post, words::RUNNING)?;
         }
         if self.is_draining() {
@@ -82,7 +82,7 @@ impl Core {
             match stage {
                 JobStage::Queued if age > self.config.limits.stale_after => match unfinished.intent.actor {
                     Actor::Person => self.ask_about_job(unfinished)?,
-                    Actor::Schedule(_) => self.too_late(job, &unfinished.intent)?,
+                    Actor::Schedule(_) | Actor::Trigger(_) => self.too_late(job, &unfinished.intent)?,
                 },
                 JobStage::Queued => self.remember(job, unfinished.intent),
                 JobStage::Starting | JobStage::Running if idempotent => self.begin_again(unfinished)?,
@@ -236,6 +236,20 @@ impl Core {
                 if listed.is_none_or(|schedule| *schedule.line != *intent.command) {
                     let cause = Cause(format!("the configuration has no schedule {name} for this"));
                     let refusal = Refusal::Denied(format!("schedule {name} is not there any more"));
+                    return self.refuse_job(job, &refusal, &cause);
+                }
+                match gate::automatic::clear(&command, &place, policy, &self.opener) {
+                    Ok(cleared) => self.give_order(job, child, &cleared),
+                    Err((refusal, cause)) => self.refuse_job(job, &refusal, &cause),
+                }
+            }
+            Actor::Trigger(name) => {
+                let listed = policy.config.allowlist.trigger(name);
+                if listed
+                    .is_none_or(|trigger| trigger.script != intent.script || trigger.script.as_str() != command.name)
+                {
+                    let cause = Cause(format!("the configuration has no trigger {name} for this"));
+                    let refusal = Refusal::Denied(format!("trigger {name} is not there any more"));
                     return self.refuse_job(job, &refusal, &cause);
                 }
                 match gate::automatic::clear(&command, &place, policy, &self.opener) {

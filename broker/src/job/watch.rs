@@ -6,7 +6,7 @@ use crate::peer::worker::Phase;
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
-use bartizan_proto::worker::FromWorker;
+use bartizan_proto::worker::{Ending, FromWorker, Usage};
 
 /// The conversation's next phase.
 pub(super) fn next_phase(phase: Phase, message: &FromWorker) -> Phase {
@@ -58,7 +58,12 @@ impl Core {
                 Ok(())
             }
             FromWorker::Refused { step, why } => {
+                // Told to stop before its script ran: it was stopped, and nothing is wrong.
+                let stopped = entry.state == JobState::Stopping;
                 self.release(child)?;
+                if stopped {
+                    return self.job_finished(job, Ending::Stopped, Usage::default());
+                }
                 self.job_not_started(job, &format!("{step}: {why}"))
             }
             FromWorker::Finished { ending, usage } => {

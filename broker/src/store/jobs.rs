@@ -48,6 +48,8 @@ pub enum Actor {
     Person,
     /// Of nobody: this schedule was due.
     Schedule(ScriptName),
+    /// Of nobody: a post was one that this trigger waits for.
+    Trigger(ScriptName),
 }
 
 impl Actor {
@@ -56,6 +58,7 @@ impl Actor {
         match self {
             Actor::Person => String::new(),
             Actor::Schedule(name) => format!("schedule:{name}"),
+            Actor::Trigger(name) => format!("trigger:{name}"),
         }
     }
 
@@ -63,6 +66,7 @@ impl Actor {
         match label.split_once(':') {
             None if label.is_empty() => Ok(Actor::Person),
             Some(("schedule", name)) => Ok(Actor::Schedule(id(name, "schedule")?)),
+            Some(("trigger", name)) => Ok(Actor::Trigger(id(name, "trigger")?)),
             _ => Err(StoreError::Corrupt(format!("actor {label:?}"))),
         }
     }
