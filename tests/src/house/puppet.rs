@@ -131,7 +131,7 @@ pub fn connector(play: impl FnOnce(&mut Channel, &mut [Channel; 2]) + Send + 'st
                     ends = <[OwnedFd; 2]>::try_from(fds).ok().map(|fds| fds.map(Channel::from));
                 }
                 (ToConnector::Start(_), _) => break,
-                (ToConnector::Deliver(_) | ToConnector::Listen(_), _) => {}
+                (ToConnector::Deliver(_) | ToConnector::Listen(_) | ToConnector::Hear(_), _) => {}
             }
         }
         let mut ends = ends.expect("attached before the start");
