@@ -88,7 +88,7 @@ async fn the_watchdog_is_fed_while_core_and_launcher_are_alive_and_not_while_one
         listener.wait("WATCHDOG=1", before + 2).await;
         house.service.send(role, Signal::SIGSTOP);
         // What was under way.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let before = listener.count("WATCHDOG=1");
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert_eq!(listener.count("WATCHDOG=1"), before, "a {role} that is stopped");
