@@ -3,7 +3,7 @@
 use bartizan_playground::service::Role;
 use bartizan_proto::connector::{DeliveryId, FromConnector, Report};
 use bartizan_tests::house::puppet::{Puppets, connector, report_of};
-use bartizan_tests::house::{House, Plan, programs};
+use bartizan_tests::house::{House, Plan, programs, web};
 use std::time::Duration;
 
 const ENTRY: &str = "[scripts.arguments.what]\ntype = \"string\"\nlength = 20\nrequired = true\n";
@@ -113,4 +113,56 @@ async fn row_78_a_connector_cannot_answer_for_somebody() {
     house.server.say_in("carol", &post, "hers").expect("said");
     let replies = house.replies(&post, 2).await;
     assert!(replies[1].contains("Got [hers]"), "{replies:?}");
+}
+
+/// What people wrote before they were asked, and elsewhere, as if it were an answer: the connector lies about the time and the
+/// place, which only the server knows.
+#[tokio::test(flavor = "current_thread")]
+async fn row_78_what_somebody_wrote_before_they_were_asked_or_elsewhere_is_no_answer() {
+    programs();
+    let server = bartizan_playground::server::Server::start(Default::default()).expect("the server starts");
+    let mut reports = Vec::new();
+    let commands = ["!run give", "!asks"].map(|command| server.say("carol", "ops", command).expect("said"));
+    for command in &commands {
+        let early = server.say_in("carol", command, "early").expect("said");
+        reports.push((report_of(&server, "ops", command), report_of(&server, "ops", &early)));
+    }
+    server.clock_advance(Duration::from_secs(20));
+    let (url, token) = (server.url(), server.file().users["carol"].token.clone());
+    let part = connector(move |channel, _| {
+        let mut say = |report| {
+            let _dropped = channel.send(&FromConnector::Post(report));
+            std::thread::sleep(Duration::from_millis(700));
+        };
+        for (asked, early) in reports {
+            say(asked.clone());
+            // Withheld until now, and said to be new.
+            say(Report { created_ms: early.created_ms + 60_000, ..early });
+            // In the channel, and said to be in a direct message.
+            let body = serde_json::json!({"channel_id": asked.channel, "message": "talk"});
+            let (_, post) = web::ask(&url, "POST", "/api/v4/posts", &token, &body);
+            let post: serde_json::Value = serde_json::from_str(&post).expect("a post");
+            let post_id = post["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+            let text = bartizan_proto::Text::cut("talk");
+            let created_ms = post["create_at"].as_u64().expect("a time");
+            say(Report { post: post_id, text, created_ms, direct: true, ..asked });
+        }
+        let outcome = bartizan_proto::connector::Delivered::Done;
+        let _dropped = channel.send(&FromConnector::Delivered { delivery: DeliveryId(9999), outcome });
+    });
+    let puppets = Puppets::instead_of(bartizan_proto::Role::Connector, vec![part]);
+    let script = "answer=$(bz ask --timeout 60 'Go on?'); echo \"Told [$answer]\"";
+    let plan = plan("").bash("asks", script, "timeout = \"2m\"\napi = [\"ask\"]\n");
+    let house = House::at(server, plan.programs(puppets.programs())).await;
+    for command in &commands {
+        house.reply(command).await;
+    }
+    house.service.connected().await.expect("the real one is there");
+    house.works().await;
+    for (command, answered) in commands.iter().zip(["Got [hers]", "Told [hers]"]) {
+        assert_eq!(house.said(command).len(), 1, "only the question: {:?}", house.said(command));
+        house.server.say_in("carol", command, "hers").expect("said");
+        let replies = house.replies(command, 2).await;
+        assert!(replies[1].contains(answered), "{replies:?}");
+    }
 }

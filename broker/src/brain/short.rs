@@ -13,6 +13,8 @@ pub const IN_CHANNEL: Duration = Duration::from_secs(14 * 60);
 pub const IN_THREAD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most of them.
 pub const MAX_MEMORIES: usize = 4096;
+/// Most of one script: it makes nobody else's go.
+pub const MAX_OF_ONE: usize = 512;
 /// Most bytes of one.
 pub const MAX_VALUE: usize = 4096;
 
@@ -65,9 +67,13 @@ impl ShortTerm {
             self.memories.remove(&key);
             return Ok(());
         }
-        if self.memories.len() >= MAX_MEMORIES && !self.memories.contains_key(&key) {
-            let first = self.memories.iter().min_by_key(|(_, (_, until))| *until).map(|(key, _)| key.clone());
-            first.and_then(|first| self.memories.remove(&first));
+        if !self.memories.contains_key(&key) {
+            let of_one = |other: &ShortKey| other.namespace == key.namespace;
+            if self.memories.keys().filter(|other| of_one(other)).count() >= MAX_OF_ONE {
+                self.forget_first(of_one);
+            } else if self.memories.len() >= MAX_MEMORIES {
+                self.forget_first(|_| true);
+            }
         }
         let lifetime = match key.place {
             Place::Channel(_) => IN_CHANNEL,
@@ -75,6 +81,14 @@ impl ShortTerm {
         };
         self.memories.insert(key, (value.to_owned(), now + lifetime));
         Ok(())
+    }
+
+    /// The one of these that would go first goes.
+    fn forget_first(&mut self, which: impl Fn(&ShortKey) -> bool) {
+        let first = self.memories.iter().filter(|(key, _)| which(key)).min_by_key(|(_, (_, until))| *until);
+        if let Some(first) = first.map(|(key, _)| key.clone()) {
+            self.memories.remove(&first);
+        }
     }
 
     /// What was remembered, if it is not too long ago.
@@ -149,12 +163,22 @@ mod tests {
         let mut short = ShortTerm::default();
         let now = Instant::now();
         let thread = Place::Thread(id('o'), id('t'));
-        short.remember(key(Place::Channel(id('o')), None, "first"), "x", now).expect("short");
+        let first = key(Place::Channel(id('o')), None, "first");
+        let of = |script: usize, name: &str| ShortKey {
+            namespace: format!("script-{script}").parse().expect("a name"),
+            ..key(thread.clone(), None, name)
+        };
+        short.remember(first.clone(), "x", now).expect("short");
+        // One script alone has only its own to lose.
         for i in 0..MAX_MEMORIES {
-            short.remember(key(thread.clone(), None, &format!("k{i}")), "x", now).expect("short");
+            short.remember(of(0, &format!("k{i}")), "x", now).expect("short");
         }
-        assert_eq!(short.len(), MAX_MEMORIES);
-        assert_eq!(short.recall(&key(Place::Channel(id('o')), None, "first"), now), None);
+        assert_eq!((short.len(), short.recall(&first, now)), (MAX_OF_ONE + 1, Some("x")));
+        assert_eq!(short.recall(&of(0, "k0"), now), None);
+        for i in 0..MAX_MEMORIES {
+            short.remember(of(1 + i % 20, &format!("k{i}")), "x", now).expect("short");
+        }
+        assert_eq!((short.len(), short.recall(&first, now)), (MAX_MEMORIES, None));
         assert_eq!(short.remember(key(thread, None, "k"), &"x".repeat(MAX_VALUE + 1), now), Err(TooLong));
     }
 }

@@ -2,27 +2,26 @@
 //!
 //! What goes out once and is kept nowhere (the secret of an enrolment, recovery codes) stands in the outbox as other words, and
 //! is put in their place when it is handed to the connector: see [`Core::say_once`]. Commands wait in memory only; a restart
-//! forgets them, as it ends the windows.
+//! forgets them, as it ends the windows, and their authors are told, as they are when no code comes in time.
 
 use super::obey::Given;
-use super::{Core, CoreError, Topic};
+use super::{Core, CoreError, Timer, Topic};
 use crate::audit::Gate;
 use crate::command::Builtin;
 use crate::command::elevate::{self, Wish};
 use crate::command::parse::Command;
 use crate::elevation::{Checked, Factors, Now, Standing, recovery};
-use crate::gate::Refusal;
+use crate::gate::{NotGiven, Refusal};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::elevation::Elevated;
 use crate::store::{Store, StoreError, now_ms};
-
 use crate::words::elevation as say;
 use bartizan_proto::Text;
 use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId, Report};
-use bartizan_proto::ids::UserId;
+use bartizan_proto::ids::{PostId, UserId};
 use bartizan_secret::SecretBytes;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a command waits for its code, and how many of one person do.
 const WAIT: Duration = Duration::from_secs(600);
@@ -45,7 +44,6 @@ pub(super) struct Held {
     command: Command,
     place: Place,
     glass: Option<String>,
-    until: Instant,
 }
 
 impl Elevations {
@@ -97,9 +95,6 @@ impl Core {
         (requester, place): (&Requester, &Place),
         gates: Vec<Gate>,
     ) -> Result<(), CoreError> {
-        let now = Instant::now();
-        self.elevation.held.values_mut().for_each(|held| held.retain(|held| held.until > now));
-        self.elevation.held.retain(|_, held| !held.is_empty());
         let all: usize = self.elevation.held.values().map(Vec::len).sum();
         let held = self.elevation.held.entry(requester.user).or_default();
         held.retain(|held| held.report.post != report.post);
@@ -110,8 +105,10 @@ impl Core {
                 command: command.clone(),
                 place: place.clone(),
                 glass: glass.map(str::to_owned),
-                until: now + WAIT,
             });
+            self.timers.cancel(&Timer::Held(requester.user, report.post));
+            self.timers.after(WAIT, Timer::Held(requester.user, report.post));
+            self.store.question_asked(report)?;
             say::wanted(name, WAIT)
         } else {
             say::wanted_again(name)
@@ -160,7 +157,7 @@ impl Core {
             }
             Wish::End => {
                 let open = self.elevation.factors.close(requester.user);
-                self.elevation.held.remove(&requester.user);
+                self.let_go(requester.user)?;
                 self.record_factor(requester, "ended", "chat", None);
                 self.answer(report, gate(true), say::ended(open).to_owned())
             }
@@ -251,9 +248,7 @@ impl Core {
         how: &'static str,
         gates: Vec<Gate>,
     ) -> Result<(), CoreError> {
-        let now = Instant::now();
-        let mut held = self.elevation.held.remove(&requester.user).unwrap_or_default();
-        held.retain(|held| held.until > now);
+        let mut held = self.let_go(requester.user)?;
         let waiting = held.len();
         let one = if waiting == 1 { held.pop() } else { None };
         let (window, idle) = (self.config.elevation.window, self.config.elevation.idle);
@@ -270,6 +265,28 @@ impl Core {
             }
             None => Ok(()),
         }
+    }
+
+    /// Nothing of theirs waits for a code any more.
+    pub(super) fn let_go(&mut self, user: UserId) -> Result<Vec<Held>, CoreError> {
+        let held = self.elevation.held.remove(&user).unwrap_or_default();
+        for one in &held {
+            self.timers.cancel(&Timer::Held(user, one.report.post));
+            self.store.question_over(one.report.post)?;
+        }
+        Ok(held)
+    }
+
+    /// No code came in time.
+    pub(crate) fn held_overdue(&mut self, user: UserId, post: PostId) -> Result<(), CoreError> {
+        let Some(held) = self.elevation.held.get_mut(&user) else { return Ok(()) };
+        let Some(place) = held.iter().position(|held| held.report.post == post) else { return Ok(()) };
+        let Held { report, .. } = held.remove(place);
+        if held.is_empty() {
+            self.elevation.held.remove(&user);
+        }
+        self.store.question_over(post)?;
+        self.refuse(&report, Refusal::NotGiven(NotGiven::Late), "no code of the second factor came in time", Vec::new())
     }
 
     /// Answers with something that is kept nowhere: other words wait in the outbox in its place.

@@ -111,7 +111,7 @@ impl Core {
 
     /// Takes somebody's second factor away. Whether there was one.
     pub(super) fn reset_factor(&mut self, user: UserId) -> Result<Result<bool, String>, CoreError> {
-        self.elevation.held.remove(&user);
+        self.let_go(user)?;
         let there = self.elevation.factors.reset(&mut self.store, user)?;
         match self.brain.remove(&mut self.store, &RecordId::second_factor(user)) {
             Ok(()) | Err(BrainError::Missing(_)) => Ok(Ok(there)),

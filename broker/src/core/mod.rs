@@ -53,6 +53,7 @@ mod wanted;
 pub use alert::Topic;
 use fault::Point;
 pub use names::Named;
+pub(crate) use questions::TOLERANCE_MS;
 pub(crate) use receipts::Started;
 pub use shutdown::Ended;
 pub use timers::Timer;

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
 use crate::words;
 use bartizan_proto::connector::{Cursor, Report};
-use bartizan_proto::egress::{AttestedPost, Outcome, QuestionId, Subject};
+use bartizan_proto::egress::{AttestedPost, ChannelKind, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::{ChannelId, PostId, UserId};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -257,15 +257,8 @@ impl Core {
         }
         // One that its author was asked about is known by its id alone; the connector claims nothing.
         let said_ms = self.wanted.said(report.post);
-        let own;
-        let report = match said_ms {
-            Some(_) => {
-                own = Report { text: post.text.clone(), ..report.clone() };
-                &own
-            }
-            None => report,
-        };
-        if post.edited_ms == 0 && is_lie(report, post) {
+        let lied = is_lie(report, post) || (said_ms.is_none() && *report.text != *post.text);
+        if post.edited_ms == 0 && lied {
             let what = format!(
                 "the connector reported post {} with another author, channel or text than the server has",
                 post.id
@@ -273,9 +266,11 @@ impl Core {
             self.refuse(report, Refusal::Silence, &what, Vec::new())?;
             return self.drop_connector(&what);
         }
-        if !self.is_answer(report)
-            && let Some(triggered) = self.triggered(post)
-        {
+        // From here on when it was written, and where, is the server's word, too.
+        let direct = post.channel.kind == ChannelKind::Direct;
+        let report = &Report { text: post.text.clone(), created_ms: post.created_ms, direct, ..report.clone() };
+        let answer = self.is_answer(report) || (!post.author.bot && self.jobs.questions.listen_to(report));
+        if !answer && let Some(triggered) = self.triggered(post) {
             return self.obey_trigger(report, post, triggered);
         }
         let Some(policy) = &self.policy else { return Ok(()) };
@@ -295,6 +290,11 @@ impl Core {
         self.set_clock(post.server_ms)?;
         self.see_name(&requester)?;
         let Some(policy) = &self.policy else { return Ok(()) };
+        let prefix = policy.config.bot.prefix.clone();
+        // Talk that was looked at for a trigger's sake only: it is not counted, and not refused.
+        if !answer && parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).is_none() {
+            return Ok(self.store.decided(report.post)?);
+        }
         let rates = &policy.config.rates;
         if let Verdict::Refuse(refusal, cause) = self.limiter.attested(requester.user, place.channel, rates) {
             return self.refuse(report, refusal, &cause.0, vec![refused_by("rate")]);
@@ -302,7 +302,6 @@ impl Core {
         if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy, policy.now_ms()) {
             return self.refuse(report, refusal, &cause.0, vec![refused_by("ban")]);
         }
-        let prefix = policy.config.bot.prefix.clone();
         if self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)? {
             return Ok(());
         }
@@ -376,10 +375,7 @@ fn claimed_now(report: &Report, policy: &Policy) -> u64 {
     policy.now_ms().max(report.created_ms)
 }
 
-/// Whether the connector claimed what the server does not say.
+/// Whether the connector claimed what the server does not say, about something else than the text.
 fn is_lie(report: &Report, post: &AttestedPost) -> bool {
-    report.author != post.author.id
-        || report.channel != post.channel.id
-        || report.root != post.root
-        || *report.text != *post.text
+    report.author != post.author.id || report.channel != post.channel.id || report.root != post.root
 }

@@ -16,13 +16,14 @@ use super::obey::Given;
 use super::{Core, CoreError, Timer};
 use crate::command::{inner, parse};
 use crate::gate::{self, NotGiven, Refusal};
-use crate::policy::{Place, Requester};
+use crate::policy::{Place, Policy, Requester};
+use crate::store::now_ms;
 use crate::supervise::State;
 use crate::words;
 use bartizan_proto::connector::{Listen, Report, ToConnector};
 use bartizan_proto::egress::AttestedPost;
 use bartizan_proto::ids::PostId;
-use bartizan_proto::limits::MAX_LISTENED;
+use bartizan_proto::limits::{MAX_LISTENED, MAX_MESSAGE};
 use bartizan_proto::{List, Role};
 
 /// Open questions, of everybody and of one person.
@@ -42,7 +43,12 @@ pub struct Question {
     place: Place,
     argument: String,
     tries: u32,
+    /// When it was put last, by the server's clock: what was written before is no answer.
+    since_ms: u64,
 }
+
+/// The server's clock is known to the second: a post counts as an answer also where it seems to be this much older.
+pub(crate) const TOLERANCE_MS: u64 = 2000;
 
 /// All of them, the oldest first.
 #[derive(Debug, Default)]
@@ -106,6 +112,7 @@ impl Core {
             place: place.clone(),
             argument: argument.clone(),
             tries: 0,
+            since_ms: 0,
         };
         self.put(question, None)
     }
@@ -127,6 +134,7 @@ impl Core {
         let usage = format!("{}{}", self.config.bot.prefix, crate::argument::usage(script));
         let text = words::questions::ask(script.name.as_str(), argument, &usage, wrong, within);
         question.tries += 1;
+        question.since_ms = self.policy.as_ref().map_or_else(now_ms, Policy::now_ms);
         let kind = format!("ask-{number}-{}", question.tries);
         let (post, channel, root) = (question.report.post, question.report.channel, question.root());
         self.store.decided(post)?;
@@ -148,6 +156,10 @@ impl Core {
         requester: &Requester,
     ) -> Result<bool, CoreError> {
         let Some(place) = self.question_of(report) else { return Ok(false) };
+        let since_ms = self.questions.open.get(place).map_or(0, |question| question.since_ms);
+        if post.created_ms.saturating_add(TOLERANCE_MS) < since_ms {
+            return Ok(false);
+        }
         let question = self.questions.open.remove(place);
         let command = question.report.post;
         self.store.decided(report.post)?;
@@ -172,6 +184,7 @@ impl Core {
     fn with_answer(&mut self, question: Question, line: String, requester: &Requester) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let command = match parse::command(&line) {
+            Ok(_) if line.len() > MAX_MESSAGE => return self.once_more(question, "That is too long."),
             Ok(command) => command.as_ref().and_then(inner),
             Err(error) => return self.once_more(question, &error.to_string()),
         };

@@ -3,7 +3,7 @@
 
 use super::{Core, CoreError};
 use bartizan_proto::Role;
-use bartizan_proto::ids::{JobId, PostId};
+use bartizan_proto::ids::{JobId, PostId, UserId};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::CallId;
 use std::collections::BTreeMap;
@@ -66,6 +66,8 @@ pub enum Timer {
     Drained,
     /// The author of a command was asked something and has not answered.
     Question(PostId),
+    /// The author of a command that waits for a code has not given one.
+    Held(UserId, PostId),
     /// Tell the service manager's watchdog that the loop turns.
     Watchdog,
     /// Look at what the service manager is told.
@@ -147,6 +149,7 @@ impl Core {
                 Timer::Told => {}
                 Timer::Drained => self.drained()?,
                 Timer::Question(post) => self.question_overdue(post)?,
+                Timer::Held(user, post) => self.held_overdue(user, post)?,
                 Timer::Watchdog => self.beat()?,
                 Timer::Manager => self.look_for_manager(),
                 Timer::Shutdown => self.shutdown_overdue(),

@@ -14,7 +14,7 @@ use crate::store::jobs::{Actor, Intent};
 use bartizan_proto::connector::{Heard, Report, ToConnector};
 use bartizan_proto::egress::AttestedPost;
 use bartizan_proto::ids::{JobId, ScriptName};
-use bartizan_proto::limits::MAX_HEARD;
+use bartizan_proto::limits::{MAX_HEARD, MAX_MESSAGE};
 use bartizan_proto::{List, Role, Text};
 
 impl Core {
@@ -105,7 +105,8 @@ impl Core {
         // Whoever writes it has no rights here, but may be banned, and may write too much.
         refused(ban::check(post.author.id, policy, policy.now_ms()))?;
         refused(self.limiter.attested(post.author.id, place.channel, rates))?;
-        let command = parse::command(line).ok().flatten();
+        // It is stored as a command is, and a part of it would be another command.
+        let command = parse::command(line).ok().flatten().filter(|_| line.len() <= MAX_MESSAGE);
         let command = command.ok_or_else(|| (Refusal::Silence, "what it captured cannot be an argument".to_owned()))?;
         let (script, _) =
             gate::automatic::decide(&command, place, policy).map_err(|(refusal, cause)| (refusal, cause.0))?;

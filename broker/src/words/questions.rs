@@ -38,7 +38,7 @@ pub fn not_given(how: NotGiven) -> &'static str {
         NotGiven::Late => "No answer came in time: nothing was run. Give the command again when you have it.",
         NotGiven::Unfit => "That did not fit three times: nothing was run. `!help NAME` shows what does.",
         NotGiven::Restarted => {
-            "I was started again before you answered: nothing was run. Please give the command again."
+            "I was started again before you answered or sent a code: nothing was run. Please give the command again."
         }
     }
 }

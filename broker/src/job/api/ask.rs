@@ -5,7 +5,7 @@
 use super::refused;
 use crate::command::jobs::may_see;
 use crate::command::parse;
-use crate::core::{Core, CoreError, Timer};
+use crate::core::{Core, CoreError, TOLERANCE_MS, Timer};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::Actor;
 use crate::store::now_ms;
@@ -26,8 +26,6 @@ const MOST_OPEN: usize = 50;
 const LONGEST: u32 = 24 * 3600;
 /// After so many answers that do not fit, the question is over.
 const MOST_WRONG: u32 = 5;
-/// A post counts as an answer also where the server's clock, known to the second, puts it a little before the question.
-const TOLERANCE_MS: u64 = 2000;
 
 /// Questions that are open.
 #[derive(Debug, Default)]
@@ -172,9 +170,11 @@ impl Core {
 
     /// Who asked is gone, or the whole job.
     pub(super) fn question_dropped(&mut self, job: JobId, call: Option<CallId>) -> Result<(), CoreError> {
-        let before = self.jobs.questions.0.len();
-        self.jobs.questions.0.retain(|open| open.job != job || call.is_some_and(|call| call != open.call));
-        if self.jobs.questions.0.len() == before { Ok(()) } else { self.listen() }
+        let gone = |open: &Question| open.job == job && call.is_none_or(|call| call == open.call);
+        let Some(at) = self.jobs.questions.0.iter().position(gone) else { return Ok(()) };
+        let question = self.jobs.questions.0.remove(at);
+        self.timers.cancel(&Timer::Asked(question.job, question.call));
+        self.listen()
     }
 
     fn question_over(&mut self, at: usize, answer: Answer) -> Result<(), CoreError> {
@@ -207,7 +207,7 @@ impl Core {
             Some(_) => question.user == requester.user,
             None => false,
         };
-        if !may || report.created_ms.saturating_add(TOLERANCE_MS) < question.since_ms {
+        if !may || post.created_ms.saturating_add(TOLERANCE_MS) < question.since_ms {
             return Ok(false);
         }
         let (answer, wanted, wrong) = (question.read(&text), question.wanted(), question.wrong + 1);
