@@ -269,8 +269,8 @@ impl Core {
         }
         match role {
             Role::Egress => {
-                let unnamed = self.naming.egress_lost().chain(self.lookups.lost());
-                self.posts.egress_lost(unnamed);
+                let looked_up = self.lookups.lost();
+                self.posts.egress_lost(looked_up);
                 self.protected.egress_lost();
                 self.wanted.egress_lost();
                 self.approvals.egress_lost();

@@ -166,3 +166,27 @@ async fn row_78_what_somebody_wrote_before_they_were_asked_or_elsewhere_is_no_an
         assert!(replies[1].contains(answered), "{replies:?}");
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn row_23_what_is_confided_to_the_bot_is_no_answer_to_a_question() {
+    let config = "[brain]\nsecrets-by-direct-message = true\n";
+    let asks = "name=$(bz ask 'Which one?') && echo \"Asked and got [$name]\"\n";
+    let plan = plan(config).bash("curious", asks, "api = [\"ask\"]\n");
+    let house = House::build(plan).await;
+    let bot = house.server.file().bot.name;
+    let channel = house.server.direct_channel("alice", &bot).expect("a direct message");
+    for (command, question) in [("run give", "`what` is missing"), ("curious", "Which one?")] {
+        let post = house.say("alice", &channel, command);
+        let there = |words: &str| house.said(&post).iter().any(|said| said.contains(words)).then_some(());
+        house.wait("the question", || there(question)).await;
+        for told in ["elevate 135790", "secret set deploy/key Hush-4711", "elevate abcd-efgh-ijkl-mnop"] {
+            let told = house.say("alice", &channel, told);
+            house.reply(&told).await;
+        }
+        house.say("alice", &channel, "mine");
+        house.wait("the answer's effect", || there("[mine]")).await;
+    }
+    for hidden in ["135790", "Hush-4711", "abcd-efgh"] {
+        assert!(house.audit().iter().all(|record| !record.to_string().contains(hidden)), "{hidden} is in the log");
+    }
+}

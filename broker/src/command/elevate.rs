@@ -86,6 +86,12 @@ pub fn name(line: &str) -> Option<&str> {
     (plain == OTHER_NAME || plain == NAME || crate::config::nearest(&plain, [NAME]).is_some()).then_some(first)
 }
 
+/// Whether a line is this command, or was probably meant to be and has what may be a code.
+pub fn is_it(line: &str) -> bool {
+    let has_code = || !codes(line).is_empty() || line.split_whitespace().any(recovery::is_one);
+    name(line).is_some_and(|name| matches!(name, NAME | OTHER_NAME) || has_code())
+}
+
 /// Every code that a line which is withheld may have in it.
 pub fn codes(line: &str) -> Vec<String> {
     let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();

@@ -41,6 +41,12 @@ pub fn withheld(line: &str) -> Option<String> {
     Some(format!("{shown} (arguments withheld)"))
 }
 
+/// Whether a line is this command with a value, or was probably meant to be: as [`withheld`], but not for any talk of secrets.
+pub fn is_set(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().take(WORDS + 1).collect();
+    words.windows(2).any(|pair| withheld(pair[0]).is_some() && pair[1].eq_ignore_ascii_case("set"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse::split;

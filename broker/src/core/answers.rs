@@ -135,7 +135,7 @@ impl Core {
             bot: ready.map(|ready| ready.bot.name.clone()).unwrap_or_default(),
             running,
             queued: u64::try_from(self.jobs.queue.len()).unwrap_or(u64::MAX),
-            undecided: self.posts.undecided() + self.naming.waiting(),
+            undecided: self.posts.undecided(),
             undelivered: self.outbox.undelivered(),
             started: self.jobs.started,
             refused: self.refused,

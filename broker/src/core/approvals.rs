@@ -151,11 +151,7 @@ impl Core {
         let read = read(builtin, command);
         let (id, reason) = match read {
             Ok(read) => read,
-            Err(error) => {
-                let usage = format!("{}{}", builtin.name(), builtin.usage());
-                let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
-            }
+            Err(error) => return self.refuse_usage(report, builtin, error, Vec::new()),
         };
         let asked = self.approvals.requests.get(id).map(|pending| (pending.intent.user, pending.intent.root));
         let (asker, thread) = asked.unzip();

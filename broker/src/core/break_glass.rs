@@ -7,7 +7,6 @@ use super::obey::Given;
 use super::{Core, CoreError, Topic};
 use crate::audit::{Gate, Record};
 use crate::command::{Builtin, glass, parse::Command};
-use crate::gate::Refusal;
 use crate::policy::{Place, Requester};
 use crate::store::jobs::Intent;
 use crate::words;
@@ -33,11 +32,7 @@ impl Core {
                 let given = Given { glass: Some(reason), ..Given::default() };
                 self.run((report, line), &command, requester, place, given)
             }
-            Err(error) => {
-                let usage = format!("{}{}", Builtin::Breakglass.name(), Builtin::Breakglass.usage());
-                let cause = format!("usage: {error}");
-                self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new())
-            }
+            Err(error) => self.refuse_usage(report, Builtin::Breakglass, error, Vec::new()),
         }
     }
 

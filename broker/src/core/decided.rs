@@ -64,6 +64,19 @@ impl Core {
         self.reply_to(report, text)
     }
 
+    /// Refuses a command of our own whose words cannot be read.
+    pub(crate) fn refuse_usage(
+        &mut self,
+        report: &Report,
+        builtin: Builtin,
+        error: String,
+        gates: Vec<crate::audit::Gate>,
+    ) -> Result<(), CoreError> {
+        let usage = format!("{}{}", builtin.name(), builtin.usage());
+        let cause = format!("usage: {error}");
+        self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, gates)
+    }
+
     /// Whether a banned person is to be told so.
     pub(super) fn is_ban_notice_due(&self, user: UserId) -> bool {
         let now = self.policy.as_ref().map_or_else(crate::store::now_ms, Policy::now_ms);

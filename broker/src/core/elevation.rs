@@ -140,11 +140,7 @@ impl Core {
         } else {
             match elevate::read(&command.words) {
                 Ok(wish) => wish,
-                Err(error) => {
-                    let usage = format!("{}{}", Builtin::Elevate.name(), Builtin::Elevate.usage());
-                    let refusal = Refusal::Arguments { error: error.clone(), usage, missing: None };
-                    return self.refuse(report, refusal, &error, gate(false));
-                }
+                Err(error) => return self.refuse_usage(report, Builtin::Elevate, error, gate(false)),
             }
         };
         if let Some(cause) = self.audit.cannot_record() {

@@ -4,7 +4,7 @@
 use super::{Core, CoreError};
 use crate::audit::{Gate, Record};
 use crate::brain::{BrainError, RecordId};
-use crate::command::elevate;
+use crate::command::{elevate, secret};
 use crate::elevation::{picture, recovery, totp};
 use crate::gate::Refusal;
 use crate::policy::Requester;
@@ -95,6 +95,21 @@ impl Core {
         self.store.write_protected(&ProtectedAct::Delete { post: report.post, channel: report.channel })?;
         self.protected.more();
         Ok(())
+    }
+
+    /// Whether a post has something in it that is for the bot alone: a secret, or a code of the author's second factor.
+    pub(super) fn is_confided(&mut self, requester: &Requester, text: &str) -> Result<bool, CoreError> {
+        if secret::is_set(text) || elevate::is_it(text) {
+            return Ok(true);
+        }
+        let (codes, user) = (elevate::codes(text), requester.user);
+        let recovery = text.split_whitespace().any(recovery::is_one);
+        if codes.is_empty() && !recovery {
+            return Ok(false);
+        }
+        let Ok(Some(secret)) = self.factor_secret(user)? else { return Ok(false) };
+        let now = self.both_clocks();
+        Ok(recovery || codes.iter().any(|code| totp::find(secret.expose(), code, now.host_ms).is_some()))
     }
 
     /// Somebody's secret; none where there is no second factor.

@@ -73,11 +73,7 @@ impl Core {
         }
         let (id, number) = match read_log(&command.words) {
             Ok(read) => read,
-            Err(error) => {
-                let usage = format!("{}{}", builtin.name(), builtin.usage());
-                let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
-            }
+            Err(error) => return self.refuse_usage(report, builtin, error, Vec::new()),
         };
         let found = self.store.past_job(id)?.filter(|(past, _)| may_see(&past.into(), requester, place, policy));
         let Some((past, printed)) = found else {

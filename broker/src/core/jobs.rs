@@ -37,11 +37,7 @@ impl Core {
         }
         let id = match number(&command.words) {
             Ok(id) => id,
-            Err(error) => {
-                let usage = format!("{}{}", builtin.name(), builtin.usage());
-                let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
-            }
+            Err(error) => return self.refuse_usage(report, builtin, error, Vec::new()),
         };
         let Some(job) = self.jobs.all.get(&id).filter(|job| may_see(&(*job).into(), requester, place, policy)) else {
             let cause = format!("job {id} is not there, or not for {}", requester.user);

@@ -9,8 +9,8 @@ use super::{Core, CoreError};
 use crate::audit::{Gate, Record};
 use crate::command::parse::Command;
 use crate::command::{Builtin, lockdown};
+use crate::gate::Verdict;
 use crate::gate::lockdown::{Lockdown, check};
-use crate::gate::{Refusal, Verdict};
 use crate::policy::Requester;
 use crate::words;
 use bartizan_proto::Text;
@@ -37,11 +37,7 @@ impl Core {
                 let text = self.lock_down(reason, kill, by, by_name)?;
                 self.answer(report, gates(true), text)
             }
-            Err(error) => {
-                let usage = format!("{}{}", Builtin::Lockdown.name(), Builtin::Lockdown.usage());
-                let cause = format!("usage: {error}");
-                self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, gates(false))
-            }
+            Err(error) => self.refuse_usage(report, Builtin::Lockdown, error, gates(false)),
         }
     }
 

@@ -19,7 +19,7 @@ impl Core {
         put("bartizan_uptime_seconds", self.started.elapsed().as_secs());
         put("bartizan_jobs{state=\"running\"}", count(self.jobs.running()));
         put("bartizan_jobs{state=\"queued\"}", count(self.jobs.queue.len()));
-        put("bartizan_commands_undecided", self.posts.undecided() + self.naming.waiting());
+        put("bartizan_commands_undecided", self.posts.undecided());
         put("bartizan_replies_undelivered", self.outbox.undelivered());
         put("bartizan_approvals_waiting", count(self.approvals.requests.iter().count()));
         put("bartizan_audit_lines_total", sequence);

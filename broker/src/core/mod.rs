@@ -27,7 +27,6 @@ mod line;
 mod lockdown;
 mod manager;
 mod metrics;
-mod names;
 mod obey;
 mod people;
 mod people_files;
@@ -52,7 +51,6 @@ mod wanted;
 
 pub use alert::Topic;
 use fault::Point;
-pub use names::Named;
 pub(crate) use questions::TOLERANCE_MS;
 pub(crate) use receipts::Started;
 pub use shutdown::Ended;
@@ -167,7 +165,6 @@ pub struct Core {
     pub(crate) careful: careful::Careful,
     /// Commands that their authors are asked about.
     pub(crate) wanted: wanted::Wanted,
-    pub(crate) naming: names::Naming,
     /// People who are being looked up.
     pub(crate) lookups: people::Lookups,
     /// How often people and channels have asked of late.

@@ -83,16 +83,7 @@ impl Core {
         }
         let (whom, wish) = match builtin.read(&command.words) {
             Some(Ok(read)) => read,
-            Some(Err(error)) => {
-                let usage = format!("{}{}", builtin.name(), builtin.usage());
-                let cause = format!("usage: {error}");
-                return self.refuse(
-                    report,
-                    Refusal::Arguments { error, usage, missing: None },
-                    &cause,
-                    passed("permission"),
-                );
-            }
+            Some(Err(error)) => return self.refuse_usage(report, builtin, error, passed("permission")),
             None => {
                 let text = match builtin {
                     Builtin::Users => crate::command::users::answer(policy),

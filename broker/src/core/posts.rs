@@ -6,7 +6,7 @@
 
 use super::line::Line;
 use super::timers::Timer;
-use super::{Core, CoreError, Named, Topic};
+use super::{Core, CoreError, Topic};
 use crate::audit::Gate;
 use crate::command::{self, Builtin, help, parse};
 use crate::gate::{Cause, Refusal, Verdict, attest, ban};
@@ -80,10 +80,10 @@ impl Posts {
     }
 
     /// Egress is gone: what it was asked is to be asked again.
-    pub(crate) fn egress_lost(&mut self, unnamed: impl Iterator<Item = Report>) {
+    pub(crate) fn egress_lost(&mut self, looked_up: Vec<Report>) {
         let early = self.early.drain().map(|(_, (report, _))| report);
         let asked = self.asked.drain().map(|(_, open)| open.report);
-        let mut open: Vec<Report> = asked.chain(early).chain(unnamed).collect();
+        let mut open: Vec<Report> = asked.chain(early).chain(looked_up).collect();
         self.order.clear();
         open.sort_by_key(|report| report.created_ms);
         for report in open.into_iter().rev() {
@@ -240,7 +240,7 @@ impl Core {
         }
         self.faults.judging(&report.text);
         match outcome {
-            Outcome::Post(post) => self.judge(report, &post, &Named::new()),
+            Outcome::Post(post) => self.judge(report, &post),
             Outcome::NotFound => self.refuse(report, Refusal::Silence, "the server knows no such post", Vec::new()),
             Outcome::Unavailable { why } => self.refuse(report, Refusal::Unattested, &why, Vec::new()),
             Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) | Outcome::Group(_) => {
@@ -249,9 +249,8 @@ impl Core {
         }
     }
 
-    /// The post as the server has it: does the claim agree, does it count, what does it ask for? `named` are the people
-    /// whom it mentions, as far as they were looked up.
-    pub(crate) fn judge(&mut self, report: &Report, post: &AttestedPost, named: &Named) -> Result<(), CoreError> {
+    /// The post as the server has it: does the claim agree, does it count, what does it ask for?
+    fn judge(&mut self, report: &Report, post: &AttestedPost) -> Result<(), CoreError> {
         if self.policy.is_none() {
             return Ok(());
         }
@@ -302,34 +301,27 @@ impl Core {
         if let Verdict::Refuse(refusal, cause) = ban::check(requester.user, policy, policy.now_ms()) {
             return self.refuse(report, refusal, &cause.0, vec![refused_by("ban")]);
         }
-        if self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)? {
+        // What is confided to the bot is an answer to nobody, whoever has asked.
+        let confided = self.is_confided(&requester, &post.text)?;
+        if !confided
+            && (self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)?)
+        {
             return Ok(());
         }
         let Some(policy) = &self.policy else { return Ok(()) };
-        let Some(line) = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct) else {
-            return Ok(self.store.decided(report.post)?);
-        };
-        let line = line.to_owned();
-        if !place.direct {
-            self.burn_codes(report, &requester, &line)?;
+        let line = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).map(str::to_owned);
+        if !place.direct && (confided || line.is_some()) {
+            self.burn_codes(report, &requester, line.as_deref().unwrap_or(&post.text))?;
         }
-        let (line, Some(policy)) = (line.as_str(), &self.policy) else { return Ok(()) };
+        let Some(line) = line.as_deref() else { return Ok(self.store.decided(report.post)?) };
+        let Some(policy) = &self.policy else { return Ok(()) };
         // A bang word of ordinary talk, that nobody could have meant for a command, is left alone.
         let called = !post.text.trim_start().starts_with(&prefix) || place.direct;
         if !called && !self.is_near(line) {
             return Ok(self.store.decided(report.post)?);
         }
         match parse::command(line) {
-            Ok(Some(command)) => {
-                let mut names = Builtin::named(&command.name).map_or(Vec::new(), |builtin| builtin.people(&command));
-                names.retain(|name| !named.contains_key(name));
-                names.sort();
-                names.dedup();
-                if !names.is_empty() && named.is_empty() {
-                    return self.look_up_people(report, post, names);
-                }
-                self.obey(report, line, command, requester, place)
-            }
+            Ok(Some(command)) => self.obey(report, line, command, requester, place),
             // Our name alone, or nothing at all in a direct message: what can be said here?
             Ok(None) => self.answer(report, Vec::new(), help::all(&requester, &place, policy)),
             Err(error) => {

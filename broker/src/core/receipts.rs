@@ -113,11 +113,7 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         let id = match number(&command.words) {
             Ok(id) => id,
-            Err(error) => {
-                let usage = format!("{}{}", Builtin::Receipt.name(), Builtin::Receipt.usage());
-                let cause = format!("usage: {error}");
-                return self.refuse(report, Refusal::Arguments { error, usage, missing: None }, &cause, Vec::new());
-            }
+            Err(error) => return self.refuse_usage(report, Builtin::Receipt, error, Vec::new()),
         };
         let found = self.store.receipt(id)?.filter(|(asked, _)| may_see(asked, requester, place, policy));
         let Some((asked, receipt)) = found else {

@@ -252,7 +252,6 @@ impl Core {
         if self.on_resolved(question, &outcome)?
             || self.on_group(question, &outcome)?
             || self.on_place(question, &outcome)?
-            || self.on_named(question, &outcome)?
             || self.on_votes(question, &outcome)?
             || self.on_person(question, &outcome)?
             || self.on_reactions(question, &outcome)?

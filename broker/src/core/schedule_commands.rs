@@ -49,14 +49,9 @@ impl Core {
         place: &Place,
     ) -> Result<(), CoreError> {
         let Some(policy) = &self.policy else { return Ok(()) };
-        let usage = |error: String| Refusal::Arguments {
-            missing: None,
-            error,
-            usage: format!("{}{}", builtin.name(), builtin.usage()),
-        };
         let Some((name, rest)) = command.words.split_first() else {
-            let cause = "usage: no name";
-            return self.refuse(report, usage("the name of a schedule is wanted".to_owned()), cause, Vec::new());
+            let error = "the name of a schedule is wanted".to_owned();
+            return self.refuse_usage(report, builtin, error, Vec::new());
         };
         let found = name.text.parse().ok().and_then(|name| policy.config.allowlist.schedule(&name)).cloned();
         let Some(schedule) = found.filter(|schedule| self.may_see_schedule(schedule, requester, place, policy)) else {
@@ -76,10 +71,7 @@ impl Core {
         let text = if builtin == Builtin::Pause {
             let until_ms = match read_pause(rest, now, &schedule.zone) {
                 Ok(until_ms) => until_ms,
-                Err(error) => {
-                    let cause = format!("usage: {error}");
-                    return self.refuse(report, usage(error), &cause, Vec::new());
-                }
+                Err(error) => return self.refuse_usage(report, builtin, error, Vec::new()),
             };
             if let Record::Schedule { due_ms, .. } = &mut record {
                 *due_ms = until_ms;
@@ -92,7 +84,7 @@ impl Core {
         } else {
             if !rest.is_empty() {
                 let error = "only a name is wanted".to_owned();
-                return self.refuse(report, usage(error), "usage", Vec::new());
+                return self.refuse_usage(report, builtin, error, Vec::new());
             }
             if !self.schedules.pauses.contains_key(&schedule.name) {
                 let why = format!("schedule {} is not paused", schedule.name);

@@ -37,11 +37,7 @@ impl Core {
         }
         let (name, value) = match secret::read(&command.words) {
             Ok(read) => read,
-            Err(error) => {
-                let usage = format!("{}{}", Builtin::Secret.name(), Builtin::Secret.usage());
-                let refusal = Refusal::Arguments { error: error.clone(), usage, missing: None };
-                return self.refuse(report, refusal, &error, gates("arguments", false));
-            }
+            Err(error) => return self.refuse_usage(report, Builtin::Secret, error, gates("arguments", false)),
         };
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse(report, Refusal::Unrecorded, &cause, gates("arguments", true));

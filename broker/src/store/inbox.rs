@@ -4,7 +4,7 @@ use super::{Store, StoreError, id, now_ms, signed, unsigned};
 use bartizan_proto::connector::{Cursor, Report};
 use bartizan_proto::ids::PostId;
 use bartizan_proto::{List, Text};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 /// How long a finished row is kept, so that a replayed event is known again: longer than any catch-up.
 const KEEP_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -63,18 +63,7 @@ impl Store {
         let mut rows = statement.query([])?;
         let mut reports = Vec::new();
         while let Some(row) = rows.next()? {
-            let root: Option<String> = row.get(3)?;
-            reports.push(Report {
-                post: id(&row.get::<_, String>(0)?, "post")?,
-                channel: id(&row.get::<_, String>(1)?, "channel")?,
-                author: id(&row.get::<_, String>(2)?, "author")?,
-                root: root.map(|root| id(&root, "root")).transpose()?,
-                text: Text::cut(row.get::<_, String>(4)?),
-                created_ms: unsigned(row.get(5)?),
-                direct: row.get(6)?,
-                caught_up: true,
-                webhook: false,
-            });
+            reports.push(left_over(row)?);
         }
         Ok(reports)
     }
@@ -123,6 +112,22 @@ impl Store {
             .execute([before])?;
         Ok(())
     }
+}
+
+/// A report that a row stands for: post, channel, author, root, text, created_ms, direct.
+pub(super) fn left_over(row: &Row<'_>) -> Result<Report, StoreError> {
+    let root: Option<String> = row.get(3)?;
+    Ok(Report {
+        post: id(&row.get::<_, String>(0)?, "post")?,
+        channel: id(&row.get::<_, String>(1)?, "channel")?,
+        author: id(&row.get::<_, String>(2)?, "author")?,
+        root: root.map(|root| id(&root, "root")).transpose()?,
+        text: Text::cut(row.get::<_, String>(4)?),
+        created_ms: unsigned(row.get(5)?),
+        direct: row.get(6)?,
+        caught_up: true,
+        webhook: false,
+    })
 }
 
 #[cfg(test)]

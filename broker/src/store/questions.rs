@@ -1,7 +1,7 @@
 //! Commands whose authors are asked for something: only that they are, so that a start can tell them that it is over.
 
-use super::{Store, StoreError, id};
-use bartizan_proto::Text;
+use super::inbox::left_over;
+use super::{Store, StoreError};
 use bartizan_proto::connector::Report;
 use bartizan_proto::ids::PostId;
 use rusqlite::params;
@@ -43,22 +43,11 @@ impl Store {
     /// [`StoreError`].
     pub fn questions_left(&self) -> Result<Vec<Report>, StoreError> {
         let mut statement =
-            self.read().prepare("SELECT post, channel, author, root, direct FROM question ORDER BY post")?;
+            self.read().prepare("SELECT post, channel, author, root, '', 0, direct FROM question ORDER BY post")?;
         let mut rows = statement.query([])?;
         let mut reports = Vec::new();
         while let Some(row) = rows.next()? {
-            let root: Option<String> = row.get(3)?;
-            reports.push(Report {
-                post: id(&row.get::<_, String>(0)?, "post")?,
-                channel: id(&row.get::<_, String>(1)?, "channel")?,
-                author: id(&row.get::<_, String>(2)?, "author")?,
-                root: root.map(|root| id(&root, "root")).transpose()?,
-                text: Text::default(),
-                created_ms: 0,
-                direct: row.get(4)?,
-                caught_up: true,
-                webhook: false,
-            });
+            reports.push(left_over(row)?);
         }
         Ok(reports)
     }

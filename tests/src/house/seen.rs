@@ -1,6 +1,9 @@
 //! What a process is seen to be from outside, in `/proc`.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::time::Duration;
 
 /// Whether a process is there and not a zombie.
 pub fn alive(pid: u32) -> bool {
@@ -16,6 +19,36 @@ pub fn with_word(word: &str) -> Vec<u32> {
         fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(word))
     };
     pids.filter(has).filter(|pid| alive(*pid)).collect()
+}
+
+/// A process that stands still until this is dropped, in a system call: it is calculating nothing.
+#[derive(Debug)]
+pub struct Still(Pid);
+
+impl Still {
+    /// Stops it. `None` when it has ended.
+    pub fn of(pid: u32) -> Option<Self> {
+        let own = Self(Pid::from_raw(i32::try_from(pid).ok()?));
+        loop {
+            kill(own.0, Signal::SIGSTOP).ok()?;
+            while status(pid, "State:").first()? != "T" {
+                alive(pid).then_some(())?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // proc_pid_syscall(5): the number of the call that it is in, -1 outside of one.
+            if !fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?.starts_with("-1 ") {
+                return Some(own);
+            }
+            kill(own.0, Signal::SIGCONT).ok()?;
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ended = kill(self.0, Signal::SIGCONT);
+    }
 }
 
 /// Resident memory in KiB.
