@@ -8,7 +8,9 @@
 #   make chaos [RUNS=10000] [SEED=5]   processes killed and the server misbehaving, by a seed; the last line is the verdict
 #   make lint                          rustfmt, clippy, licences and sources
 #   make check                         lint and test: what a change must pass
-#   make release                       the programs as they are installed
+#   make release                       the programs as they are installed, an SPDX list of what is in them, checksums
+#   make packages [KINDS="deb rpm"]    a .deb and an .rpm in target/packages
+#   make reproducible                  the last commit built twice, in two folders: the same bytes
 #   make install [PREFIX=/usr/local] [DESTDIR=]   as root: users, programs (one of them setuid), directories, configuration;
 #                                      the other variables stand at the top of deploy/install
 #   make uninstall [PURGE=1]           as root: the programs; with PURGE=1 configuration, keys and state, too
@@ -19,7 +21,7 @@ SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
 
-.PHONY: demo test chaos bench lint check build release install uninstall
+.PHONY: demo test chaos bench lint check build release packages reproducible install uninstall
 
 # What the demo needs: the programs and the playground, without what only the tests use.
 build:
@@ -46,12 +48,19 @@ lint:
 
 check: lint test
 
-PROGRAMS = -p bartizan-broker -p bartizan-egress -p bartizan-connector -p bartizan-worker -p bartizan-bz -p bartizan-ctl
 # Passed on where they are given; deploy/layout and deploy/install say what they are otherwise.
 export PREFIX DESTDIR OWNER SERVICE_USER SERVICE_GROUP OPERATORS BUILT ACCOUNTS URL TEAM TOKEN_FILE PURGE
 
 release:
-	$(CARGO) build --release $(PROGRAMS)
+	@CARGO="$(CARGO)" packaging/release
+
+# With BUILT= of programs that are there already.
+packages:
+	@if [ -z "$(BUILT)" ]; then $(MAKE) --no-print-directory release; fi
+	@CARGO="$(CARGO)" packaging/packages
+
+reproducible:
+	@CARGO="$(CARGO)" packaging/reproducible
 
 # With BUILT= the programs are there already; else they are built, where there is a cargo to do it (root may have none).
 install:

@@ -51,6 +51,9 @@ Exit codes:
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set up a fresh installation: asks, checks each answer against the server, writes the configuration
+    #[command(after_help = "Example: bartizan setup --url https://chat.example.com --team crew --admin alice < token")]
+    Setup(crate::setup::SetupArguments),
     /// Show the health of the service on one screen
     Status,
     /// Say in one line whether the service works, and by the exit code

@@ -101,6 +101,15 @@ pub fn token(socket: &Path, command: &TokenCommand) -> Result<Told, CtlError> {
     done(socket, BrainRequest::SetToken { token: confidential(token)?, checked })
 }
 
+/// Hands a token to the service; what became of it, in words.
+///
+/// # Errors
+/// [`CtlError`].
+pub fn store_token(socket: &Path, token: Zeroizing<Vec<u8>>, checked: bool) -> Result<String, CtlError> {
+    done(socket, BrainRequest::SetToken { token: confidential(token)?, checked })
+        .map(|told| told.text.trim_end().to_owned())
+}
+
 fn asked(socket: &Path, request: BrainRequest) -> Result<BrainAnswer, CtlError> {
     match ask(socket, &Request::Brain(Box::new(request)))? {
         Answer::Brain(answer) => Ok(answer),

@@ -8,7 +8,7 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{bundle, installation, metrics, restart, siblings};
+use crate::{bundle, installation, metrics, restart, setup, siblings};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use clap::CommandFactory;
@@ -25,6 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
     let socket = arguments.socket();
     let ask = |request: Request| ask(&socket, &request);
     match &arguments.command {
+        Command::Setup(asked) => setup::run(asked, &socket, &out),
         Command::Status => {
             let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
             out.give(&status, |look| show::status(&status, look))?;

@@ -143,6 +143,9 @@ pub enum CtlError {
         /// Why not.
         error: io::Error,
     },
+    /// The first day is not over.
+    #[error(transparent)]
+    Setup(#[from] crate::setup::SetupError),
     /// Standard output is gone.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -163,7 +166,11 @@ impl CtlError {
                 Exit::Refused
             }
             Self::Refused { refusal: Refusal::Usage, .. } | Self::Typed(_) | Self::File { .. } => Exit::Usage,
-            Self::Listen { .. } | Self::AuditFile { .. } | Self::AuditKey { .. } | Self::Witness(_) => Exit::Usage,
+            Self::Setup(_)
+            | Self::Listen { .. }
+            | Self::AuditFile { .. }
+            | Self::AuditKey { .. }
+            | Self::Witness(_) => Exit::Usage,
             Self::WrongAnswer | Self::Sibling { .. } | Self::SiblingFailed { .. } | Self::Output(_) | Self::Json(_) => {
                 Exit::Bad
             }

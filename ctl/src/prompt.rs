@@ -61,7 +61,7 @@ pub fn secret(prompt: &str, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
         false => piped(limit)?,
     };
     if secret.is_empty() {
-        return Err(io::Error::other("nothing was given"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "nothing was given"));
     }
     Ok(secret)
 }

@@ -6,8 +6,13 @@ use bartizan_proto::worker::{Given, InForce};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// The kernel's overflow user.
+const NOBODY: u32 = 65_534;
 
 /// What the sandbox can do on this kernel, for this user: the answer of `bartizan-worker --probe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +28,7 @@ pub struct Probe {
 /// # Errors
 /// [`CtlError`].
 pub fn probe() -> Result<Probe, CtlError> {
-    let (program, output) = run("bartizan-worker", ["--probe".as_ref()])?;
+    let (program, output) = run("bartizan-worker", ["--probe".as_ref()], unprivileged())?;
     if !output.status.success() {
         return Err(CtlError::SiblingFailed { program, why: first_line(&output.stderr, output.status) });
     }
@@ -37,7 +42,7 @@ pub fn probe() -> Result<Probe, CtlError> {
 /// [`CtlError`] when it does not run; a wrong configuration is an answer.
 pub fn check_config(config: &Path) -> Result<Output, CtlError> {
     let words = ["--check-config".as_ref(), "--config".as_ref(), config.as_os_str()];
-    run("bartizan-broker", words).map(|(_, output)| output)
+    run("bartizan-broker", words, None).map(|(_, output)| output)
 }
 
 /// The same on the configuration of the installation that both programs are of. Only those who may start the service can.
@@ -45,19 +50,36 @@ pub fn check_config(config: &Path) -> Result<Output, CtlError> {
 /// # Errors
 /// As [`check_config`].
 pub fn check_own_config() -> Result<Output, CtlError> {
-    run("bartizan-broker", ["--check-config".as_ref()]).map(|(_, output)| output)
+    run("bartizan-broker", ["--check-config".as_ref()], None).map(|(_, output)| output)
 }
 
-fn run<const N: usize>(name: &str, arguments: [&OsStr; N]) -> Result<(PathBuf, Output), CtlError> {
+/// Whom a program becomes that root starts and that must not be root: the installation's own user, else nobody. Root's further
+/// groups go with it.
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
+    rustix::process::geteuid().is_root().then(|| {
+        let broker = beside("bartizan-broker").and_then(std::fs::symlink_metadata).ok();
+        broker.filter(|of| of.uid() != 0).map_or((NOBODY, NOBODY), |of| (of.uid(), of.uid()))
+    })
+}
+
+fn run<const N: usize>(
+    name: &str,
+    arguments: [&OsStr; N],
+    user: Option<(u32, u32)>,
+) -> Result<(PathBuf, Output), CtlError> {
     let program = beside(name).map_err(|error| CtlError::Sibling { program: name.into(), error })?;
-    match Command::new(&program).args(arguments).env_clear().stdin(Stdio::null()).output() {
+    let mut command = Command::new(&program);
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    match command.args(arguments).env_clear().stdin(Stdio::null()).output() {
         Ok(output) => Ok((program, output)),
         Err(error) => Err(CtlError::Sibling { program, error }),
     }
 }
 
 /// A program in the directory of this one; never one that a search path finds.
-fn beside(name: &str) -> io::Result<PathBuf> {
+pub(crate) fn beside(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     own.parent().map(|directory| directory.join(name)).ok_or_else(|| io::Error::other("this program has no directory"))
 }

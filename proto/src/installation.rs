@@ -8,6 +8,14 @@ use std::path::{Path, PathBuf};
 /// The folder of the programs, below the prefix.
 const PROGRAMS: &str = "libexec/bartizan";
 
+/// Where systems keep the CA certificates they trust: Debian, Fedora and RHEL, SUSE, Alpine.
+pub const SYSTEM_CA_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
 /// An installation's paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {

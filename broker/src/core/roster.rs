@@ -11,6 +11,7 @@ use crate::people::People;
 use crate::policy::Policy;
 use bartizan_proto::egress::{ChannelKind, Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
+use bartizan_proto::installation::SYSTEM_CA_BUNDLES;
 use bartizan_proto::{Bytes, Text};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -21,14 +22,6 @@ const MAX_ASKED: usize = 32;
 
 /// Before a name that could not be looked up is asked for again.
 const BETWEEN: Duration = Duration::from_secs(1);
-
-/// Where systems keep the CA certificates they trust: Debian, Fedora and RHEL, SUSE, Alpine.
-pub const SYSTEM_CA_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// A name that is being looked up.
 #[derive(Debug)]

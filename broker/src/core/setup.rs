@@ -218,7 +218,7 @@ fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
     for script in config.allowlist.iter().chain(config.allowlist.authorizers()) {
         add(script.path.parent());
     }
-    for bundle in super::roster::SYSTEM_CA_BUNDLES {
+    for bundle in bartizan_proto::installation::SYSTEM_CA_BUNDLES {
         add(Some(std::path::Path::new(bundle)));
     }
     paths.retain(|path| path.exists());

@@ -23,6 +23,10 @@ fn faults(place: &Place) -> Vec<(String, String)> {
 fn a_fresh_installation_is_sound_and_each_fault_is_named_with_its_remedy() {
     let Some(place) = Place::install() else { return };
     assert_eq!(faults(&place), []);
+    // Root asks, and the sandbox is tried as somebody else all the same.
+    let output = Command::new(place.path("bin/bartizan")).args(["doctor", "--json"]).output().expect("runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(report["probe"]["given"].is_array(), "{}", report["probe-error"]);
     let wrong: &[(&str, Option<u32>, Option<u32>, &str)] = &[
         ("libexec/bartizan/bartizan-broker", None, Some(0o755), "chmod 4750"),
         ("libexec/bartizan/bartizan-broker", None, Some(0o4755), "chmod 4750"),
