@@ -28,8 +28,7 @@ pub fn wanted_answer(choices: &[String], pattern: Option<&str>, default: Option<
         let all: Vec<String> = choices.iter().map(|choice| code(choice)).collect();
         out = format!("One of {}.", all.join(", "));
     } else if let Some(pattern) = pattern {
-        let inner = pattern.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(pattern);
-        out = format!("It has to match {}.", code(inner));
+        out = format!("It has to match {}.", code(pattern));
     }
     if let Some(default) = default {
         out.push_str(&format!(" {} is {}.", code("="), code(default)));

@@ -43,6 +43,8 @@ struct Question {
     choices: Vec<String>,
     pattern: Option<Regex>,
     default: Option<String>,
+    /// What is taken, for people, as it may be shown.
+    wanted: String,
     wrong: u32,
     since_ms: u64,
 }
@@ -62,11 +64,6 @@ impl Question {
             Some(pattern) => pattern.is_match(text).then(|| text.to_owned()),
             None => Some(text.to_owned()),
         }
-    }
-
-    /// What is taken, for people.
-    fn wanted(&self) -> String {
-        words::wanted_answer(&self.choices, self.pattern.as_ref().map(Regex::as_str), self.default.as_deref())
     }
 }
 
@@ -136,6 +133,13 @@ impl Core {
         let seconds = seconds.clamp(1, LONGEST);
         let choices: Vec<String> =
             choices.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let default = default.map(Text::into_string);
+        // Masked before it is made markdown of, which may change its characters.
+        let clean = |text: &str| entry.cleaned(text);
+        let (choices_shown, default_shown) =
+            (choices.iter().map(|one| clean(one)).collect::<Vec<_>>(), default.as_deref().map(clean));
+        let pattern_shown = pattern.as_ref().map(|(_, text)| clean(text));
+        let wanted = words::wanted_answer(&choices_shown, pattern_shown.as_deref(), default_shown.as_deref());
         let asked = Question {
             job,
             call,
@@ -146,14 +150,15 @@ impl Core {
             anybody,
             choices,
             pattern: pattern.map(|(regex, _)| regex),
-            default: default.map(Text::into_string),
+            default,
+            wanted,
             wrong: 0,
             since_ms: self.policy.as_ref().map_or_else(now_ms, crate::policy::Policy::now_ms),
         };
         let to = if intent.direct || anybody { String::new() } else { words::addressed(&intent.user_name) };
         let lines: Vec<String> = text.trim().lines().map(escape).collect();
         let wait = Duration::from_secs(seconds.into());
-        let body = words::question(&to, &lines.join("\n"), &entry.cleaned(&asked.wanted()), wait, intent.direct);
+        let body = words::question(&to, &lines.join("\n"), &asked.wanted, wait, intent.direct);
         self.jobs.questions.0.push(asked);
         self.timers.after(wait, Timer::Asked(job, call));
         self.listen()?;
@@ -210,7 +215,7 @@ impl Core {
         if !may || post.created_ms.saturating_add(TOLERANCE_MS) < question.since_ms {
             return Ok(false);
         }
-        let (answer, wanted, wrong) = (question.read(&text), question.wanted(), question.wrong + 1);
+        let (answer, wanted, wrong) = (question.read(&text), question.wanted.clone(), question.wrong + 1);
         self.record_decision(report, &format!("(answers job {job})"), None, Vec::new());
         self.store.decided(report.post)?;
         if text == "-" {
@@ -258,6 +263,7 @@ mod tests {
             choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
             pattern: pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")).expect("a regex")),
             default: default.map(str::to_owned),
+            wanted: String::new(),
             wrong: 0,
             since_ms: 0,
         }

@@ -146,6 +146,9 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
         }
         Call::Table { title, rows } => Ok((Body::Markup(Text::cut(table(job, &title, &rows)?)), None)),
         Call::File { name, text, content } => {
+            if job.cleaned(name.as_str()) != name.as_str() {
+                return Err("the file's name has a secret of this job in it".to_owned());
+            }
             let content = masked(job, content.into_vec())?;
             let body = match text.trim().is_empty() {
                 true => Body::Markup(Text::cut(words::attached(name.as_str()))),
