@@ -56,6 +56,13 @@ pub enum Command {
     Setup(crate::setup::SetupArguments),
     /// Show the health of the service on one screen
     Status,
+    /// Show health, processes, jobs and errors on a screen that keeps itself up to date; q leaves, k stops a job
+    #[command(after_help = "Example: bartizan top --every 5")]
+    Top {
+        /// Seconds between two looks
+        #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=60))]
+        every: u8,
+    },
     /// Say in one line whether the service works, and by the exit code
     Health,
     /// End the service in order and have it started again: running jobs may finish, new commands wait

@@ -8,13 +8,14 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{bundle, installation, metrics, restart, setup, siblings};
+use crate::{bundle, installation, metrics, restart, setup, siblings, top};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use clap::CommandFactory;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs one command.
 ///
@@ -31,6 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             out.give(&status, |look| show::status(&status, look))?;
             Ok(judged(status.health))
         }
+        Command::Top { every } => top::run(&socket, Duration::from_secs((*every).into()), &out),
         Command::Health => {
             let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
             let line = show::health(&status);

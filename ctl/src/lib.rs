@@ -18,6 +18,7 @@ mod restart;
 mod setup;
 pub mod show;
 mod siblings;
+mod top;
 
 use clap::Parser;
 use std::io::Write;

@@ -5,3 +5,4 @@ pub mod bench;
 pub mod chaos;
 pub mod house;
 pub mod installed;
+pub mod terminal;

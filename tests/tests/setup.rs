@@ -3,14 +3,13 @@
 
 use bartizan_playground::server::{ChannelKind, Options, Server};
 use bartizan_tests::house;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use bartizan_tests::terminal::Terminal;
 use serde_json::Value;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const TEMPLATE: &str = "# mine\n[server]\nurl = \"https://chat.example.com\"\nteam = \"bartizan\"\n\n[bot]\ntoken-file = \"token\"\n\n\
@@ -147,61 +146,24 @@ fn a_ca_of_ones_own_is_asked_for_where_the_system_does_not_know_it() {
 fn at_a_terminal_a_wrong_answer_is_asked_again_the_token_is_not_shown_and_the_change_is() {
     let ground = Ground::new(Options::default());
     let server = ground.server.file();
-    let ends = nix::pty::openpty(None, None).expect("a terminal");
-    let (mut keyboard, terminal) = (File::from(ends.master), File::from(ends.slave));
-    let end = || terminal.try_clone().expect("another");
-    let mut command = ground.command("setsid");
-    command
-        .arg("--ctty")
-        .arg(house::programs().join("bartizan"))
-        .arg("setup")
-        .arg("--config")
-        .arg(ground.path("bartizan.toml"));
-    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("setsid runs");
-    let mut screen = Screen { terminal: keyboard.try_clone().expect("another"), seen: String::new() };
-    let mut answer = |question: &str, typed: &str| {
-        screen.until(question);
-        keyboard.write_all(format!("{typed}\n").as_bytes()).expect("typed");
-    };
-    answer("Address of the Mattermost server: ", "http://127.0.0.1:1");
-    answer("could not be reached", &server.url);
+    let config = ground.path("bartizan.toml");
+    let words = ["setup", "--config", config.to_str().expect("a path")];
+    let socket = ground.path("nobody-listens.sock");
+    let mut at = Terminal::start(&house::programs().join("bartizan"), &words, &[("BARTIZAN_SOCKET", &socket)]);
+    at.answer("Address of the Mattermost server: ", "http://127.0.0.1:1");
+    at.answer("could not be reached", &server.url);
     // Nothing at all, then the token: each once the terminal shows nothing any more.
-    answer("(not shown): ", "");
-    answer("(not shown): ", &server.bot.token);
-    answer("Team, as in", &server.team.name);
-    answer("First admin", "nobody-of-that-name");
-    answer("knows no user", "alice");
-    answer("Channels where", "ops, deployments");
-    answer("[Y/n]", "y");
-    screen.until("Next");
-    assert!(child.wait().expect("its end").success());
-    assert!(screen.seen.contains("+channels = [\"ops\", \"deployments\"]"), "{}", screen.seen);
-    assert!(!screen.seen.contains(&server.bot.token), "the token is on the screen");
+    at.answer("(not shown): ", "");
+    at.answer("(not shown): ", &server.bot.token);
+    at.answer("Team, as in", &server.team.name);
+    at.answer("First admin", "nobody-of-that-name");
+    at.answer("knows no user", "alice");
+    at.answer("Channels where", "ops, deployments");
+    at.answer("[Y/n]", "y");
+    at.until("Next");
+    assert!(at.ended().success());
+    assert!(at.seen.contains("+channels = [\"ops\", \"deployments\"]"), "{}", at.seen);
+    assert!(!at.seen.contains(&server.bot.token), "the token is on the screen");
     assert!(ground.read("bartizan.toml").contains("alice = \"admin\""));
     assert_eq!(ground.read("bartizan.toml.1"), TEMPLATE);
-}
-
-/// What stands on a terminal.
-struct Screen {
-    terminal: File,
-    seen: String,
-}
-
-impl Screen {
-    /// Reads until a text stands there that did not before.
-    #[track_caller]
-    fn until(&mut self, text: &str) {
-        let from = self.seen.len();
-        let end = Instant::now() + Duration::from_secs(60);
-        let mut buffer = [0; 4096];
-        while !self.seen[from..].contains(text) {
-            let mut wait = [PollFd::new(&self.terminal, PollFlags::IN)];
-            let readable = poll(&mut wait, Some(&Timespec { tv_sec: 1, tv_nsec: 0 })).expect("poll");
-            assert!(Instant::now() < end, "{text} did not come: {}", self.seen);
-            if readable > 0 {
-                let length = self.terminal.read(&mut buffer).expect("the screen");
-                self.seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
-            }
-        }
-    }
 }

@@ -233,7 +233,7 @@ mod tests {
             assert!(after.lines().any(|found| found == line), "{line} is not in {after}");
         }
         let diff = before.diff(&after);
-        assert!(diff.contains("-team = \"bartizan\"\n+team = \"crew\""), "{diff}");
+        assert!(diff.contains("\n-team = \"bartizan\"\n") && diff.contains("\n+team = \"crew\"\n"), "{diff}");
     }
 
     #[test]
