@@ -253,6 +253,7 @@ fn usage_shows_what_each_argument_may_be() {
         remote: None,
         secrets: Vec::new(),
         api: Vec::new(),
+        steps: crate::config::Steps::default(),
     };
     assert_eq!(
         usage(&script),

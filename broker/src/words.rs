@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod elevation;
 pub mod lockdown;
+pub mod pipeline;
 pub mod schedules;
 
 use crate::config::Level;

@@ -129,4 +129,38 @@ pub(crate) enum Command {
         #[arg(required = true, allow_hyphen_values = true)]
         question: Vec<String>,
     },
+    /// Run a script after this one: in its turn, and only if this one ends well. It passes the same gates as a command.
+    AddTask(Task),
+    /// The same, as a pipeline of its own: what it adds, and what cleans up after it, is done before the next task.
+    AddJob(Task),
+    /// The same with a command as it is written in chat, in one word.
+    #[command(name = "add-command")]
+    AddLine {
+        /// The command, without the prefix.
+        command: String,
+    },
+    /// Run a script in the end, whatever becomes of the pipeline. The last one added is the first one run.
+    FinalTask(Task),
+    /// Run a script if something in the pipeline fails. The first one added is the first one run.
+    FailTask(Task),
+    /// Run a script now, beside this one. It may fail by itself.
+    SpawnJob(Task),
+    /// Have a lock until the pipeline ends. Exit 3: another one has it.
+    Exclusive {
+        /// Wait until it is free.
+        #[arg(long)]
+        wait: bool,
+        /// Its name: what `exclusive` of an entry names is the same lock.
+        tag: String,
+    },
+}
+
+/// A script to be run, with its arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Task {
+    /// Its name in the allowlist.
+    pub(crate) name: String,
+    /// Its arguments, in their order or as NAME=VALUE.
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    pub(crate) arguments: Vec<String>,
 }

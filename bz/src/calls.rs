@@ -1,7 +1,7 @@
 //! From the command line to a call's words. A call that would be refused for its form is refused here, in the same words.
 
 use crate::BzError;
-use crate::arguments::Command;
+use crate::arguments::{Command, Task};
 use bartizan_proto::limits::MAX_CALL;
 use bartizan_proto::script::{Call, frame};
 use std::fs::File;
@@ -71,7 +71,30 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             }
             all
         }
+        Command::AddTask(task) => of("add-task", [("command", line(&task))]),
+        Command::AddJob(task) => of("add-job", [("command", line(&task))]),
+        Command::AddLine { command } => of("add-command", [("command", command.into())]),
+        Command::FinalTask(task) => of("final-task", [("command", line(&task))]),
+        Command::FailTask(task) => of("fail-task", [("command", line(&task))]),
+        Command::SpawnJob(task) => of("spawn-job", [("command", line(&task))]),
+        Command::Exclusive { wait, tag } => of("exclusive", [("tag", tag.into()), ("wait", flag(wait))]),
     })
+}
+
+/// The command that runs a script with these arguments: each one stays one word, and `NAME=` at its beginning names one.
+fn line(task: &Task) -> Vec<u8> {
+    let mut line = task.name.clone();
+    for argument in &task.arguments {
+        let plain =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) if plain(name) => (format!("{name}="), value),
+            _ => (String::new(), argument.as_str()),
+        };
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        line.push_str(&format!(" {name}\"{value}\""));
+    }
+    line.into()
 }
 
 fn of<const N: usize>(verb: &str, fields: [(&str, Vec<u8>); N]) -> Vec<Vec<u8>> {
@@ -169,6 +192,17 @@ mod tests {
         assert!(call("bz recall ../x").unwrap_err().contains("key"));
         assert!(call(&format!("bz say {}", "x".repeat(20_000))).unwrap_err().contains("too long"));
         assert!(call("bz shout x").is_err());
+    }
+
+    #[test]
+    fn an_argument_of_a_task_stays_one_word() {
+        match call("bz add-task deploy api --to=x a\"b service=web\\1 -f") {
+            Ok(Call::Add { command, .. }) => {
+                assert_eq!(command.as_str(), "deploy \"api\" --to=\"x\" \"a\\\"b\" service=\"web\\\\1\" \"-f\"");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(call("bz exclusive --wait web"), Ok(Call::Exclusive { wait: true, .. })));
     }
 
     #[test]

@@ -121,6 +121,51 @@ def ask(question, choices=(), pattern="", default=None, timeout=45, anybody=Fals
     return None if answer is False else answer
 
 
+def _task(verb, name, arguments, named):
+    words = [_quoted(str(value)) for value in arguments]
+    words += ["%s=%s" % (key.replace("_", "-"), _quoted(str(value))) for key, value in named.items()]
+    return call(verb, command=" ".join([name] + words))
+
+
+def _quoted(value):
+    return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def add_task(name, *arguments, **named):
+    """Run a script after this one, if this one ends well. It passes the same gates as a command."""
+    return _task("add-task", name, arguments, named)
+
+
+def add_job(name, *arguments, **named):
+    """The same as a pipeline of its own: what it adds and what cleans up after it is done before the next task."""
+    return _task("add-job", name, arguments, named)
+
+
+def add_command(command):
+    """The same with a command as it is written in chat, without the prefix."""
+    return call("add-command", command=command)
+
+
+def final_task(name, *arguments, **named):
+    """Run a script in the end, whatever becomes of the pipeline; the last one added first."""
+    return _task("final-task", name, arguments, named)
+
+
+def fail_task(name, *arguments, **named):
+    """Run a script if something in the pipeline fails; the first one added first."""
+    return _task("fail-task", name, arguments, named)
+
+
+def spawn_job(name, *arguments, **named):
+    """Run a script now, beside this one."""
+    return _task("spawn-job", name, arguments, named)
+
+
+def exclusive(tag, wait=False):
+    """Have a lock until the pipeline ends: True, or False where another one has it."""
+    return call("exclusive", tag=tag, wait=wait) is not False
+
+
 def _exactly(sock, size):
     data = b""
     while len(data) < size:

@@ -12,6 +12,13 @@ checkout() { bz checkout "$@"; }
 attach_file() { bz file "$@"; }
 table() { bz table "$@"; }
 ask() { bz ask "$@"; }
+add_task() { bz add-task "$@"; }
+add_job() { bz add-job "$@"; }
+add_command() { bz add-command "$@"; }
+final_task() { bz final-task "$@"; }
+fail_task() { bz fail-task "$@"; }
+spawn_job() { bz spawn-job "$@"; }
+exclusive() { bz exclusive "$@"; }
 
 # confirm QUESTION …: true after yes, false after anything else, a cancelled question, or none in time.
 confirm() { [ "$(bz ask --choice yes --choice no "$@" 2>/dev/null)" = yes ]; }

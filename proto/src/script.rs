@@ -52,11 +52,25 @@ pub enum Verb {
     Table,
     /// Ask a person.
     Ask,
+    /// Add a task to the pipeline.
+    AddTask,
+    /// Add a pipeline of its own to it.
+    AddJob,
+    /// Add a command to it, as it is written in chat.
+    AddCommand,
+    /// Add what is always done in the end.
+    FinalTask,
+    /// Add what is done when something failed.
+    FailTask,
+    /// Run something beside it.
+    SpawnJob,
+    /// Have a lock until the pipeline ends.
+    Exclusive,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 18] = [
         Verb::Say,
         Verb::Reply,
         Verb::Progress,
@@ -68,6 +82,13 @@ impl Verb {
         Verb::File,
         Verb::Table,
         Verb::Ask,
+        Verb::AddTask,
+        Verb::AddJob,
+        Verb::AddCommand,
+        Verb::FinalTask,
+        Verb::FailTask,
+        Verb::SpawnJob,
+        Verb::Exclusive,
     ];
 
     /// Its name.
@@ -84,6 +105,13 @@ impl Verb {
             Verb::File => "file",
             Verb::Table => "table",
             Verb::Ask => "ask",
+            Verb::AddTask => "add-task",
+            Verb::AddJob => "add-job",
+            Verb::AddCommand => "add-command",
+            Verb::FinalTask => "final-task",
+            Verb::FailTask => "fail-task",
+            Verb::SpawnJob => "spawn-job",
+            Verb::Exclusive => "exclusive",
         }
     }
 
@@ -108,6 +136,37 @@ pub enum Scope {
     Shared,
     /// For good, in the brain, for every job of the script.
     Lasting,
+}
+
+/// What becomes of a command that a script adds to its pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// It is done next.
+    Task,
+    /// It is done next, with everything that it adds and everything that cleans up after it.
+    Job,
+    /// It is done next, and is written as in chat.
+    Command,
+    /// It is done in the end, the last one first.
+    Final,
+    /// It is done when something failed, the first one first.
+    Fail,
+    /// It is done at once, beside the pipeline.
+    Spawn,
+}
+
+impl Part {
+    /// The verb that adds it.
+    pub fn verb(self) -> Verb {
+        match self {
+            Part::Task => Verb::AddTask,
+            Part::Job => Verb::AddJob,
+            Part::Command => Verb::AddCommand,
+            Part::Final => Verb::FinalTask,
+            Part::Fail => Verb::FailTask,
+            Part::Spawn => Verb::SpawnJob,
+        }
+    }
 }
 
 /// What a script wants.
@@ -198,6 +257,20 @@ pub enum Call {
         /// So long it waits.
         seconds: u32,
     },
+    /// Add a command to the pipeline.
+    Add {
+        /// What becomes of it.
+        part: Part,
+        /// A line as in chat, without the prefix.
+        command: Text<MAX_SAID>,
+    },
+    /// Have a lock until the pipeline ends.
+    Exclusive {
+        /// Its name, which entries of the allowlist may have as `exclusive`, too.
+        tag: MemoryKey,
+        /// Wait until it is free.
+        wait: bool,
+    },
 }
 
 impl Call {
@@ -215,6 +288,8 @@ impl Call {
             Call::File { .. } => Verb::File,
             Call::Table { .. } => Verb::Table,
             Call::Ask { .. } => Verb::Ask,
+            Call::Add { part, .. } => part.verb(),
+            Call::Exclusive { .. } => Verb::Exclusive,
         }
     }
 
@@ -258,6 +333,13 @@ impl Call {
                 default: fields.optional("default")?,
                 seconds: fields.number("seconds")?.unwrap_or(45),
             },
+            Verb::AddTask => Call::Add { part: Part::Task, command: fields.text("command")? },
+            Verb::AddJob => Call::Add { part: Part::Job, command: fields.text("command")? },
+            Verb::AddCommand => Call::Add { part: Part::Command, command: fields.text("command")? },
+            Verb::FinalTask => Call::Add { part: Part::Final, command: fields.text("command")? },
+            Verb::FailTask => Call::Add { part: Part::Fail, command: fields.text("command")? },
+            Verb::SpawnJob => Call::Add { part: Part::Spawn, command: fields.text("command")? },
+            Verb::Exclusive => Call::Exclusive { tag: fields.key("tag")?, wait: fields.flag("wait")? },
         };
         fields.finish()?;
         Ok(call)

@@ -48,6 +48,7 @@ fn intent() -> Intent {
         script: "guarded".parse().expect("a name"),
         command: Text::cut(COMMAND),
         actor: crate::store::jobs::Actor::Person,
+        part_of: None,
     }
 }
 

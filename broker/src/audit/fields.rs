@@ -31,6 +31,9 @@ pub(super) fn put_intent(put: &mut impl FnMut(&str, Value), job: JobId, intent: 
     }
     put("channelId", json!(intent.channel));
     put("postId", json!(intent.post));
+    if let Some(whole) = intent.part_of {
+        put("pipeline", json!(whole.0));
+    }
 }
 
 /// The name of a layer, as elsewhere in JSON.

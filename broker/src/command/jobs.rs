@@ -165,6 +165,7 @@ mod tests {
             script: script.parse().expect("a name"),
             command: Text::cut(script),
             actor: crate::store::jobs::Actor::Person,
+            part_of: None,
         };
         Job::queued(intent, 1000)
     }

@@ -1,6 +1,6 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Approval, Elevate, Level, Rate, Schedule, Trigger, nearest};
+use super::{Approval, Elevate, Level, Rate, Schedule, Steps, Trigger, nearest};
 use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
@@ -185,6 +185,8 @@ pub struct Script {
     pub secrets: Vec<Attached>,
     /// `api`: the verbs of the script API that it may use.
     pub api: Vec<Verb>,
+    /// `steps`, `on-failure`, `finally`: what is run after it.
+    pub steps: Steps,
 }
 
 /// Where a remote script's playbook is (the seed's `remoteConfig`).

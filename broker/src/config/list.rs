@@ -2,7 +2,7 @@
 
 use super::error::Wrong;
 use super::source::Source;
-use super::{Allowlist, ConfigError, raw, schedule, script, trigger};
+use super::{Allowlist, ConfigError, raw, schedule, script, steps, trigger};
 
 /// Checks all of it.
 pub(super) fn read(
@@ -26,6 +26,13 @@ pub(super) fn read(
             let what = format!("the script \"{}\" is there twice", twice.name);
             place(Wrong::new(what, "rename or remove one of them").within("name"))
         })?;
+    }
+    for (i, raw) in raw.scripts.iter().enumerate() {
+        let place =
+            |wrong: Wrong| source.place(wrong.about(&format!("script \"{}\"", raw.name)).within(i).within("scripts"));
+        if let Some(script) = raw.name.parse().ok().and_then(|name| allowlist.get(&name)) {
+            steps::check(script, &allowlist).map_err(place)?;
+        }
     }
     for (i, raw) in raw.schedules.iter().enumerate() {
         let place = |wrong: Wrong| source.place(wrong.within(i).within("schedules"));

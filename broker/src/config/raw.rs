@@ -300,6 +300,12 @@ pub(super) struct Script {
     pub(super) secrets: Vec<Attached>,
     #[serde(default)]
     pub(super) api: Vec<String>,
+    #[serde(default)]
+    pub(super) steps: Vec<String>,
+    #[serde(alias = "onFailure", default)]
+    pub(super) on_failure: Vec<String>,
+    #[serde(default)]
+    pub(super) finally: Vec<String>,
 }
 
 impl Script {
@@ -340,6 +346,9 @@ impl Script {
             sha256: raw.sha256.clone(),
             secrets: Vec::new(),
             api: Vec::new(),
+            steps: Vec::new(),
+            on_failure: Vec::new(),
+            finally: Vec::new(),
             remote_config: None,
         }
     }

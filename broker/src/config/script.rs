@@ -3,8 +3,8 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Rate, RemoteConfig, Script, absolute, api, approval, concurrency, elevation, kind, nearest,
-    profile, raw, secrets, settings,
+    Allow, Argument, Rate, RemoteConfig, Script, Steps, absolute, api, approval, concurrency, elevation, kind, nearest,
+    profile, raw, secrets, settings, steps,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
@@ -33,6 +33,9 @@ pub(super) struct Surroundings<'a> {
     /// Names of the allowlist's authorizers.
     pub(super) authorizers: &'a [&'a str],
 }
+
+/// What an entry runs that has steps, and no file of its own: the system's `true`.
+pub(crate) const NOTHING: &str = "/usr/bin/true";
 
 /// An authorizer may take so long at most.
 const LONGEST_AUTHORIZER: Duration = Duration::from_secs(60);
@@ -124,6 +127,11 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         idempotent: raw.idempotent,
         elevate: elevation::check(raw.elevate.as_deref())?,
         approval: approval::check(raw, &arguments, around)?,
+        steps: Steps {
+            steps: steps::read(&raw.steps, &arguments).map_err(|wrong| wrong.within("steps"))?,
+            fails: steps::read(&raw.on_failure, &arguments).map_err(|wrong| wrong.within("on-failure"))?,
+            finals: steps::read(&raw.finally, &arguments).map_err(|wrong| wrong.within("finally"))?,
+        },
         arguments,
         profile,
         sha256,
@@ -213,7 +221,8 @@ fn profile(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Profile, Wron
 
 /// Finds the script's file and looks at it as it will be looked at before each run.
 fn path(raw: &raw::Script, remote: Option<&RemoteConfig>, around: &Surroundings<'_>) -> Result<PathBuf, Wrong> {
-    let Some(written) = &raw.path else {
+    let nothing = PathBuf::from(NOTHING);
+    let Some(written) = raw.path.as_ref().or((!raw.steps.is_empty()).then_some(&nothing)) else {
         return match remote {
             Some(remote) => Ok(remote.playbook.clone()),
             None => Err(Wrong::new("the key \"path\" is missing", "say which file it is")),

@@ -34,6 +34,11 @@ impl Core {
             Request::Inspect { job } => return self.inspect(job, answer),
             Request::Kill { job } => match self.jobs.all.get(&job).map(|entry| entry.state) {
                 None => not_found(job),
+                Some(JobState::Done) if self.jobs.pipelines.is_going(job) => {
+                    self.record_stop(job, None, by, "host");
+                    self.stop_pipeline(job, KILL_GRACE)?;
+                    Answer::Killing { job }
+                }
                 Some(JobState::Done) => Answer::Refused {
                     refusal: Refusal::NotFound,
                     why: Text::cut(format!("job {job} has ended already")),

@@ -125,7 +125,9 @@ impl Core {
 
     /// Replaces the reaction of a running command by that of a finished one.
     pub(crate) fn react_finally(&mut self, intent: &Intent, emoji: &'static str) -> Result<(), CoreError> {
-        if matches!(intent.actor, Actor::Schedule(_)) {
+        // That of a pipeline stands at its end.
+        let goes_on = intent.part_of.is_some() || self.jobs.pipelines.began_with(intent.post);
+        if goes_on || matches!(intent.actor, Actor::Schedule(_)) {
             return Ok(());
         }
         self.react(intent.post, emoji)?;
@@ -157,6 +159,7 @@ impl Core {
         self.outbox.settled.push(delivery);
         self.settle_soon();
         self.live_delivered(delivery, outcome)?;
+        self.pipeline_delivered(delivery, outcome)?;
         Ok(())
     }
 

@@ -63,6 +63,11 @@ impl Core {
         let Some(job) = self.jobs.all.get(&id) else { return Ok(()) };
         let name = job.intent.script.to_string();
         match job.state {
+            JobState::Done if self.jobs.pipelines.is_going(id) => {
+                self.record_stop(id, Some(requester.user), requester.name.to_string(), "command");
+                self.answer(report, Vec::new(), words::pipeline::cleaning_up(&name, id))?;
+                self.stop_pipeline(id, super::answers::KILL_GRACE).map(drop)
+            }
             JobState::Done => {
                 let cause = format!("job {id} has ended already");
                 self.refuse(report, Refusal::Denied(cause.clone()), &cause, Vec::new())

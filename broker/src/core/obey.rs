@@ -15,7 +15,7 @@ use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
 
 /// Jobs that wait for a place, of everybody and of one person. More are refused.
-pub(super) const MAX_QUEUED: usize = 1000;
+pub(crate) const MAX_QUEUED: usize = 1000;
 pub(super) const MAX_QUEUED_OF_ONE: usize = 250;
 
 /// How a script's command is given.
@@ -177,7 +177,12 @@ impl Core {
             script,
             command: Text::cut(line),
             actor: Actor::Person,
+            part_of: None,
         };
+        if let Err((refusal, cause)) = self.may_run_steps(&intent, &values, 1) {
+            gates.push(Gate { name: "steps", passed: false });
+            return self.refuse(report, refusal, &format!("a step of {}: {}", intent.script, cause.0), gates);
+        }
         if elevates {
             self.note_elevated(report, intent.user, given.code)?;
         }

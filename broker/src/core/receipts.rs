@@ -59,6 +59,7 @@ impl Core {
             "requestPost": intent.post,
             "channel": intent.channel,
             "schedule": schedule,
+            "pipeline": intent.part_of.map(|whole| whole.0),
             "elevation": elevation,
             "approval": approval,
             "breakGlass": glass.map(|(_, reason)| text::printable(&reason)),

@@ -252,6 +252,7 @@ impl Core {
             script: schedule.script.clone(),
             command: Text::cut(schedule.line.as_str()),
             actor: Actor::Schedule(name),
+            part_of: None,
         })
     }
 

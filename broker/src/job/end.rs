@@ -10,6 +10,7 @@ use crate::words;
 use bartizan_proto::connector::{Attachment, Body};
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::{Ending, ToWorker, Usage};
 use bartizan_proto::{Bytes, Text};
 use std::time::Duration;
@@ -40,12 +41,23 @@ impl Core {
         } else {
             Body::Output { head: Text::cut(head), output: Text::cut(shown.post) }
         };
-        self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
+        if !self.did_nothing(job, ending) {
+            self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
+        }
         self.react_finally(&intent, words::emoji(ending))?;
         if ending == Ending::TimedOut {
             self.job_ran_out_of_time(job, Duration::from_micros(usage.elapsed_us))?;
         }
         self.close_job(job, &intent, Some(ending), usage, None)
+    }
+
+    /// Whether it was only the beginning of its steps, and ended well: they are told about.
+    fn did_nothing(&self, job: JobId, ending: Ending) -> bool {
+        let begun = self.jobs.all.get(&job).and_then(|entry| entry.launched.as_ref());
+        let nothing = begun.is_some_and(|launched| launched.path.as_os_str() == crate::config::NOTHING);
+        let well = ending == Ending::Ended(ExitStatus::Code(0));
+        let whole = self.jobs.all.get(&job).and_then(|entry| entry.intent.part_of).unwrap_or(job);
+        nothing && well && self.jobs.pipelines.is_going(whole)
     }
 
     /// The worker refused to run it, or could not.
@@ -122,6 +134,8 @@ impl Core {
         self.live_ends(job)?;
         self.forget_stops(job);
         self.api_over(job)?;
+        self.pipeline_goes_on(job, intent.part_of, ending == Some(Ending::Ended(ExitStatus::Code(0))))?;
+        self.tags_are_free()?;
         if intent.actor != Actor::Person {
             self.schedules_soon();
         }

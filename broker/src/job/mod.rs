@@ -8,6 +8,7 @@ pub mod authorize;
 pub mod end;
 pub mod launch;
 pub mod live;
+pub mod pipeline;
 pub mod printed;
 pub mod queue;
 pub mod room;
@@ -73,6 +74,8 @@ pub struct Job {
     pub live: live::Live,
     /// What its script may call, and has called.
     pub api: api::Api,
+    /// Jobs that it had run beside it.
+    pub spawned: u32,
 }
 
 impl Job {
@@ -97,6 +100,7 @@ impl Job {
             inspectors: Vec::new(),
             live: live::Live::default(),
             api: api::Api::default(),
+            spawned: 0,
         }
     }
 
@@ -170,6 +174,8 @@ pub struct Jobs {
     pub memories: crate::brain::short::ShortTerm,
     /// Questions of scripts that nobody has answered yet.
     pub questions: api::Questions,
+    /// Pipelines that are not over.
+    pub pipelines: pipeline::Pipelines,
 }
 
 impl Jobs {

@@ -1,6 +1,7 @@
 //! Accepting jobs, and starting them in order when there is a place. Rights are asked for again at the start.
 
 use super::live::Live;
+use super::pipeline::asked_by;
 use super::{Job, launch};
 use crate::audit::Record;
 use crate::brain::BrainError;
@@ -65,6 +66,13 @@ impl Core {
         Ok(())
     }
 
+    /// Accepts a task of a pipeline, or what one has run beside it.
+    pub(crate) fn queue_task(&mut self, intent: Intent) -> Result<Option<JobId>, CoreError> {
+        let Some(job) = self.store.queue_job(&intent)? else { return Ok(None) };
+        self.remember(job, intent);
+        Ok(Some(job))
+    }
+
     fn remember(&mut self, job: JobId, intent: Intent) {
         let mut entry = Job::queued(intent, self.config.limits.attachment);
         entry.asked_ms = self.policy.as_ref().map_or(0, crate::policy::Policy::now_ms);
@@ -75,12 +83,17 @@ impl Core {
     /// What the last run of the service left: queued jobs are queued unless they have become stale, the others were
     /// interrupted and are told about, or begun again where their script allows it.
     pub(crate) fn recover(&mut self) -> Result<(), CoreError> {
+        self.restore_pipelines()?;
         for unfinished in self.store.unfinished_jobs()? {
             let Unfinished { job, stage, age, begun_again, .. } = unfinished;
             let script = self.config.allowlist.get(&unfinished.intent.script);
-            let idempotent = script.is_some_and(|script| script.idempotent) && begun_again < MOST_BEGINNINGS;
+            // What has added tasks would add them again.
+            let idempotent = script.is_some_and(|script| script.idempotent)
+                && begun_again < MOST_BEGINNINGS
+                && !self.jobs.pipelines.is_going(job);
             match stage {
                 JobStage::Queued if age > self.config.limits.stale_after => match unfinished.intent.actor {
+                    Actor::Person if unfinished.intent.part_of.is_some() => self.too_late(job, &unfinished.intent)?,
                     Actor::Person => self.ask_about_job(unfinished)?,
                     Actor::Schedule(_) | Actor::Trigger(_) => self.too_late(job, &unfinished.intent)?,
                 },
@@ -96,6 +109,7 @@ impl Core {
                 JobStage::Done => {}
             }
         }
+        self.check_pipelines()?;
         let undecided = self.store.undecided()?;
         self.posts.restore(undecided);
         Ok(())
@@ -216,7 +230,7 @@ impl Core {
         match &intent.actor {
             Actor::Person => {
                 let approved = self.store.approved(intent.post)?;
-                let elevated = self.store.elevated(intent.post)?;
+                let elevated = self.store.elevated(asked_by(&self.jobs.pipelines, &intent))?;
                 let proofs = Proofs {
                     post: intent.post,
                     elevated,
@@ -233,7 +247,8 @@ impl Core {
             Actor::Schedule(name) => {
                 // What the configuration says now, and nothing that was stored, is what may run without anybody's rights.
                 let listed = policy.config.allowlist.schedule(name);
-                if listed.is_none_or(|schedule| *schedule.line != *intent.command) {
+                let is_task = intent.part_of.is_some();
+                if listed.is_none_or(|schedule| !is_task && *schedule.line != *intent.command) {
                     let cause = Cause(format!("the configuration has no schedule {name} for this"));
                     let refusal = Refusal::Denied(format!("schedule {name} is not there any more"));
                     return self.refuse_job(job, &refusal, &cause);
@@ -245,9 +260,10 @@ impl Core {
             }
             Actor::Trigger(name) => {
                 let listed = policy.config.allowlist.trigger(name);
-                if listed
-                    .is_none_or(|trigger| trigger.script != intent.script || trigger.script.as_str() != command.name)
-                {
+                let is_task = intent.part_of.is_some();
+                if listed.is_none_or(|trigger| {
+                    !is_task && (trigger.script != intent.script || trigger.script.as_str() != command.name)
+                }) {
                     let cause = Cause(format!("the configuration has no trigger {name} for this"));
                     let refusal = Refusal::Denied(format!("trigger {name} is not there any more"));
                     return self.refuse_job(job, &refusal, &cause);
@@ -301,10 +317,12 @@ impl Core {
             sha256: &cleared.file().sha256,
         };
         self.begin_receipt(job, &started)?;
+        let (steps, values) = (cleared.script().steps.clone(), cleared.values().to_vec());
         let record =
             Record::JobStart { job, intent: Box::new(intent), arguments, sha256: cleared.file().sha256.clone() };
         self.record_first(&record);
         self.store.job_starting(job)?;
+        self.add_steps(job, &steps, &values)?;
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
             worker.job = Some(job);
             worker.phase = worker::Phase::Ordered;

@@ -60,7 +60,8 @@ impl Core {
         if let Some(script) = self.config.allowlist.get(&intent.script) {
             let running = taken.scripts.get(&intent.script).copied().unwrap_or(0);
             let full = script.concurrency.is_some_and(|most| running >= most);
-            let held = script.exclusive.as_ref().is_some_and(|tag| taken.tags.contains(tag));
+            let locked = |tag: &String| self.jobs.pipelines.tags_beside(intent).any(|held| held == tag);
+            let held = script.exclusive.as_ref().is_some_and(|tag| taken.tags.contains(tag) || locked(tag));
             if full || held {
                 return Some(Blocked::Script);
             }

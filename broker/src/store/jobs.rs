@@ -39,6 +39,9 @@ pub struct Intent {
     pub command: Text<MAX_MESSAGE>,
     /// What began it, where no person asked: then `user` is the bot, and stands for nobody.
     pub actor: Actor,
+    /// The job that the pipeline began with, of which this is a task: then `post` is an id of the core's own making, which no
+    /// post has.
+    pub part_of: Option<JobId>,
 }
 
 /// On whose behalf a job runs.
@@ -99,8 +102,8 @@ impl Store {
         let changed = connection
             .prepare_cached(
                 "INSERT INTO job (post, root, channel, channel_name, direct, user, user_name, restricted, script,
-                 command, queued_ms, private, actor, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'queued')
+                 command, queued_ms, private, actor, part_of, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'queued')
                  ON CONFLICT (post) DO NOTHING",
             )?
             .execute(params![
@@ -117,6 +120,7 @@ impl Store {
                 signed(now_ms()),
                 intent.private,
                 intent.actor.label(),
+                intent.part_of.map(|job| signed(job.0)),
             ])?;
         Ok((changed == 1).then(|| JobId(unsigned(connection.last_insert_rowid()))))
     }
@@ -221,7 +225,7 @@ impl Store {
     pub fn unfinished_jobs(&self) -> Result<Vec<Unfinished>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms, private, printed, begun_again, actor
+             queued_ms, private, printed, begun_again, actor, part_of
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -235,11 +239,18 @@ impl Store {
                 age: Duration::from_millis(now_ms().saturating_sub(unsigned(row.get(12)?))),
                 printed: row.get(14)?,
                 begun_again: row.get(15)?,
-                intent: Intent { actor: Actor::read(&row.get::<_, String>(16)?)?, ..intent(row)? },
+                intent: job_intent(row)?,
             });
         }
         Ok(jobs)
     }
+}
+
+/// Of a row of `job`, with its actor in column 16 and what it is a part of in column 17.
+pub(super) fn job_intent(row: &Row<'_>) -> Result<Intent, StoreError> {
+    let part_of: Option<i64> = row.get(17)?;
+    let actor = Actor::read(&row.get::<_, String>(16)?)?;
+    Ok(Intent { actor, part_of: part_of.map(|job| JobId(unsigned(job))), ..intent(row)? })
 }
 
 pub(super) fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
@@ -257,6 +268,7 @@ pub(super) fn intent(row: &Row<'_>) -> Result<Intent, StoreError> {
         command: Text::cut(text(11)?),
         private: row.get(13)?,
         actor: Actor::Person,
+        part_of: None,
     })
 }
 
@@ -279,6 +291,7 @@ mod tests {
             script: "hello".parse().expect("name"),
             command: Text::cut("hello world"),
             actor: Actor::Person,
+            part_of: None,
         }
     }
 

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0013_elevation.sql"),
     include_str!("../../../migrations/0014_schedules.sql"),
     include_str!("../../../migrations/0015_receipts.sql"),
+    include_str!("../../../migrations/0016_pipeline.sql"),
 ];
 
 /// Brings the schema up to date.

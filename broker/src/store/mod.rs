@@ -18,6 +18,7 @@ pub mod migrate;
 mod model;
 pub mod outbox;
 pub mod people;
+pub mod pipelines;
 pub mod protected;
 pub mod questions;
 pub mod receipts;

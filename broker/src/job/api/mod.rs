@@ -121,6 +121,8 @@ impl Core {
             Call::Recall { key, scope } => self.recall_for(job, call, &key, scope),
             Call::Checkout { key, back: false } => self.check_out_for(job, call, key),
             Call::Checkout { key, back: true } => self.check_in_for(job, call, &key),
+            Call::Add { part, command } => self.add_for(job, call, part, &command),
+            Call::Exclusive { tag, wait } => self.exclusive_for(job, call, &tag, wait),
         }
     }
 
@@ -129,6 +131,7 @@ impl Core {
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.api.posts.forget(call);
         }
+        self.jobs.pipelines.forget_waiting(job, Some(call));
         self.question_dropped(job, Some(call))
     }
 
@@ -146,11 +149,12 @@ impl Core {
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.api = Api::default();
         }
+        self.jobs.pipelines.forget_waiting(job, None);
         self.question_dropped(job, None)
     }
 
     /// Answers a call, after the commit.
-    fn answer_call(&mut self, job: JobId, call: CallId, answer: Answer) -> Result<(), CoreError> {
+    pub(super) fn answer_call(&mut self, job: JobId, call: CallId, answer: Answer) -> Result<(), CoreError> {
         if let Some(child) = self.jobs.all.get(&job).and_then(|entry| entry.worker) {
             let answer = Outgoing::new(&ToWorker::Answer { call, answer }, Vec::new())?;
             self.effects.push(Effect::Worker(child, answer));
@@ -166,7 +170,7 @@ fn not_granted(script: &str, granted: &[Verb], verb: Verb) -> String {
     format!("{script} is not granted the verb {verb}; its entry in the allowlist can: api = [{}]", all.join(", "))
 }
 
-fn refused(why: impl Into<String>) -> Answer {
+pub(super) fn refused(why: impl Into<String>) -> Answer {
     Answer::Refused(Text::cut(why))
 }
 

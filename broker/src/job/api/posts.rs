@@ -162,7 +162,9 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
         | Call::Remember { .. }
         | Call::Recall { .. }
         | Call::Checkout { .. }
-        | Call::Ask { .. } => Err("not a post".to_owned()),
+        | Call::Ask { .. }
+        | Call::Add { .. }
+        | Call::Exclusive { .. } => Err("not a post".to_owned()),
     }
 }
 
