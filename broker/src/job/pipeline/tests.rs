@@ -1,3 +1,5 @@
+//! The engine of pipelines: Gopherbot's semantics as a table, and its limits.
+
 use super::*;
 use std::collections::BTreeMap;
 
