@@ -85,6 +85,30 @@ async fn row_78_a_sensitive_argument_is_asked_for_in_private_and_an_answer_is_it
     assert!(house.audit().iter().all(|record| !record.to_string().contains("Hush-4711")), "nowhere in the log");
 }
 
+/// Also where it comes too late, or too fast to be looked at.
+#[tokio::test(flavor = "current_thread")]
+async fn row_77_an_answer_that_is_not_taken_is_not_in_the_log_either() {
+    let sensitive = format!("{ENTRY}sensitive = true\n");
+    for (config, said) in
+        [("[limits]\nanswer-within = \"1s\"\n", "I know no command"), ("[rate]\nuser = \"1/h\"\n", "That is too fast")]
+    {
+        let plan = Plan::default().config(config).bash("give", "echo got it", &sensitive);
+        let house = House::build(plan).await;
+        let bot = house.server.file().bot.name;
+        let channel = house.server.direct_channel("bob", &bot).expect("a direct message");
+        let post = house.say("bob", &channel, "run give");
+        assert!(house.reply(&post).await.contains("What is it?"));
+        if config.contains("limits") {
+            assert!(house.replies(&post, 2).await[1].contains("No answer came in time"));
+        }
+        let answer = house.ask("bob", &channel, "Hush-4711").await;
+        assert!(answer.contains(said), "{answer}");
+        house.recorded("that it was refused", |record| record.to_string().contains("it may answer a question")).await;
+        let written: Vec<_> = house.audit().into_iter().filter(|record| record.to_string().contains("Hush")).collect();
+        assert!(written.is_empty(), "{written:?}");
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn row_78_a_connector_cannot_answer_for_somebody() {
     programs();

@@ -41,6 +41,9 @@ impl Core {
         gates: Vec<crate::audit::Gate>,
     ) -> Result<(), CoreError> {
         self.refused += 1;
+        // A cause may name the command.
+        let repeats = report.text.split_whitespace().any(|word| cause.contains(word));
+        let cause = if repeats && self.may_be_an_answer(report) { "no command" } else { cause };
         tracing::info!(post = %report.post, user = %report.author, cause, "refused");
         self.record_decision(report, &report.text, Some(cause.to_owned()), gates);
         self.store.decided(report.post)?;
@@ -120,13 +123,18 @@ impl Core {
         cause: Option<String>,
         gates: Vec<crate::audit::Gate>,
     ) {
+        let withheld = *report.text == *command && self.may_be_an_answer(report);
         let refused_by = gates.iter().find(|gate| !gate.passed).map(|gate| gate.name);
         self.metrics.decided(cause.is_none(), refused_by.filter(|_| cause.is_some()));
         self.record(&Record::Decision {
             post: report.post.to_string(),
             user: report.author.to_string(),
             channel: report.channel.to_string(),
-            command: self.without_secrets(command),
+            command: if withheld {
+                "(withheld: it may answer a question)".to_owned()
+            } else {
+                self.without_secrets(command)
+            },
             allowed: cause.is_none(),
             gates,
             cause,

@@ -95,14 +95,14 @@ impl Posts {
 impl Core {
     /// The connector saw a post that looks meant for the bot.
     pub(crate) fn on_post(&mut self, report: Report) -> Result<(), CoreError> {
+        let answer = self.is_answer(&report) || self.jobs.questions.listen_to(&report);
         // For the next start: the cursor may pass this post by.
         if self.is_ending() {
-            if command::withheld(&report.text).is_none() {
+            if command::withheld(&report.text).is_none() && !answer {
                 self.store.receive(&report, false)?;
             }
             return Ok(());
         }
-        let answer = self.is_answer(&report) || self.jobs.questions.listen_to(&report);
         let ping = !answer && self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.

@@ -14,7 +14,7 @@
 
 use super::obey::Given;
 use super::{Core, CoreError, Timer};
-use crate::command::{inner, parse};
+use crate::command::{Builtin, inner, parse};
 use crate::gate::{self, NotGiven, Refusal};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::now_ms;
@@ -22,13 +22,18 @@ use crate::supervise::State;
 use crate::words;
 use bartizan_proto::connector::{Listen, Report, ToConnector};
 use bartizan_proto::egress::AttestedPost;
-use bartizan_proto::ids::PostId;
+use bartizan_proto::ids::{PostId, UserId};
 use bartizan_proto::limits::{MAX_LISTENED, MAX_MESSAGE};
 use bartizan_proto::{List, Role};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// Open questions, of everybody and of one person.
 const MAX_OPEN: usize = 200;
 const MAX_OPEN_OF_ONE: usize = 3;
+
+/// How long what somebody says after a question may be a late answer.
+const LATE: Duration = Duration::from_secs(600);
 
 /// So often an argument is asked for.
 const TRIES: u32 = 3;
@@ -54,6 +59,8 @@ pub(crate) const TOLERANCE_MS: u64 = 2000;
 #[derive(Debug, Default)]
 pub struct Questions {
     open: Vec<Question>,
+    /// Who was asked in a direct message and did not answer, until when: what they say next may be a late answer.
+    late: HashMap<UserId, Instant>,
 }
 
 impl Question {
@@ -204,7 +211,28 @@ impl Core {
         self.not_given(&question, NotGiven::Unfit)
     }
 
+    /// Whether words of somebody may be an answer, in time or late, and a sensitive one: they are written down nowhere.
+    pub(super) fn may_be_an_answer(&self, report: &Report) -> bool {
+        let late = || {
+            let name = report.text.split_whitespace().next().unwrap_or_default();
+            let is_name = Builtin::named(name).is_some()
+                || name.parse().is_ok_and(|name| self.config.allowlist.get(&name).is_some());
+            let until = self.questions.late.get(&report.author);
+            report.direct && !is_name && until.is_some_and(|until| *until > Instant::now())
+        };
+        self.is_answer(report) || self.jobs.questions.listen_to(report) || late()
+    }
+
+    fn not_answered(&mut self, report: &Report) {
+        let now = Instant::now();
+        self.questions.late.retain(|_, until| *until > now);
+        if report.direct && self.questions.late.len() < MAX_OPEN {
+            self.questions.late.insert(report.author, now + LATE);
+        }
+    }
+
     fn not_given(&mut self, question: &Question, how: NotGiven) -> Result<(), CoreError> {
+        self.not_answered(&question.report);
         let cause = match how {
             NotGiven::Cancelled => "cancelled by its author",
             NotGiven::Late => "its author did not answer in time",
@@ -232,6 +260,7 @@ impl Core {
             self.store.question_over(report.post)?;
             self.unreact(report.post, words::questions::ASKED)?;
             let cause = "the service ended before its author answered";
+            self.not_answered(&report);
             self.refuse(&report, Refusal::NotGiven(NotGiven::Restarted), cause, Vec::new())?;
         }
         Ok(())
