@@ -154,7 +154,7 @@ pub fn usage(script: &Script) -> String {
         let name = &argument.name;
         line += &match &argument.default {
             _ if argument.required => format!(" <{name}: {kind}>"),
-            Some(default) if !argument.sensitive => format!(" [{name}: {kind} = {default}]"),
+            Some(default) if !argument.sensitive && !default.is_empty() => format!(" [{name}: {kind} = {default}]"),
             Some(_) | None => format!(" [{name}: {kind}]"),
         };
     }

@@ -309,6 +309,11 @@ pub fn exact(duration: Duration) -> String {
     }
 }
 
+/// Words of ours that name commands as `!NAME`, with the prefix that commands really have.
+pub fn prefixed(prefix: &str, text: &str) -> String {
+    text.replace("`!", &format!("`{prefix}"))
+}
+
 /// A duration for people who wait: `40 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`.
 pub fn rough(duration: Duration) -> String {
     let s = duration.as_secs();

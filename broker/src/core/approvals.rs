@@ -111,6 +111,7 @@ impl Core {
             sha256: &sha256,
             host: &self.approvals.host,
             wait,
+            prefix: &self.config.bot.prefix,
         };
         if words::approvals::request(&draft, &shown).chars().count() > LONGEST {
             let why = "its arguments are too long to be shown to those who would approve it".to_owned();
@@ -119,7 +120,7 @@ impl Core {
         let Pending { intent, digest, .. } = draft;
         let asked = self.approvals.requests.ask(&mut self.store, intent, digest, (now, expires_ms))?;
         let Some(pending) = asked.cloned() else { return Ok(self.store.decided(report.post)?) };
-        let shown = words::approvals::Shown { host: &self.approvals.host, ..shown };
+        let shown = words::approvals::Shown { host: &self.approvals.host, prefix: &self.config.bot.prefix, ..shown };
         let text = words::approvals::request(&pending, &shown);
         self.record_decision(report, &pending.intent.command, None, gates);
         self.record_step(&pending, "requested", None, "", None);
@@ -132,7 +133,7 @@ impl Core {
             self.write_protected(target, root, &key, &text)?;
         }
         if pending.intent.direct {
-            let text = words::approvals::asked(&pending);
+            let text = words::prefixed(&self.config.bot.prefix, &words::approvals::asked(&pending));
             let Intent { channel, post, root, .. } = pending.intent;
             self.reply(channel, post, root, "asked", text)?;
         }

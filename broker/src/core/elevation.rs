@@ -15,7 +15,7 @@ use crate::gate::{NotGiven, Refusal};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::elevation::Elevated;
 use crate::store::{Store, StoreError, now_ms};
-use crate::words::elevation as say;
+use crate::words::{elevation as say, prefixed};
 use bartizan_proto::Text;
 use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId, Report};
 use bartizan_proto::ids::{PostId, UserId};
@@ -113,6 +113,7 @@ impl Core {
         } else {
             say::wanted_again(name)
         };
+        let text = prefixed(&self.config.bot.prefix, &text);
         let cause = format!("{name} waits for a code of the second factor");
         self.record_decision(report, line, Some(cause), gates);
         self.store.decided(report.post)?;
@@ -149,7 +150,8 @@ impl Core {
         match wish {
             Wish::Status => {
                 let left = self.store.recovery_codes(requester.user)?;
-                self.answer(report, gate(true), say::status(self.standing(requester.user), left))
+                let text = say::status(self.standing(requester.user), left);
+                self.answer(report, gate(true), prefixed(&self.config.bot.prefix, &text))
             }
             Wish::End => {
                 let open = self.elevation.factors.close(requester.user);
@@ -230,7 +232,7 @@ impl Core {
                 (say::wrong(locked), "a wrong code")
             }
             Checked::Locked(time) => (say::locked(time), "locked after too many wrong codes"),
-            Checked::Missing => (say::MISSING.to_owned(), "there is no second factor"),
+            Checked::Missing => (prefixed(&self.config.bot.prefix, say::MISSING), "there is no second factor"),
         };
         self.record_factor(requester, "refused", how, Some(cause.to_owned()));
         self.refuse(report, Refusal::Said(words), cause, gates)
@@ -253,7 +255,7 @@ impl Core {
         if how != "code" {
             text.push_str(&say::left(self.store.recovery_codes(requester.user)?));
         }
-        self.answer(report, gates, text)?;
+        self.answer(report, gates, prefixed(&self.config.bot.prefix, &text))?;
         match one {
             Some(Held { report, line, command, place, glass, .. }) => {
                 let given = Given { code: true, glass: glass.as_deref(), ..Given::default() };
@@ -293,7 +295,7 @@ impl Core {
         attachment: Option<Attachment>,
     ) -> Result<(), CoreError> {
         self.reply_to(report, say::LOST.to_owned())?;
-        let body = Body::Markup(Text::cut(text));
+        let body = Body::Markup(Text::cut(prefixed(&self.config.bot.prefix, text)));
         self.elevation.unsaid.insert(self.outbox.written, (body, attachment));
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Shown<'a> {
     pub host: &'a str,
     /// How long it waits.
     pub wait: Duration,
+    /// What commands begin with.
+    pub prefix: &'a str,
 }
 
 /// The post that is approved by reacting to it.
@@ -38,10 +40,11 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
     let own = if shown.approval.own { "" } else { ", not the one who asks" };
     format!(
         ":lock: `approve {id}`? {asker} asks to run **{name}** with {with}\n\
-         :white_check_mark: or `!approve {id}` approves, :no_entry: or `!deny {id} REASON` denies. \
+         :white_check_mark: or `{prefix}approve {id}` approves, :no_entry: or `{prefix}deny {id} REASON` denies. \
          {count} needed of {who}{own}. Expires in {wait}, at {at}.\n\
          On {host}; sandbox: {grants}\n\
          Script SHA-256 {sha}; digest of all of this {digest}",
+        prefix = shown.prefix,
         asker = code(&pending.intent.user_name),
         name = escape(shown.script.name.as_str()),
         count = approvals(shown.approval.count.into()),
