@@ -218,7 +218,7 @@ pub fn break_glass(user: &str, script: &str, place: &str, reason: &str) -> Strin
 /// With a receipt.
 pub fn receipt(name: &str, job: JobId) -> String {
     format!(
-        "The receipt of **{}**, job {job}. `bartizan receipt verify FILE` says whether it is as it was written.",
+        "The receipt of **{}**, job {job}. `bartizan receipt verify FILE --key KEY` says whether it is as it was written.",
         escape(name)
     )
 }
