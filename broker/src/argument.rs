@@ -191,37 +191,43 @@ pub fn check(argument: &Argument, text: &str) -> Result<String, Mismatch> {
 
 /// A value as it was typed.
 #[derive(Clone)]
-struct Given {
-    text: String,
+pub(crate) struct Given {
+    pub(crate) text: String,
     /// It stood after `--`.
-    after_dashes: bool,
+    pub(crate) after_dashes: bool,
+    /// In which word, and from which byte of it on.
+    pub(crate) at: (usize, usize),
 }
 
 /// Which word is for which argument. Nothing is checked yet but the keys.
-fn assign(schema: &[Argument], words: &[Word]) -> Result<Vec<Option<Given>>, ArgumentError> {
+pub(crate) fn assign(schema: &[Argument], words: &[Word]) -> Result<Vec<Option<Given>>, ArgumentError> {
     let mut given: Vec<Option<Given>> = vec![None; schema.len()];
     let mut positional = Vec::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
+    let mut words = words.iter().enumerate().peekable();
+    let whole = |(at, word): (usize, &Word), after_dashes| Given { text: word.text.clone(), after_dashes, at: (at, 0) };
+    while let Some((at, word)) = words.next() {
         let bare = word.text.get(..word.bare).unwrap_or_default();
         if bare == "--" && word.text == "--" {
-            positional.extend(words.by_ref().map(|word| Given { text: word.text.clone(), after_dashes: true }));
+            positional.extend(words.by_ref().map(|word| whole(word, true)));
             break;
         }
         let Some((key, value)) = keyed(word, bare) else {
-            positional.push(Given { text: word.text.clone(), after_dashes: false });
+            positional.push(whole((at, word), false));
             continue;
         };
         let index = known(schema, key)?;
         let value = match value {
-            Some(value) => value.to_owned(),
-            None if matches!(schema[index].kind, Kind::Boolean) => {
-                let next = words.next_if(|next| next.bare == next.text.len() && boolean(&next.text).is_some());
-                next.map_or("true".to_owned(), |next| next.text.clone())
+            Some(value) => {
+                Given { text: value.to_owned(), after_dashes: false, at: (at, word.text.len() - value.len()) }
             }
-            None => words.next().ok_or_else(|| ArgumentError::NoValue(key.to_owned()))?.text.clone(),
+            None if matches!(schema[index].kind, Kind::Boolean) => {
+                let next = words.next_if(|(_, next)| next.bare == next.text.len() && boolean(&next.text).is_some());
+                let yes = Given { text: "true".to_owned(), after_dashes: false, at: (at, word.text.len()) };
+                next.map_or(yes, |word| whole(word, false))
+            }
+            None => whole(words.next().ok_or_else(|| ArgumentError::NoValue(key.to_owned()))?, false),
         };
-        if given[index].replace(Given { text: value, after_dashes: false }).is_some() {
+        if given[index].replace(value).is_some() {
             return Err(ArgumentError::Twice(key.to_owned()));
         }
     }

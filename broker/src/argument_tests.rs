@@ -14,6 +14,7 @@ fn argument(name: &str, kind: Kind, required: bool) -> Argument {
         description: None,
         sensitive: false,
         allow: Allow::default(),
+        context: None,
     }
 }
 

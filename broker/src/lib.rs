@@ -9,6 +9,7 @@ pub mod audit;
 pub mod brain;
 pub mod command;
 pub mod config;
+pub mod context;
 pub mod core;
 pub mod elevation;
 pub mod gate;

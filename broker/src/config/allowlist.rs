@@ -1,7 +1,7 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
 use super::{Approval, Elevate, Level, Rate, Schedule, Steps, Trigger, nearest};
-use bartizan_proto::ids::{FlagName, ScriptName, SecretName};
+use bartizan_proto::ids::{FlagName, MemoryKey, ScriptName, SecretName};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
 use regex::Regex;
@@ -217,6 +217,8 @@ pub struct Argument {
     pub sensitive: bool,
     /// `allow`: what is otherwise refused.
     pub allow: Allow,
+    /// `context`: as what its value is remembered, for "it".
+    pub context: Option<MemoryKey>,
 }
 
 /// What an argument may have that is otherwise refused, because it is read as something else than it is.

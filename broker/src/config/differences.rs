@@ -193,7 +193,8 @@ fn schema(argument: &Argument) -> String {
     let description = argument.description.as_ref().map_or(String::new(), |text| format!(" ({text})"));
     let allow =
         if argument.allow == super::Allow::default() { String::new() } else { format!(", {:?}", argument.allow) };
-    format!("{}: {kind}{need}{sensitive}{allow}{description}", argument.name)
+    let context = argument.context.as_ref().map_or(String::new(), |context| format!(", context {context}"));
+    format!("{}: {kind}{need}{sensitive}{allow}{context}{description}", argument.name)
 }
 
 fn words(profile: &Profile) -> String {

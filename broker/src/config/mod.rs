@@ -9,6 +9,7 @@ mod api;
 mod approval;
 mod check;
 mod concurrency;
+mod context;
 mod differences;
 mod elevation;
 mod error;

@@ -22,6 +22,7 @@ pub(super) struct Argument {
     pub(super) sensitive: bool,
     #[serde(default)]
     pub(super) allow: Vec<String>,
+    pub(super) context: Option<String>,
 }
 
 /// A table of arguments in the order in which they are written, which is the order in which they are given.

@@ -3,8 +3,8 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Rate, RemoteConfig, Script, Steps, absolute, api, approval, concurrency, elevation, kind, nearest,
-    profile, raw, secrets, settings, steps,
+    Allow, Argument, Rate, RemoteConfig, Script, Steps, absolute, api, approval, concurrency, context, elevation, kind,
+    nearest, profile, raw, secrets, settings, steps,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
@@ -270,7 +270,9 @@ fn arguments(raw: &raw::Arguments) -> Result<Vec<Argument>, Wrong> {
     let checked = |(name, raw): &(String, raw::Argument)| {
         argument(name, raw).map_err(|wrong| wrong.about(&format!("argument \"{name}\"")).within(name.as_str()))
     };
-    raw.0.iter().map(checked).collect()
+    let arguments = raw.0.iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+    context::once_each(&arguments)?;
+    Ok(arguments)
 }
 
 fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
@@ -289,6 +291,7 @@ fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
         description: raw.description.clone(),
         sensitive: raw.sensitive,
         allow: allow(&raw.allow).map_err(|wrong| wrong.within("allow"))?,
+        context: context::check(raw).map_err(|wrong| wrong.within("context"))?,
     };
     if let Some(raw::Scalar(text)) = &raw.default {
         if raw.required {

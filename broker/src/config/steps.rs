@@ -225,6 +225,7 @@ mod tests {
             description: None,
             sensitive: false,
             allow: Allow::default(),
+            context: None,
         };
         names.iter().map(argument).collect()
     }

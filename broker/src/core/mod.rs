@@ -14,6 +14,7 @@ mod brain;
 mod break_glass;
 mod careful;
 mod checks;
+mod contexts;
 mod decided;
 mod deliver;
 mod elevation;
@@ -166,6 +167,8 @@ pub struct Core {
     pub(crate) careful: careful::Careful,
     /// Commands that their authors are asked about.
     pub(crate) wanted: wanted::Wanted,
+    /// What people named last.
+    pub(crate) contexts: contexts::Contexts,
     /// People who are being looked up.
     pub(crate) lookups: people::Lookups,
     /// How often people and channels have asked of late.

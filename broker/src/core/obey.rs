@@ -7,6 +7,7 @@ use crate::audit::Gate;
 use crate::command::parse::Command;
 use crate::command::{Builtin, about, elevate, explain, help, inner, whoami, without_run};
 use crate::config::Script;
+use crate::context::Meant;
 use crate::gate::{self, Refusal, Verdict, allowlist, approval};
 use crate::policy::{Place, Policy, Requester};
 use crate::store::jobs::{Actor, Intent};
@@ -27,6 +28,8 @@ pub(super) struct Given<'a> {
     pub(super) code: bool,
     /// Why it is given without the approvals that it needs.
     pub(super) glass: Option<&'a str>,
+    /// What its "it" was taken for, for its author.
+    pub(super) it: Option<&'a str>,
 }
 
 impl Core {
@@ -68,6 +71,10 @@ impl Core {
             Some(Builtin::Explain) => {
                 match inner(&command).map(|command| without_run(without_prefix(command, &prefix))) {
                     Some(command) => {
+                        let command = match self.meant(report, &command, requester.user, &place) {
+                            Meant::Known { command, .. } => command,
+                            Meant::AsSaid | Meant::Unknown { .. } => command,
+                        };
                         let standing = (&self.limiter, self.standing(requester.user));
                         explain::answer(&command, &requester, &place, policy, &self.opener, standing)
                     }
@@ -104,7 +111,7 @@ impl Core {
     }
 
     /// Asks the gates; what passes becomes a job.
-    pub(super) fn run(
+    pub(super) fn run_as_said(
         &mut self,
         (report, line): (&Report, &str),
         command: &Command,
@@ -153,6 +160,7 @@ impl Core {
             match verdict {
                 Verdict::Pass(()) => {}
                 Verdict::Refuse(Refusal::Elevate { name }, _) => {
+                    self.say_it(report, given.it)?;
                     let asked = (line, command, given.glass);
                     return self.hold(report, &name, asked, (&requester, &place), gates);
                 }
@@ -183,14 +191,17 @@ impl Core {
             gates.push(Gate { name: "steps", passed: false });
             return self.refuse(report, refusal, &format!("a step of {}: {}", intent.script, cause.0), gates);
         }
+        self.remember_named(report, command, &intent);
         if elevates {
             self.note_elevated(report, intent.user, given.code)?;
         }
+        // A request for approvals has every value in it.
+        if given.glass.is_none() && self.is_approval_wanted(&intent.script, &values) {
+            return self.ask_approval(report, intent, &values, gates);
+        }
+        self.say_it(report, given.it)?;
         if let Some(reason) = given.glass {
             return self.break_glass(report, intent, reason, gates);
-        }
-        if self.is_approval_wanted(&intent.script, &values) {
-            return self.ask_approval(report, intent, &values, gates);
         }
         self.record_decision(report, &intent.command, None, gates);
         self.store.decided(report.post)?;

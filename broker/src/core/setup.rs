@@ -130,6 +130,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         questions: super::questions::Questions::default(),
         careful: super::careful::Careful::default(),
         wanted: super::wanted::Wanted::default(),
+        contexts: super::contexts::Contexts::default(),
         lookups: super::people::Lookups::default(),
         limiter: crate::gate::rate::Limiter::default(),
         metrics: crate::metrics::Metrics::default(),

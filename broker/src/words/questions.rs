@@ -31,6 +31,17 @@ pub fn ask(script: &str, argument: &Argument, usage: &str, again: Option<&str>, 
     text + &format!("\nAnswer in this thread within {time}; `-` cancels. Usage: {}", code(usage))
 }
 
+/// What "it" was taken for.
+pub fn it_is(script: &str, stands: &[(String, String)]) -> String {
+    let all: Vec<String> = stands.iter().map(|(name, value)| format!("{} {}", code(name), code(value))).collect();
+    format!("**{script}**: {} is {}.", code("it"), all.join(", "))
+}
+
+/// Where "it" could be nothing.
+pub fn nothing_named(argument: &str) -> String {
+    format!("{argument}: nothing was named here that \"it\" could be")
+}
+
 /// To somebody who did not answer.
 pub fn not_given(how: NotGiven) -> &'static str {
     match how {

@@ -16,6 +16,7 @@ static SCHEMA: LazyLock<Vec<Argument>> = LazyLock::new(|| {
         description: None,
         sensitive: false,
         allow: Allow::default(),
+        context: None,
     };
     let regex = regex::Regex::new("^(?:[A-Za-z][A-Za-z0-9 ,.'-]*)$").expect("a regex of ours");
     vec![

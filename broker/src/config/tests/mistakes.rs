@@ -110,6 +110,26 @@ fn a_mistake_in_the_allowlist_is_one_line_with_file_line_and_remedy() {
             "\"operater\"",
             "6: script \"deploy\": there is no level \"operater\"; did you mean \"operator\"?",
         ),
+        (
+            "\"database\"]",
+            "\"database\"]\ncontext = \"a b\"",
+            "14: script \"deploy\": argument \"service\": \"a b\" is not the name of a context; use 1 to 64 letters, digits, - _ and .",
+        ),
+        (
+            "\"database\"]",
+            "\"database\"]\ncontext = \"x\"\nsensitive = true",
+            "14: script \"deploy\": argument \"service\": what is sensitive is not remembered; remove context or sensitive",
+        ),
+        (
+            "\"database\"]",
+            "\"it\"]\ncontext = \"x\"",
+            "14: script \"deploy\": argument \"service\": \"it\" is one of its values, and stands for another one; remove one of the two",
+        ),
+        (
+            "\"database\"]\nrequired = true\n\n[scripts.arguments.environment]",
+            "\"database\"]\ncontext = \"x\"\n\n[scripts.arguments.environment]\ncontext = \"x\"",
+            "16: script \"deploy\": two arguments have the context \"x\"; give one of them another context",
+        ),
         ("\"operator\"", "\"banned\"", "6: script \"deploy\": a script for banned people; use user, operator or admin"),
         (
             "\"30m\"",
