@@ -1,5 +1,6 @@
 //! What can be written on the command line: the verbs.
 
+use crate::chart::Kind;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -107,6 +108,51 @@ pub(crate) enum Command {
         /// What separates cells, instead of a tab.
         #[arg(long)]
         separator: Option<String>,
+    },
+    /// Post a card: a text, a table, names and values beside a coloured line. 7,000 characters, 20 fields.
+    Attach {
+        /// `plain`, `good` (green), `warning` (yellow) or `danger` (red).
+        #[arg(long, visible_alias = "color")]
+        colour: Option<String>,
+        /// What stands above it, 100 characters.
+        #[arg(long)]
+        title: Option<String>,
+        /// A name (100 characters) and a value (500); several times for several.
+        #[arg(long = "field", value_name = "NAME=VALUE")]
+        fields: Vec<String>,
+        /// A table from the standard input, as `bz table` takes it.
+        #[arg(long)]
+        table: bool,
+        /// What separates cells, instead of a tab.
+        #[arg(long, requires = "table")]
+        separator: Option<String>,
+        /// The words; `-` alone reads them from the standard input.
+        #[arg(allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// Post a difference with its counts: `diff -u OLD NEW | bz diff`. Needs `attach`. What does not fit is left out.
+    Diff {
+        /// `plain`, `good`, `warning` or `danger`; green where there is no difference and yellow where there is one.
+        #[arg(long, visible_alias = "color")]
+        colour: Option<String>,
+        /// What stands above it, 100 characters.
+        #[arg(long)]
+        title: Option<String>,
+        /// A text before it.
+        #[arg(allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// Draw a chart of at most 60 lines with a label and a number each, from the standard input, and attach it. Needs `file`.
+    Chart {
+        /// Bars, or a line.
+        #[arg(long, value_enum, default_value = "bar")]
+        kind: Kind,
+        /// As in `bz attach`.
+        #[arg(long, visible_alias = "color")]
+        colour: Option<String>,
+        /// What stands above it.
+        #[arg(long)]
+        title: Option<String>,
     },
     /// Ask in the job's thread, wait, print the answer. `-` in chat cancels, `=` is the default. Exit 3: cancelled, or none in time.
     Ask {

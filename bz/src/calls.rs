@@ -2,8 +2,9 @@
 
 use crate::BzError;
 use crate::arguments::{Command, Task};
+use bartizan_proto::card::Colour;
 use bartizan_proto::limits::MAX_CALL;
-use bartizan_proto::script::{Call, frame};
+use bartizan_proto::script::{Call, Misread, frame};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -49,11 +50,37 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             of("file", [("name", name.into()), ("text", text.join(" ").into()), ("content", content)])
         }
         Command::Table { title, separator } => {
-            let mut rows = input()?;
-            if let Some(separator) = separator.filter(|separator| !separator.is_empty()) {
-                rows = String::from_utf8_lossy(&rows).replace(&separator, "\t").into();
-            }
+            let rows = rows(separator)?;
             of("table", [("title", title.unwrap_or_default().into()), ("rows", rows)])
+        }
+        Command::Attach { colour, title, fields, table, separator, text } => {
+            let mut pairs = String::new();
+            for field in fields {
+                let wrong = || BzError::Usage(format!("{field:?} is no field: write NAME=VALUE"));
+                let (name, value) = field.split_once('=').ok_or_else(wrong)?;
+                let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+                pairs.push_str(&format!("{}\t{}\n", plain(name), plain(value)));
+            }
+            if table && text == ["-"] {
+                return Err(BzError::Usage("the standard input is the table already".to_owned()));
+            }
+            let rows = if table { rows(separator)? } else { Vec::new() };
+            let text = text_of(text)?;
+            card(colour, title, [("text", text), ("fields", pairs.into()), ("rows", rows)])
+        }
+        Command::Diff { colour, title, text } => {
+            card(colour, title, [("text", text.join(" ").into()), ("diff", as_text(&input()?))])
+        }
+        Command::Chart { kind, colour, title } => {
+            let title = title.unwrap_or_default();
+            let lines = String::from_utf8_lossy(&input()?).into_owned();
+            // Nothing can be masked in a picture.
+            if crate::secret::is_in(&format!("{title}\n{lines}")) {
+                return Err(BzError::Usage("a secret of this job is in the chart".to_owned()));
+            }
+            let colour = colour.as_deref().map_or(Some(Colour::Plain), Colour::named).ok_or(Misread::Colour)?;
+            let content = crate::chart::png(&lines, kind, &title, colour)?;
+            of("file", [("name", "chart.png".into()), ("text", title.into()), ("content", content)])
         }
         Command::Ask { anybody, choices, pattern, default, timeout, question } => {
             let mut all = of(
@@ -100,6 +127,31 @@ fn line(task: &Task) -> Vec<u8> {
 fn of<const N: usize>(verb: &str, fields: [(&str, Vec<u8>); N]) -> Vec<Vec<u8>> {
     let fields = fields.into_iter().flat_map(|(name, value)| [name.into(), value]);
     [verb.into()].into_iter().chain(fields).collect()
+}
+
+/// A card with what is given.
+fn card<const N: usize>(colour: Option<String>, title: Option<String>, fields: [(&str, Vec<u8>); N]) -> Vec<Vec<u8>> {
+    let mut all = of("attach", fields);
+    for (name, value) in [("colour", colour), ("title", title)] {
+        if let Some(value) = value {
+            all.extend([name.into(), value.into()]);
+        }
+    }
+    all
+}
+
+/// A table's rows from the standard input.
+fn rows(separator: Option<String>) -> Result<Vec<u8>, BzError> {
+    let rows = input()?;
+    Ok(match separator.filter(|separator| !separator.is_empty()) {
+        Some(separator) => String::from_utf8_lossy(&rows).replace(&separator, "\t").into(),
+        None => rows,
+    })
+}
+
+/// Bytes that are no text are shown as such.
+fn as_text(bytes: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}").into()
 }
 
 fn flag(on: bool) -> Vec<u8> {
@@ -203,6 +255,20 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(matches!(call("bz exclusive --wait web"), Ok(Call::Exclusive { wait: true, .. })));
+    }
+
+    #[test]
+    fn a_card_has_its_colour_and_its_fields() {
+        match call("bz attach --colour danger --title Disks --field host=web=1 --field free= it is full") {
+            Ok(Call::Attach { colour, title, text, fields, diff: None, .. }) => {
+                assert_eq!((colour, title.as_str(), text.as_str()), (Some(Colour::Danger), "Disks", "it is full"));
+                assert_eq!(fields.as_str(), "host\tweb=1\nfree\t\n");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(call("bz attach --colour pink x").unwrap_err().contains("good"));
+        assert!(call("bz attach --field x y").unwrap_err().contains("NAME=VALUE"));
+        assert!(call("bz attach --table -").is_err());
     }
 
     #[test]

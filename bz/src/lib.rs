@@ -6,6 +6,7 @@
 
 mod arguments;
 mod calls;
+mod chart;
 mod secret;
 mod system;
 

@@ -7,6 +7,9 @@ use bartizan_proto::limits::MAX_SAID;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Bytes that a secret has at least to be looked for.
+const LEAST: usize = 4;
+
 /// Its value. `NAME` alone is enough where only one namespace has such a secret.
 pub(crate) fn read(name: &str) -> Result<Text<MAX_SAID>, BzError> {
     let none = || {
@@ -24,6 +27,18 @@ pub(crate) fn read(name: &str) -> Result<Text<MAX_SAID>, BzError> {
         _ => BzError::Io(error),
     })?;
     Text::new(value).map_err(|error| BzError::Usage(error.to_string()))
+}
+
+/// Whether a secret of this job is in a text. Ones too short to be masked anywhere are not looked for.
+pub(crate) fn is_in(text: &str) -> bool {
+    let Some(folder) = std::env::var_os("BARTIZAN_SECRETS").map(PathBuf::from) else { return false };
+    let under =
+        |folder: &Path| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    under(&folder).collect::<Vec<_>>().iter().flat_map(|space| under(space).collect::<Vec<_>>()).any(|path| {
+        let secret = fs::read_to_string(path).unwrap_or_default();
+        let secret = secret.trim();
+        secret.len() >= LEAST && text.contains(secret)
+    })
 }
 
 fn find(folder: &Path, name: &str) -> Result<PathBuf, BzError> {

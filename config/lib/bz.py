@@ -10,9 +10,11 @@ Refused raises bz.Refused, and an answer that is not there is None. The protocol
 """
 
 import array
+import difflib
 import os
 import socket
 import struct
+import subprocess
 
 
 class Refused(Exception):
@@ -102,16 +104,37 @@ def release(key):
     call("checkout", key=key, back=True)
 
 
-def attach(name, content, text=""):
+def file(name, content, text=""):
     """Attach a file to a post in the job's thread."""
     call("file", name=name, content=content, text=text)
 
 
 def table(head, rows, title=""):
     """Post a table."""
-    def cell(value):
-        return str(value).replace("\t", " ").replace("\n", " ")
-    call("table", title=title, rows="\n".join("\t".join(map(cell, row)) for row in [head, *rows]))
+    call("table", title=title, rows=_rows(head, rows))
+
+
+def attach(text="", title="", fields=None, head=None, rows=(), colour=None):
+    """Post a card: a text, names and values (a dict), a table; colour is plain, good, warning or danger."""
+    pairs = "\n".join(_cell(name) + "\t" + _cell(value) for name, value in (fields or {}).items())
+    call("attach", text=text, title=title, fields=pairs, rows=_rows(head, rows) if head else "", colour=colour)
+
+
+def diff(old, new, title="", text="", colour=None):
+    """Post the difference of two texts, line by line."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "old", "new", lineterm="")
+    call("attach", text=text, title=title, diff="\n".join(lines), colour=colour)
+
+
+def chart(values, title="", kind="bar", colour=None):
+    """Draw numbers, a dict or pairs of a label and a number, and attach the picture; kind is bar or line."""
+    pairs = values.items() if isinstance(values, dict) else values
+    lines = "\n".join(f"{_cell(label)} {number}" for label, number in pairs)
+    words = ["bz", "chart", "--kind", kind, "--title=" + title, *(["--colour", colour] if colour else [])]
+    drawn = subprocess.run(words, input=lines, text=True, stderr=subprocess.PIPE,
+                           pass_fds=[int(os.environ.get("BARTIZAN_API", "2"))])
+    if drawn.returncode != 0:
+        raise Refused(drawn.stderr.strip().removeprefix("bz: "))
 
 
 def ask(question, choices=(), pattern="", default=None, timeout=45, anybody=False):
@@ -164,6 +187,14 @@ def spawn_job(name, *arguments, **named):
 def exclusive(tag, wait=False):
     """Have a lock until the pipeline ends: True, or False where another one has it."""
     return call("exclusive", tag=tag, wait=wait) is not False
+
+
+def _cell(value):
+    return str(value).replace("\t", " ").replace("\n", " ")
+
+
+def _rows(head, rows):
+    return "\n".join("\t".join(map(_cell, row)) for row in [head, *rows])
 
 
 def _exactly(sock, size):

@@ -11,6 +11,9 @@ recall() { bz recall "$@"; }
 checkout() { bz checkout "$@"; }
 attach_file() { bz file "$@"; }
 table() { bz table "$@"; }
+attach() { bz attach "$@"; }
+bzdiff() { bz diff "$@"; }
+chart() { bz chart "$@"; }
 ask() { bz ask "$@"; }
 add_task() { bz add-task "$@"; }
 add_job() { bz add-job "$@"; }

@@ -192,6 +192,10 @@ impl Shared {
                     pending: reply_id.clone(),
                     reply_id: reply_id.clone(),
                     files: List::cut(progress.file),
+                    card: match body {
+                        Body::Card(card) => Some(card.clone()),
+                        Body::Markup(_) | Body::Output { .. } => None,
+                    },
                 };
                 let body = self.rest.ask(create).await?;
                 answer::created(&body).map(Delivered::Posted).map_err(|error| Trouble::unclear(error.to_string()))

@@ -156,6 +156,7 @@ fn a_connector_cannot_prepare_a_post_that_is_taken_for_the_cores() {
         pending: text("protected:alert-1"),
         reply_id: text(KEY),
         files: List::default(),
+        card: None,
     };
     is_refused(&mut egress, 1, verb);
     assert!(server.seen().is_empty());

@@ -2,6 +2,7 @@
 
 mod support;
 
+use bartizan_proto::card::{Card, Colour, Field};
 use bartizan_proto::limits::MAX_BODY;
 use bartizan_proto::verbs::{Failure, FromVerbs, RequestId, ToVerbs, Verb};
 use bartizan_proto::{Bytes, List};
@@ -38,6 +39,7 @@ fn each_verb_makes_exactly_its_one_request() {
         pending: text("p:1"),
         reply_id: text("r1"),
         files,
+        card: None,
     };
     let newest = |per_page| Verb::PostsNewest { channel: ops(), per_page };
     let after = Verb::PostsAfter { channel: ops(), after: post(), per_page: 200 };
@@ -48,10 +50,23 @@ fn each_verb_makes_exactly_its_one_request() {
     let mut full = plain.clone();
     full["root_id"] = json!(POST);
     full["file_ids"] = json!([OTHER, ALICE]);
+    let mut carded = new(None, list(&[]));
+    if let Verb::CreatePost { card, .. } = &mut carded {
+        *card = Some(Box::new(Card {
+            colour: Colour::Danger,
+            title: text("a title"),
+            text: text("**3** \"failed\""),
+            fields: List::cut([Field { name: text("host"), value: text("web-1"), short: true }]),
+        }));
+    }
+    let mut shown = plain.clone();
+    shown["props"]["attachments"] = json!([{"fallback": "a title", "color": "#d1373a", "title": "a title",
+        "text": "**3** \"failed\"", "fields": [{"title": "host", "value": "web-1", "short": true}]}]);
     let none = || None::<serde_json::Value>;
     let cases = [
         (new(None, list(&[])), "POST /posts".to_owned(), Some(plain)),
         (new(Some(post()), list(&[OTHER, ALICE])), "POST /posts".to_owned(), Some(full)),
+        (carded, "POST /posts".to_owned(), Some(shown)),
         (
             Verb::PatchPost { post: post(), message: text("new") },
             format!("PUT /posts/{POST}/patch"),

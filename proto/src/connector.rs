@@ -4,6 +4,7 @@
 //! [`ToConnector::Attach`] carries two descriptors: the connector's ends of [`crate::verbs`] and [`crate::carrier`].
 
 use crate::bounded::{Bytes, List, Text};
+use crate::card::Card;
 use crate::ids::{ChannelId, EmojiName, PostId, UserId};
 use crate::limits::{MAX_ATTACHMENT, MAX_CHANNELS, MAX_HEARD, MAX_LISTENED, MAX_MESSAGE, MAX_NAME, MAX_REASON};
 use serde::{Deserialize, Serialize};
@@ -222,6 +223,8 @@ pub enum Body {
         /// What a script printed, control characters removed; anything else may be in it.
         output: Text<MAX_MESSAGE>,
     },
+    /// A card that the core made, and nothing above it. Only of a new post.
+    Card(Box<Card>),
 }
 
 /// A file that goes with a reply.

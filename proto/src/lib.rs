@@ -19,6 +19,7 @@
 
 pub mod bounded;
 pub mod brain;
+pub mod card;
 pub mod carrier;
 pub mod channel;
 pub mod checks;

@@ -105,6 +105,12 @@ pub const MAX_WORDS: usize = 32;
 /// Longest text that a script has posted at once, in bytes.
 pub const MAX_SAID: usize = 16 * 1024;
 
+/// Longest diff that a script has posted, in bytes. What does not fit a post is left out, and the post says so.
+pub const MAX_DIFF: usize = 64 * 1024;
+
+/// Most names with values in one card.
+pub const MAX_CARD_FIELDS: usize = 20;
+
 /// Longest word of progress, in bytes.
 pub const MAX_PROGRESS: usize = 200;
 

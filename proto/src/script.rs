@@ -11,9 +11,10 @@
 //! Over 400 lines: every verb with its words, from the script's bytes to what the core reads, in one place.
 
 use crate::bounded::{Bytes, Text};
+use crate::card::Colour;
 use crate::channel::{receive_descriptors, send_descriptors};
 use crate::ids::MemoryKey;
-use crate::limits::{MAX_ATTACHMENT, MAX_NAME, MAX_PROGRESS, MAX_REASON, MAX_SAID, MAX_SECRET};
+use crate::limits::{MAX_ATTACHMENT, MAX_DIFF, MAX_NAME, MAX_PROGRESS, MAX_REASON, MAX_SAID, MAX_SECRET};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -68,11 +69,13 @@ pub enum Verb {
     SpawnJob,
     /// Have a lock until the pipeline ends.
     Exclusive,
+    /// Post a card: a text, a table or a diff beside a coloured line, with names and values.
+    Attach,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 18] = [
+    pub const ALL: [Verb; 19] = [
         Verb::Say,
         Verb::Reply,
         Verb::Progress,
@@ -91,6 +94,7 @@ impl Verb {
         Verb::FailTask,
         Verb::SpawnJob,
         Verb::Exclusive,
+        Verb::Attach,
     ];
 
     /// Its name.
@@ -114,6 +118,7 @@ impl Verb {
             Verb::FailTask => "fail-task",
             Verb::SpawnJob => "spawn-job",
             Verb::Exclusive => "exclusive",
+            Verb::Attach => "attach",
         }
     }
 
@@ -273,6 +278,21 @@ pub enum Call {
         /// Wait until it is free.
         wait: bool,
     },
+    /// Post a card.
+    Attach {
+        /// The colour of its line; what fits where there is none.
+        colour: Option<Colour>,
+        /// What stands above.
+        title: Text<MAX_REASON>,
+        /// What it says. Nothing in it is markup.
+        text: Text<MAX_SAID>,
+        /// Names and values: lines of a name, a tab, a value.
+        fields: Text<MAX_SAID>,
+        /// A table, as in `Table`.
+        rows: Text<MAX_SAID>,
+        /// What `diff -u` says; may be empty, which means no difference.
+        diff: Option<Text<MAX_DIFF>>,
+    },
 }
 
 impl Call {
@@ -292,6 +312,7 @@ impl Call {
             Call::Ask { .. } => Verb::Ask,
             Call::Add { part, .. } => part.verb(),
             Call::Exclusive { .. } => Verb::Exclusive,
+            Call::Attach { .. } => Verb::Attach,
         }
     }
 
@@ -342,6 +363,14 @@ impl Call {
             Verb::FailTask => Call::Add { part: Part::Fail, command: fields.text("command")? },
             Verb::SpawnJob => Call::Add { part: Part::Spawn, command: fields.text("command")? },
             Verb::Exclusive => Call::Exclusive { tag: fields.key("tag")?, wait: fields.flag("wait")? },
+            Verb::Attach => Call::Attach {
+                colour: fields.colour()?,
+                title: fields.optional("title")?.unwrap_or_default(),
+                text: fields.optional("text")?.unwrap_or_default(),
+                fields: fields.optional("fields")?.unwrap_or_default(),
+                rows: fields.optional("rows")?.unwrap_or_default(),
+                diff: fields.optional("diff")?,
+            },
         };
         fields.finish()?;
         Ok(call)

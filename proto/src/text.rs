@@ -43,6 +43,31 @@ fn joins(before: &str, c: char, next: Option<char>) -> bool {
     }
 }
 
+/// Foreign text for a place that some clients show with markup and others without: nothing in it is markup, a link or a
+/// mention, and no backslash is added. What would mean something stands between zero-width spaces.
+pub fn label(foreign: &str) -> String {
+    let mut out = String::with_capacity(foreign.len() + 8);
+    let mut chars = foreign.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
+        if c == '@' || MARKDOWN.contains(&c) || (out.is_empty() && begins_a_block(c)) || joins(&out, c, next) {
+            out.extend(['\u{200b}', c, '\u{200b}']);
+        } else if is_hidden(c) {
+            out.push_str(&shown(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A text in a fence that it cannot leave: the fence is longer than any run of backticks in it.
+pub fn fence(language: &str, text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}{language}\n{}\n{fence}", text.trim_end_matches('\n'))
+}
+
 /// Foreign text as inline code: nothing in it is parsed, mentions included. Backticks become U+02CB.
 pub fn code(foreign: &str) -> String {
     if foreign.is_empty() {
@@ -101,6 +126,21 @@ mod tests {
         assert_eq!(escape("exit 0: no-new-privileges in 0.1.0"), "exit 0: no-new-privileges in 0.1.0");
         assert!(escape("a\nb\u{202e}").contains("<U+000A>"));
         assert!(escape("a\nb\u{202e}").contains("<U+202E>"));
+    }
+
+    #[test]
+    fn a_label_has_no_mention_link_or_markup_and_no_backslash() {
+        assert_eq!(label("disk free (GB): 12.5"), "disk free (GB): 12.5");
+        assert_eq!(label("@all"), "\u{200b}@\u{200b}all");
+        assert_eq!(label("[x](y)"), "\u{200b}[\u{200b}x\u{200b}]\u{200b}(y)");
+        assert_eq!(label("www.x.org"), "www\u{200b}.\u{200b}x.org");
+        assert_eq!(label("http://x"), "http\u{200b}:\u{200b}//x");
+        assert!(label("a\nb").contains("<U+000A>"));
+    }
+
+    #[test]
+    fn a_fence_cannot_be_left() {
+        assert_eq!(fence("diff", "+a\n````\n@all\n"), "`````diff\n+a\n````\n@all\n`````");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! from validated ids; the connector parses the body of the answer. Requests are answered in any order.
 
 use crate::bounded::{Bytes, List, Text};
+use crate::card::Card;
 use crate::ids::{ChannelId, EmojiName, FileId, PostId};
 use crate::limits::{MAX_ATTACHMENT, MAX_BODY, MAX_MESSAGE, MAX_NAME, MAX_REASON};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub enum Verb {
         reply_id: Text<64>,
         /// Files uploaded before.
         files: List<FileId, 5>,
+        /// Goes into `props.attachments`.
+        card: Option<Box<Card>>,
     },
     /// `PUT /posts/{id}/patch`.
     PatchPost {

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0014_schedules.sql"),
     include_str!("../../../migrations/0015_receipts.sql"),
     include_str!("../../../migrations/0016_pipeline.sql"),
+    include_str!("../../../migrations/0017_cards.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -11,13 +11,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn send(&mut self, delivery: DeliveryId, act: &Act, again: bool) -> Result<(), StoreError> {
-        let (mut markup, mut output, mut reply, mut attached) = (None, None, None, None);
+        let (mut markup, mut output, mut card, mut reply, mut attached) = (None, None, None, None, None);
         let mut take = |body: &Body| match body {
             Body::Markup(text) => markup = Some(text.to_string()),
             Body::Output { head, output: raw } => {
                 markup = Some(head.to_string());
                 output = Some(raw.to_string());
             }
+            Body::Card(made) => card = Some(serde_json::to_string(made)),
         };
         let (kind, channel, post, emoji) = match act {
             Act::Reply { channel, root, reply_id, body, attachment } => {
@@ -36,7 +37,7 @@ impl Store {
         self.write()?
             .prepare_cached(
                 "INSERT INTO outbox (id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment,
-                 queued_ms, again) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                 queued_ms, again, card) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 signed(delivery.0),
@@ -51,6 +52,7 @@ impl Store {
                 attached.map(|file| file.content.to_vec()),
                 signed(now_ms()),
                 again,
+                card.transpose().map_err(|error| StoreError::Corrupt(format!("outbox card: {error}")))?,
             ])?;
         Ok(())
     }
@@ -71,7 +73,7 @@ impl Store {
     /// [`StoreError`].
     pub fn unsent(&self, after: DeliveryId, most: usize) -> Result<Vec<(DeliveryId, Act, bool)>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment, again FROM outbox
+            "SELECT id, kind, channel, post, reply_id, emoji, markup, output, attachment_name, attachment, again, card FROM outbox
              WHERE id > ?1 ORDER BY id LIMIT ?2",
         )?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -99,6 +101,9 @@ fn act(row: &Row<'_>) -> Result<Act, StoreError> {
     let post = id(&row.get::<_, String>(3)?, "post")?;
     let emoji = || text(5)?.ok_or_else(|| missing("emoji"));
     let body = || {
+        if let Some(card) = text(11)? {
+            return Ok(Body::Card(serde_json::from_str(&card).map_err(|_| missing("card"))?));
+        }
         let head = Text::cut(text(6)?.ok_or_else(|| missing("markup"))?);
         Ok::<_, StoreError>(match text(7)? {
             Some(output) => Body::Output { head, output: Text::cut(output) },
@@ -129,6 +134,8 @@ fn act(row: &Row<'_>) -> Result<Act, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bartizan_proto::List;
+    use bartizan_proto::card::{Card, Colour, Field};
 
     #[test]
     fn every_act_comes_out_of_the_outbox_as_it_went_in() {
@@ -145,17 +152,29 @@ mod tests {
                 attachment: Some(Attachment { name: Text::cut("a.txt"), content: Bytes::new(*b"x").expect("short") }),
             },
             Act::Edit { post, body: Body::Markup(Text::cut("new")) },
+            Act::Reply {
+                channel,
+                root: post,
+                reply_id: Text::cut("r2"),
+                body: Body::Card(Box::new(Card {
+                    colour: Colour::Danger,
+                    title: Text::cut("title"),
+                    text: Text::cut("<\"text\">"),
+                    fields: List::cut([Field { name: Text::cut("a"), value: Text::cut("b"), short: true }]),
+                })),
+                attachment: None,
+            },
             Act::React { post, emoji: "x".parse().expect("emoji") },
             Act::Unreact { post, emoji: "x".parse().expect("emoji") },
         ];
         for (number, act) in (1..).zip(&acts) {
             store.send(DeliveryId(number), act, false).expect("send");
         }
-        assert_eq!(store.last_delivery().expect("read"), DeliveryId(4));
+        assert_eq!(store.last_delivery().expect("read"), DeliveryId(5));
         let unsent = store.unsent(DeliveryId(0), 10).expect("read");
         assert_eq!(unsent.iter().map(|(_, act, _)| act.clone()).collect::<Vec<_>>(), acts);
         store.delivered(unsent[0].0).expect("delivered");
-        assert_eq!(store.unsent(DeliveryId(0), 10).expect("read").len(), 3);
-        assert_eq!(store.unsent(unsent[2].0, 10).expect("read").len(), 1);
+        assert_eq!(store.unsent(DeliveryId(0), 10).expect("read").len(), 4);
+        assert_eq!(store.unsent(unsent[3].0, 10).expect("read").len(), 1);
     }
 }

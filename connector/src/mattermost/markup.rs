@@ -30,6 +30,8 @@ pub fn render(body: &Body, max_post: u32) -> Result<Text<MAX_MESSAGE>, TooLong> 
     let whole = match body {
         Body::Markup(markup) => markup.as_str().to_owned(),
         Body::Output { head, output } => fenced(head, &inert(output), limit),
+        // It says all.
+        Body::Card(_) => String::new(),
     };
     let actual = whole.chars().count();
     if actual > limit {

@@ -118,7 +118,7 @@ impl World {
                 let posts = self.posts.iter().filter(|post| post["root_id"] == *root || post["id"] == *root);
                 self.list(posts.collect()).and_then(ok)
             }
-            Verb::CreatePost { channel, root, message, pending, reply_id, files } => {
+            Verb::CreatePost { channel, root, message, pending, reply_id, files, card: _ } => {
                 if let Some(known) = self.posts.iter().find(|post| post["pending_post_id"] == *pending.as_str()) {
                     return Ok((201, known.clone()));
                 }

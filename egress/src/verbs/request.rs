@@ -4,6 +4,7 @@
 use crate::http::{Answer, Body, Http, HttpError, Method, Request};
 use crate::protected::PENDING;
 use crate::verify::Identity;
+use bartizan_proto::card::{self, Card};
 use bartizan_proto::ids::{ChannelId, FileId, PostId, UserId};
 use bartizan_proto::verbs::Verb;
 use serde::Serialize;
@@ -41,6 +42,38 @@ struct NewPost<'a> {
 #[derive(Serialize)]
 struct Props<'a> {
     bartizan_reply: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachments: Option<[Attachment<'a>; 1]>,
+}
+
+/// What of an attachment can be set.
+#[derive(Serialize)]
+struct Attachment<'a> {
+    fallback: &'a str,
+    color: &'a str,
+    title: &'a str,
+    text: &'a str,
+    fields: Vec<Field<'a>>,
+}
+
+#[derive(Serialize)]
+struct Field<'a> {
+    title: &'a str,
+    value: &'a str,
+    short: bool,
+}
+
+impl<'a> Attachment<'a> {
+    fn of(card: &'a Card) -> Self {
+        let field = |field: &'a card::Field| Field { title: &field.name, value: &field.value, short: field.short };
+        Self {
+            fallback: &card.title,
+            color: card.colour.hex(),
+            title: &card.title,
+            text: &card.text,
+            fields: card.fields.iter().map(field).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -79,7 +112,7 @@ pub async fn make(http: &Http, verb: Verb, identity: Option<Identity>) -> Result
     let bot = || identity.map(|identity| identity.bot).ok_or(NotMade::NotReady);
     let team = || identity.map(|identity| identity.team).ok_or(NotMade::NotReady);
     let answer = match verb {
-        Verb::CreatePost { channel, root, message, pending, reply_id, files } => {
+        Verb::CreatePost { channel, root, message, pending, reply_id, files, card } => {
             if pending.starts_with(PENDING) {
                 return Err(NotMade::Refused("the pending id of a protected post"));
             }
@@ -88,7 +121,10 @@ pub async fn make(http: &Http, verb: Verb, identity: Option<Identity>) -> Result
                 root_id: root,
                 message: &message,
                 pending_post_id: &pending,
-                props: Props { bartizan_reply: &reply_id },
+                props: Props {
+                    bartizan_reply: &reply_id,
+                    attachments: card.as_deref().map(|card| [Attachment::of(card)]),
+                },
                 file_ids: &files,
             })?;
             http.call(Request { method: Method::POST, body, ..Request::get(&["posts"]) }).await

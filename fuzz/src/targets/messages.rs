@@ -257,6 +257,7 @@ fn verbs() -> [Verb; 4] {
         pending: Text::cut("x:1"),
         reply_id: Text::cut("r1"),
         files: List::cut([id('f')]),
+        card: Some(Box::default()),
     };
     [post, Verb::Channels, Verb::Thread { root: id('p') }, Verb::PostsSince { channel: id('c'), since_ms: 5 }]
 }

@@ -77,7 +77,7 @@ impl Post {
             channel: text("channel_id"),
             author: text("user_id"),
             root: text("root_id"),
-            message: text("message"),
+            message: said(json),
             kind: text("type"),
             files: files.filter_map(|file| Some(file.as_str()?.to_owned())).collect(),
             from_webhook: json["props"]["from_webhook"] == "true",
@@ -86,6 +86,24 @@ impl Post {
             deleted_ms: number("delete_at"),
         })
     }
+}
+
+/// What it says, and below that its attachments, as a person sees them: a line at the side, in its colour.
+fn said(json: &Value) -> String {
+    let text = |json: &Value, key: &str| json[key].as_str().unwrap_or_default().to_owned();
+    let mut said = text(json, "message");
+    for card in json["props"]["attachments"].as_array().into_iter().flatten() {
+        let mut lines = vec![format!("[{}] {}", text(card, "color"), text(card, "title")).trim_end().to_owned()];
+        lines.extend(text(card, "text").lines().map(str::to_owned));
+        for field in card["fields"].as_array().into_iter().flatten() {
+            lines.push(format!("{}: {}", text(field, "title"), text(field, "value")));
+        }
+        for line in lines {
+            let gap = if said.is_empty() { "" } else { "\n" };
+            said.push_str(&format!("{gap}{}", format!("\u{2503} {line}").trim_end()));
+        }
+    }
+    said
 }
 
 impl Event {
@@ -144,6 +162,18 @@ mod tests {
         let Some(Event::Posted { post, mentions }) = Event::from_frame(&frame.to_string()) else { panic!("posted") };
         assert_eq!((post.root.as_str(), post.files.len(), post.from_webhook, post.created_ms), ("r", 1, true, 5));
         assert_eq!(mentions, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_card_is_seen_with_its_colour_below_what_the_post_says() {
+        let card = json!({"color": "#d1373a", "title": "Disks", "text": "full\n\nvery",
+                          "fields": [{"title": "host", "value": "web-1", "short": true}]});
+        let post = json!({"id": "p", "message": "look", "props": {"attachments": [card]}});
+        let post = Post::from_json(&post).expect("a post");
+        assert_eq!(
+            post.message,
+            "look\n\u{2503} [#d1373a] Disks\n\u{2503} full\n\u{2503}\n\u{2503} very\n\u{2503} host: web-1"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::Scope;
 use crate::bounded::Text;
+use crate::card::Colour;
 use crate::ids::MemoryKey;
 use crate::limits::{MAX_CALL, MAX_WORDS};
 use std::str::FromStr;
@@ -49,6 +50,9 @@ pub enum Misread {
     /// Not a number in range.
     #[error("{0} is not such a number")]
     Number(&'static str),
+    /// Not the name of a colour.
+    #[error("colour is plain, good, warning or danger")]
+    Colour,
     /// Not `yes` or `no`.
     #[error("{0} is yes or no")]
     Flag(&'static str),
@@ -159,6 +163,12 @@ impl<'a> Fields<'a> {
             Some(b"lasting") => Ok(Scope::Lasting),
             Some(other) => Err(Misread::Unknown(shown(other))),
         }
+    }
+
+    pub(super) fn colour(&mut self) -> Result<Option<Colour>, Misread> {
+        let Some(name) = self.take("colour") else { return Ok(None) };
+        let named = std::str::from_utf8(name).ok().and_then(Colour::named);
+        named.map(Some).ok_or(Misread::Colour)
     }
 
     /// Nothing is left over.

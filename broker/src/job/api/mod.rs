@@ -5,6 +5,7 @@
 //! Nothing here waits: a post that comes too early is kept and made later, and its call is answered then.
 
 mod ask;
+mod card;
 mod memory;
 mod posts;
 mod progress;
@@ -105,9 +106,12 @@ impl Core {
             return self.answer_call(job, call, Answer::Refused(Text::cut(why)));
         }
         match what {
-            Call::Say { .. } | Call::Reply { .. } | Call::File { .. } | Call::Table { .. } | Call::Ask { .. } => {
-                self.post_or_wait(job, call, what)
-            }
+            Call::Say { .. }
+            | Call::Reply { .. }
+            | Call::File { .. }
+            | Call::Table { .. }
+            | Call::Ask { .. }
+            | Call::Attach { .. } => self.post_or_wait(job, call, what),
             Call::Progress { percent, text } => self.progressed(job, call, percent, &text),
             Call::Param { name } => {
                 let answer = values::param(&entry.api.params, &name);

@@ -1,7 +1,7 @@
-//! `say`, `reply`, `file` and `table`: posts in the job's thread, at a pace that one job and all of them share. A post that comes
+//! `say`, `reply`, `file`, `table` and `attach`: posts in the job's thread, at a pace that one job and all of them share. A post that comes
 //! too early is kept, and its call is answered when it was made: so a script that says much is slowed down and loses nothing.
 
-use super::refused;
+use super::{card, refused};
 use crate::core::{Core, CoreError, Timer};
 use crate::job::Job;
 use crate::store::jobs::Actor;
@@ -22,7 +22,7 @@ const OF_ONE: (u32, Duration) = (5, Duration::from_secs(1));
 /// Of all jobs together.
 const OF_ALL: (u32, Duration) = (10, Duration::from_millis(200));
 /// Longer text, in characters with what is escaped, goes into a fence, which can be cut.
-const MOST_MARKUP: usize = 3500;
+pub(super) const MOST_MARKUP: usize = 3500;
 /// Rows and columns of a table.
 const MOST_ROWS: usize = 60;
 const MOST_COLUMNS: usize = 12;
@@ -144,7 +144,10 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
             };
             Ok((said(job, &to, &text, code)?, None))
         }
-        Call::Table { title, rows } => Ok((Body::Markup(Text::cut(table(job, &title, &rows)?)), None)),
+        Call::Table { title, rows } => {
+            Ok((Body::Markup(Text::cut(table(&|text| job.cleaned(text), &title, &rows)?)), None))
+        }
+        attach @ Call::Attach { .. } => Ok((Body::Card(Box::new(card::card(job, attach)?)), None)),
         Call::File { name, text, content } => {
             if job.cleaned(name.as_str()) != name.as_str() {
                 return Err("the file's name has a secret of this job in it".to_owned());
@@ -182,8 +185,9 @@ fn said(job: &Job, to: &str, text: &str, code: bool) -> Result<Body, String> {
     })
 }
 
-fn table(job: &Job, title: &str, rows: &str) -> Result<String, String> {
-    let clean = job.cleaned(rows);
+/// A table in markdown, its text cleaned and inert.
+pub(super) fn table(cleaned: &dyn Fn(&str) -> String, title: &str, rows: &str) -> Result<String, String> {
+    let clean = cleaned(rows);
     let rows: Vec<Vec<String>> = clean
         .lines()
         .filter(|line| !line.trim().is_empty())
@@ -193,7 +197,7 @@ fn table(job: &Job, title: &str, rows: &str) -> Result<String, String> {
     if rows.len() > MOST_ROWS || columns > MOST_COLUMNS {
         return Err(format!("a table has at most {MOST_ROWS} rows and {MOST_COLUMNS} columns; attach a file"));
     }
-    let title = job.cleaned(title);
+    let title = cleaned(title);
     let mut out = String::new();
     if !title.trim().is_empty() {
         out = format!("**{}**\n\n", escape(title.trim()));
