@@ -243,6 +243,7 @@ fn usage_shows_what_each_argument_may_be() {
         is_async: false,
         idempotent: false,
         arguments: deploy(),
+        profile_name: None,
         profile: bartizan_proto::worker::Profile {
             read: Default::default(),
             write: Default::default(),

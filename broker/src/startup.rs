@@ -19,7 +19,7 @@ mod processes;
 pub use directories::Lock;
 
 use crate::config::trust::Trust;
-use crate::config::{Checked, Config, ConfigError, check_config};
+use crate::config::{Checked, Config, ConfigError, check_config, trial};
 use crate::system;
 use arguments::{Arguments, Task};
 use bartizan_confine::{ConfineError, daemon::enter_domain};
@@ -198,6 +198,7 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     let trust = identity.trust(mode);
     let mut config = match task {
         Task::Check(_) => return tell(check_config(&path, &trust)),
+        Task::Trial(_, words) => return tell(trial(&path, &trust, &words)),
         Task::Serve(_) => Config::load(&path, &trust)?,
     };
     config.warnings.extend(identity.kept_groups().filter(|_| mode != Mode::SingleUser));

@@ -160,6 +160,12 @@ pub enum Command {
         #[arg(value_name = "DIRECTORY")]
         directory: Option<PathBuf>,
     },
+    /// Make a script, or try one in the sandbox, on this host and without chat
+    Script {
+        /// What to do
+        #[command(subcommand)]
+        what: crate::script::ScriptCommand,
+    },
     /// Verify, show, export, prune and hand on the audit log
     #[command(subcommand)]
     Audit(crate::audit::AuditCommand),

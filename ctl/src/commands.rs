@@ -109,6 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             Err(error) if nobody_listens(&error) && !diff => check_file(None, &out),
             Err(error) => Err(error),
         },
+        Command::Script { what } => crate::script::run(what, &out),
         Command::Audit(command) => crate::audit::run(command, &arguments.socket(), &out),
         Command::Doctor => doctor(&socket, &out),
         Command::People { what } => people::people(what, &ask, &out),

@@ -116,6 +116,9 @@ pub enum CtlError {
         /// Why.
         error: io::Error,
     },
+    /// A script cannot be made or tried.
+    #[error("{0}")]
+    Script(String),
     /// A file of the audit log, or one that is read with it.
     #[error("{path}: {error}; name the log, or run it as a user who may read it")]
     AuditFile {
@@ -165,7 +168,9 @@ impl CtlError {
             Self::Refused { refusal: Refusal::Forbidden | Refusal::NotFound | Refusal::Unavailable, .. } => {
                 Exit::Refused
             }
-            Self::Refused { refusal: Refusal::Usage, .. } | Self::Typed(_) | Self::File { .. } => Exit::Usage,
+            Self::Refused { refusal: Refusal::Usage, .. } | Self::Typed(_) | Self::File { .. } | Self::Script(_) => {
+                Exit::Usage
+            }
             Self::Setup(_)
             | Self::Listen { .. }
             | Self::AuditFile { .. }

@@ -15,6 +15,7 @@ mod installation;
 mod metrics;
 mod prompt;
 mod restart;
+mod script;
 mod setup;
 pub mod show;
 mod siblings;

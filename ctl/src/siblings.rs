@@ -4,7 +4,7 @@ use crate::exit::CtlError;
 use bartizan_proto::text::printable;
 use bartizan_proto::worker::{Given, InForce};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -51,6 +51,17 @@ pub fn check_config(config: &Path) -> Result<Output, CtlError> {
 /// As [`check_config`].
 pub fn check_own_config() -> Result<Output, CtlError> {
     run("bartizan-broker", ["--check-config".as_ref()], None).map(|(_, output)| output)
+}
+
+/// The broker with other words, for one of its answers.
+///
+/// # Errors
+/// [`CtlError`] when it does not run.
+pub(crate) fn broker<'a>(words: impl Iterator<Item = &'a OsString>) -> Result<Output, CtlError> {
+    let program =
+        beside("bartizan-broker").map_err(|error| CtlError::Sibling { program: "bartizan-broker".into(), error })?;
+    let output = Command::new(&program).args(words).env_clear().stdin(Stdio::null()).output();
+    output.map_err(|error| CtlError::Sibling { program, error })
 }
 
 /// Whom a program becomes that root starts and that must not be root: the installation's own user, else nobody. Root's further

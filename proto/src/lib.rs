@@ -39,6 +39,7 @@ pub mod script;
 #[cfg(feature = "tokio")]
 pub mod stream;
 pub mod text;
+pub mod trial;
 pub mod verbs;
 pub mod version;
 pub mod worker;

@@ -177,6 +177,8 @@ pub struct Script {
     /// What it may reach and use: the profile it names, with its own `limits` put over it. Hosts have no addresses
     /// yet: they are looked up by whoever starts the job.
     pub profile: Profile,
+    /// The name of that profile, where the entry says one.
+    pub profile_name: Option<String>,
     /// `sha256`: the only content that may be run.
     pub sha256: Option<[u8; 32]>,
     /// `remote-config`: run a playbook instead of a script here. Kept; a script that has it is refused at run time.

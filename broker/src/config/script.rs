@@ -134,6 +134,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         },
         arguments,
         profile,
+        profile_name: raw.profile.clone(),
         sha256,
         remote,
         secrets: secrets::check(&raw.secrets)?,

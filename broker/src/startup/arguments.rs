@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 Bartizan's service: runs approved scripts that people ask for in chat.
 
-Usage: bartizan-broker --config FILE [--check-config]
+Usage: bartizan-broker --config FILE [--check-config | --trial NAME ARGUMENT...]
 
 Options:
   --config FILE    the configuration, bartizan.toml
   --check-config   read the configuration, say what is wrong with it, and exit
+  --trial NAME …   print the order that a script and its arguments make, and exit (`bartizan script try`)
   --version        print the version and exit
   --help           print this and exit
 
@@ -28,10 +29,11 @@ Exit codes: 0 ended in order, 1 could not start or something failed, 2 the comma
 const HELP_INSTALLED: &str = "\
 Bartizan's service: runs approved scripts that people ask for in chat.
 
-Usage: bartizan-broker [--check-config]
+Usage: bartizan-broker [--check-config | --trial NAME ARGUMENT...]
 
 Options:
   --check-config   read the configuration, say what is wrong with it, and exit
+  --trial NAME …   print the order that a script and its arguments make, and exit (`bartizan script try`)
   --version        print the version and exit
   --help           print this and exit
 
@@ -63,6 +65,9 @@ pub enum UsageError {
     /// The option has no value.
     #[error("--config needs the path of a file")]
     NoValue,
+    /// No script, or a word that is no text.
+    #[error("--trial needs a script's name, and arguments that are text")]
+    NoScript,
     /// The caller's own directory is not there, so a relative path means nothing.
     #[error("{0}: a relative path, and the current directory cannot be read; name the file by its absolute path")]
     Relative(PathBuf),
@@ -86,6 +91,8 @@ pub enum Task {
     Serve(Named),
     /// Check it only.
     Check(Named),
+    /// Say what order it makes of a script's name and arguments.
+    Trial(Named, Vec<String>),
 }
 
 /// The configuration as the caller named it; not at all where that is not the caller's to say.
@@ -102,7 +109,7 @@ impl Arguments {
             Mode::SingleUser | Mode::Systemd => true,
             Mode::Setuid => false,
         };
-        let (mut config, mut check) = (None, false);
+        let (mut config, mut check, mut trial) = (None, false, None);
         let mut rest = arguments.iter().map(OsString::as_os_str);
         while let Some(argument) = rest.next() {
             match argument.to_str() {
@@ -110,6 +117,12 @@ impl Arguments {
                 Some("--version") => return Ok(Self::Version),
                 Some("--check-config") if check => return Err(UsageError::Twice("--check-config")),
                 Some("--check-config") => check = true,
+                Some("--trial") => {
+                    // Everything after it belongs to the script.
+                    let words: Option<Vec<String>> =
+                        rest.by_ref().map(|word| word.to_str().map(str::to_owned)).collect();
+                    trial = Some(words.filter(|words| !words.is_empty()).ok_or(UsageError::NoScript)?);
+                }
                 Some("--config") if caller_chooses => {
                     let value = rest.next().filter(|value| !value.is_empty()).ok_or(UsageError::NoValue)?;
                     if config.replace(PathBuf::from(value)).is_some() {
@@ -123,7 +136,12 @@ impl Arguments {
             return Err(UsageError::NoConfig);
         }
         let config = Named(config);
-        Ok(Self::Task(if check { Task::Check(config) } else { Task::Serve(config) }))
+        Ok(Self::Task(match trial {
+            Some(_) if check => return Err(UsageError::Twice("a task")),
+            Some(words) => Task::Trial(config, words),
+            None if check => Task::Check(config),
+            None => Task::Serve(config),
+        }))
     }
 }
 
@@ -133,7 +151,7 @@ impl Task {
     /// # Errors
     /// [`UsageError::Relative`] when that directory is not known; [`UsageError::NoConfig`] when none was named.
     pub fn config(&self, callers_directory: Option<&Path>) -> Result<PathBuf, UsageError> {
-        let (Self::Serve(Named(path)) | Self::Check(Named(path))) = self;
+        let (Self::Serve(Named(path)) | Self::Check(Named(path)) | Self::Trial(Named(path), _)) = self;
         let path = path.as_ref().ok_or(UsageError::NoConfig)?;
         match callers_directory {
             _ if path.is_absolute() => Ok(path.clone()),
@@ -163,6 +181,15 @@ mod tests {
         let named = || Named(Some("a.toml".into()));
         assert_eq!(parse(&["--config", "a.toml"]), Ok(Arguments::Task(Task::Serve(named()))));
         assert_eq!(parse(&["--check-config", "--config", "a.toml"]), Ok(Arguments::Task(Task::Check(named()))));
+    }
+
+    #[test]
+    fn a_trial_takes_all_words_that_follow() {
+        let words = ["hello", "--config", "x"].map(str::to_owned).to_vec();
+        let task = Task::Trial(Named(Some("a.toml".into())), words);
+        assert_eq!(parse(&["--config", "a.toml", "--trial", "hello", "--config", "x"]), Ok(Arguments::Task(task)));
+        assert_eq!(parse(&["--config", "a.toml", "--trial"]), Err(UsageError::NoScript));
+        assert_eq!(parse(&["--check-config", "--config", "a", "--trial", "x"]), Err(UsageError::Twice("a task")));
     }
 
     #[test]

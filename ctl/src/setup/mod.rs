@@ -6,6 +6,7 @@
 
 mod dialog;
 mod files;
+pub(crate) use files::replace;
 mod server;
 
 use crate::brain;
