@@ -2,7 +2,7 @@
 
 mod people;
 
-pub use people::{Admin, Bans, People, Totp};
+pub use people::{Admin, Bans, Key, People, Totp};
 
 use crate::installation;
 use bartizan_proto::ids::{JobId, ScriptName, SecretName};
@@ -131,6 +131,19 @@ pub enum Command {
         /// What to do instead
         #[command(subcommand)]
         what: Option<ReceiptCommand>,
+    },
+    /// Sign a request for approval with your SSH key: needs no service, and runs on any machine
+    #[command(
+        after_help = "Example: bartizan approve a3 --key ~/.ssh/id_ed25519    then paste the block of the request's post\n\
+                      It prints what you send to the bot. A key with a passphrase, or in an agent, is used by ssh-keygen."
+    )]
+    Approve {
+        /// The number of the request, like a3: another one's block is not signed
+        #[arg(value_name = "NUMBER")]
+        number: String,
+        /// Your private ed25519 key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
     },
     /// Say what is wrong with the configuration, or what a reload would change
     CheckConfig {

@@ -1,5 +1,6 @@
 //! What each command asks, where the answer goes, and how it is judged.
 
+mod approve;
 mod people;
 mod receipt;
 
@@ -86,6 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             receipt::verify(file, key.as_deref(), &out)
         }
         Command::Receipt { job, what: None } => receipt::print(*job, &ask),
+        Command::Approve { number, key } => approve::approve(number, key, &out),
         Command::SupportBundle { path } => bundle::write(path.as_deref(), &socket),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -8,6 +8,9 @@ use crate::ids::{FlagName, UserId};
 use crate::limits::{MAX_FLAGS, MAX_GATES, MAX_MESSAGE, MAX_NAME, MAX_REASON, MAX_ROWS};
 use serde::{Deserialize, Serialize};
 
+/// Longest public key with its comment, in bytes.
+pub const MAX_KEY: usize = 512;
+
 /// What an operator asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeopleRequest {
@@ -70,6 +73,20 @@ pub enum PeopleRequest {
         /// What.
         act: FactorAct,
     },
+    /// The keys that approvals are signed with.
+    Keys,
+    /// Register one.
+    AddKey {
+        /// Whose.
+        who: Text<MAX_NAME>,
+        /// As `ssh-ed25519 AAAA…`, or 32 bytes in base64.
+        key: Text<MAX_KEY>,
+    },
+    /// Take one away.
+    RemoveKey {
+        /// The key, or its fingerprint.
+        key: Text<MAX_KEY>,
+    },
     /// Ask every gate about a command, and run nothing.
     Explain {
         /// As whom.
@@ -125,6 +142,22 @@ pub struct FactorRow {
     pub recovery_codes: u64,
 }
 
+/// A key that somebody signs approvals with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyRow {
+    /// Whose.
+    pub user: UserId,
+    /// Their name when it was registered.
+    pub name: Text<MAX_NAME>,
+    /// As `ssh-ed25519 AAAA…`.
+    pub key: Text<MAX_KEY>,
+    /// As `ssh-keygen -l` prints it.
+    pub fingerprint: Text<64>,
+    /// When it was registered, ms since 1970.
+    pub added_ms: u64,
+}
+
 /// What the core answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeopleAnswer {
@@ -140,6 +173,8 @@ pub enum PeopleAnswer {
     Enrolment(Box<Enrolment>),
     /// To [`FactorAct::Status`].
     Factor(Box<FactorRow>),
+    /// To [`PeopleRequest::Keys`].
+    Keys(List<KeyRow, MAX_ROWS>),
     /// To [`PeopleRequest::Explain`].
     Explained(Box<Explained>),
 }

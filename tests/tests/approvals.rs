@@ -1,6 +1,18 @@
 //! Approvals over the real processes, where a transcript cannot say it.
 
-use bartizan_tests::house::{House, Plan};
+use bartizan_playground::server::{Options, Server};
+use bartizan_proto::connector::{FromConnector, Reaction, Report};
+use bartizan_proto::ids::{PostId, UserId};
+use bartizan_proto::{Role, Text};
+use bartizan_tests::house::puppet::{Puppets, connector, report_of};
+use bartizan_tests::house::{House, Plan, programs, skip};
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 fn guarded() -> Plan {
     Plan::default().bash("guarded", "echo it ran", "approvals = 1\napprover-level = \"operator\"")
@@ -26,4 +38,185 @@ async fn what_was_approved_for_an_earlier_database_approves_nothing_in_a_new_one
     assert!(request.contains(&format!("approve {number}`")), "the same number: {request}");
     house.works().await;
     assert!(!house.said(&post).iter().any(|said| said.contains("it ran")), "nobody has agreed to this one");
+}
+
+const SEALED: &str = "approvals = 1\napprover-level = \"operator\"\napproval = \"signed\"";
+
+fn sealed() -> Plan {
+    Plan::default().bash("sealed", "echo it ran", SEALED)
+}
+
+/// Bob's key for SSH, and its public half as `bartizan people key add` takes it.
+fn bobs_key() -> (&'static str, &'static str) {
+    (include_str!("../../audit/tests/person/id_ed25519"), include_str!("../../audit/tests/person/id_ed25519.pub"))
+}
+
+/// The request's number and the block that is to be signed.
+fn block(request: &str) -> (String, String) {
+    let number = request.split("approve ").nth(1).and_then(|rest| rest.split('`').next()).expect("a number");
+    let block = request.split("```").nth(1).expect("a block").trim();
+    (number.to_owned(), block.to_owned())
+}
+
+/// Runs a program with something on its standard input.
+fn fed(program: &Path, arguments: &[&str], input: &str) -> (bool, String) {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).expect("text"))
+}
+
+/// What `bartizan approve` prints on bob's own machine, where there is no service.
+fn signed(number: &str, block: &str) -> String {
+    let folder = tempfile::tempdir().expect("a directory");
+    let key = folder.path().join("id_ed25519");
+    std::fs::write(&key, bobs_key().0).expect("written");
+    let arguments = ["approve", number, "--key", key.to_str().expect("text")];
+    let (good, said) = fed(&programs().join("bartizan"), &arguments, block);
+    assert!(good && said.starts_with(&format!("approve {number} ")), "{said}");
+    said.trim().to_owned()
+}
+
+/// Attack row 59: whoever can write as bob on the server, or change what others read there, does not have bob's key.
+#[tokio::test(flavor = "current_thread")]
+async fn row_59_what_is_to_be_signed_starts_by_a_signature_of_what_was_shown_and_by_nothing_else() {
+    let house = House::build(sealed()).await;
+    let post = house.say("carol", "ops", "!sealed");
+    let request = house.reply(&post).await;
+    let (number, shown) = block(&request);
+    let direct = house.server.direct_channel("bob", "bartizan").expect("a channel");
+    let try_it = async |text: &str, words: &str| {
+        let tried = house.server.say("bob", &direct, text).expect("said");
+        let answer = house.reply(&tried).await;
+        assert!(answer.contains(words), "{text}: {answer}");
+    };
+    // All that chat can say.
+    let asked = house.server.replies(&post).first().and_then(|reply| reply["id"].as_str().map(str::to_owned));
+    assert!(house.server.react("bob", &asked.expect("the request"), "white_check_mark"));
+    let told = house.replies(&post, 2).await.swap_remove(1);
+    assert!(told.contains("Only a signature counts"), "{told}");
+    try_it(&format!("approve {number}"), "Only a signature counts").await;
+    let line = signed(&number, &shown);
+    try_it(&line, "not registered for anybody").await;
+    // Registered for somebody else, and for two.
+    let add = async |who: &str| house.operator(&["people", "key", "add", who, bobs_key().1]).await;
+    assert!(add("alice").await.success());
+    try_it(&line, "not registered for you").await;
+    let again = add("bob").await;
+    assert!(again.code() == Some(4) && again.output.contains("registered for alice"), "{again:?}");
+    let listed = house.operator(&["people", "key", "list"]).await.output;
+    let fingerprint = listed.split_whitespace().find(|word| word.starts_with("SHA256:")).expect("a key").to_owned();
+    assert!(house.operator(&["people", "key", "remove", &fingerprint]).await.success());
+    assert!(add("bob").await.success());
+    house.warned("a key was registered that bob can sign approvals with").await;
+    // What a changed post would have shown.
+    let changed = shown.replace("script sealed", "script hello");
+    try_it(&signed(&number, &changed), "not a signature of this request").await;
+    assert_eq!(house.jobs(), 0);
+    try_it(&line, "was approved by").await;
+    house.wait("its result", || house.said(&post).iter().find(|said| said.contains("it ran")).cloned()).await;
+    // The same signature for another request.
+    let second = house.say("carol", "ops", "!sealed");
+    let (other, _) = block(&house.reply(&second).await);
+    let line = line.replace(&format!("approve {number} "), &format!("approve {other} "));
+    try_it(&line, "not a signature of this request").await;
+    house.works().await;
+    assert_eq!(house.jobs(), 2, "one of each");
+    let receipt = house.operator(&["receipt", "1"]).await.output;
+    let receipt: serde_json::Value = serde_json::from_str(receipt.trim()).expect("a receipt");
+    let by = &receipt["approval"]["by"][0];
+    assert_eq!(by["name"], "bob");
+    assert!(by["key"].as_str().is_some_and(|key| bobs_key().1.starts_with(key)), "{by}");
+    assert!(line.ends_with(by["signature"].as_str().expect("a signature")), "{by}");
+    let vote = house.recorded("bob's vote", |record| record["event"] == "approval" && record["action"] == "vote").await;
+    assert_eq!((vote["how"].as_str(), vote["key"].as_str()), (Some("signature"), Some(fingerprint.as_str())));
+}
+
+/// As OpenSSH prints it, in lines.
+#[tokio::test(flavor = "current_thread")]
+async fn a_signature_of_ssh_keygen_is_taken_in_lines_and_a_key_that_was_taken_away_starts_nothing() {
+    let keygen = Path::new("/usr/bin/ssh-keygen");
+    if !keygen.exists() {
+        return skip("a_signature_of_ssh_keygen_is_taken_in_lines", "there is no ssh-keygen");
+    }
+    let house = House::build(sealed()).await;
+    let folder = tempfile::tempdir().expect("a directory");
+    let key = folder.path().join("id_ed25519");
+    let private = Permissions::from_mode(0o600);
+    std::fs::write(&key, bobs_key().0).and_then(|()| std::fs::set_permissions(&key, private)).expect("written");
+    let arguments = ["-q", "-Y", "sign", "-n", "bartizan-approval", "-f", key.to_str().expect("text")];
+    assert!(house.operator(&["people", "key", "add", "bob", bobs_key().1]).await.success());
+    let direct = house.server.direct_channel("bob", "bartizan").expect("a channel");
+    let post = house.say("carol", "ops", "!sealed");
+    let (number, shown) = block(&house.reply(&post).await);
+    let (good, armored) = fed(keygen, &arguments, &format!("{shown}\n"));
+    assert!(good && armored.contains("BEGIN SSH SIGNATURE"), "{armored}");
+    house.server.say("bob", &direct, &format!("!approve {number}\n{armored}")).expect("said");
+    house.wait("its result", || house.said(&post).iter().find(|said| said.contains("it ran")).cloned()).await;
+    // For another namespace.
+    let second = house.say("carol", "ops", "!sealed");
+    let (number, shown) = block(&house.reply(&second).await);
+    let arguments = ["-q", "-Y", "sign", "-n", "file", "-f", key.to_str().expect("text")];
+    let (_, armored) = fed(keygen, &arguments, &shown);
+    let tried = house.server.say("bob", &direct, &format!("!approve {number}\n{armored}")).expect("said");
+    assert!(house.reply(&tried).await.contains("made for something else"));
+    assert!(house.operator(&["people", "key", "remove", bobs_key().1]).await.success());
+    let tried = house.server.say("bob", &direct, &signed(&number, &shown)).expect("said");
+    assert!(house.reply(&tried).await.contains("not registered for anybody"));
+    house.works().await;
+    assert_eq!(house.jobs(), 2, "one of each");
+}
+
+/// A connector in the power of somebody else says that people agreed: by reactions that nobody made, by posts that nobody wrote, by
+/// a post of somebody else's. Nothing of it counts, signed or not.
+#[tokio::test(flavor = "current_thread")]
+async fn row_59_votes_that_a_hostile_connector_makes_up_start_nothing() {
+    programs();
+    let server = Server::start(Options::default()).expect("the server starts");
+    let bob: UserId = server.file().users["bob"].id.parse().expect("an id");
+    let asked = ["!guarded", "!sealed"].map(|line| server.say("carol", "ops", line).expect("said"));
+    let another = server.say("carol", "ops", "!whoami").expect("said");
+    let honest = asked.clone().map(|post| report_of(&server, "ops", &post));
+    let lie = Report { author: bob, text: Text::cut("!approve a1"), ..report_of(&server, "ops", &another) };
+    let (seen, requests) = mpsc::channel::<PostId>();
+    let part = connector(move |channel, _| {
+        for report in &honest {
+            channel.send(&FromConnector::Post(report.clone())).expect("sent");
+        }
+        for number in 1..=2 {
+            let Ok(request) = requests.recv_timeout(Duration::from_secs(60)) else { return };
+            let emoji = "white_check_mark".parse().expect("an emoji");
+            channel.send(&FromConnector::Reaction(Reaction { post: request, user: bob, emoji })).expect("sent");
+            channel.send(&FromConnector::ReactionsMissed).expect("sent");
+            // A post that nobody wrote.
+            let (post, text) =
+                ("zyx".repeat(9)[..26].parse().expect("an id"), Text::cut(format!("!approve a{number}")));
+            let forged = Report { post, author: bob, text, ..honest[0].clone() };
+            channel.send(&FromConnector::Post(forged)).expect("sent");
+        }
+        // One of somebody else's: it is seen to lie, and is killed.
+        channel.send(&FromConnector::Post(lie)).expect("sent");
+    });
+    let puppets = Puppets::instead_of(Role::Connector, vec![part]);
+    let plan = guarded().bash("sealed", "echo it ran", SEALED).programs(puppets.programs());
+    let house = House::at(server, plan).await;
+    let mut shown = Vec::new();
+    for post in &asked {
+        house.reply(post).await;
+        let request = house.server.replies(post)[0]["id"].as_str().expect("an id").to_owned();
+        seen.send(request.parse().expect("an id")).expect("it listens");
+        shown.push(request);
+    }
+    house.wait("the part to be played", || (puppets.played() == 1).then_some(())).await;
+    house.service.connected().await.expect("the real one is back");
+    house.works().await;
+    assert_eq!(house.jobs(), 1, "nothing of what was made up");
+    assert!(!house.audit().iter().any(|record| record["event"] == "approval" && record["action"] != "requested"));
+    // What bob does himself counts where chat is enough.
+    assert!(house.server.react("bob", &shown[0], "white_check_mark"));
+    house.wait("its result", || house.said(&asked[0]).iter().find(|said| said.contains("it ran")).cloned()).await;
+    assert_eq!(house.jobs(), 2);
 }

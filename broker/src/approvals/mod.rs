@@ -50,6 +50,8 @@ pub struct Voter {
     pub name: Text<MAX_NAME>,
     /// A guest or a remote account.
     pub restricted: bool,
+    /// What they signed the request with outside of chat, in base64, if they did.
+    pub signature: Option<String>,
 }
 
 /// A request.
@@ -61,6 +63,8 @@ pub struct Pending {
     pub intent: Intent,
     /// What is agreed to.
     pub digest: String,
+    /// The text that is signed by those who approve; empty where signatures were not asked for.
+    pub statement: String,
     /// Until when, in ms since 1970 by the server's clock.
     pub expires_ms: u64,
     /// Who agreed so far.
@@ -171,8 +175,20 @@ impl Approvals {
         (now_ms, expires_ms): (u64, u64),
     ) -> Result<Option<&Pending>, StoreError> {
         let Some(id) = store.ask_approval(&intent, &digest, (now_ms, expires_ms))? else { return Ok(None) };
-        let pending = Pending { id, intent, digest, expires_ms, voters: Vec::new() };
+        let pending = Pending { id, intent, digest, statement: String::new(), expires_ms, voters: Vec::new() };
         Ok(Some(self.pending.entry(id).or_insert(pending)))
+    }
+
+    /// What is to be signed by those who approve.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn state(&mut self, store: &mut Store, id: ApprovalId, statement: &str) -> Result<(), StoreError> {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            store.put_statement(id, statement)?;
+            statement.clone_into(&mut pending.statement);
+        }
+        Ok(())
     }
 
     /// Somebody says yes or no. `wanted` is what the script asks for now; nothing where it is gone, or needs none.
@@ -207,15 +223,21 @@ impl Approvals {
         if !yes {
             return Ok(self.end(store, id, End::Denied)?.map_or_else(gone, Voted::Denied));
         }
-        if pending.voters.iter().any(|known| known.user == voter.user) {
+        // One whose key was taken away since may sign with another.
+        let counts = |known: &Voter| approval::signed(approval, known, pending, policy).is_ok();
+        if pending.voters.iter().any(|known| known.user == voter.user && counts(known)) {
             return Ok(Voted::Again);
         }
-        if pending.voters.iter().any(|known| policy.same_person(known.user, voter.user)) {
+        if pending.voters.iter().any(|known| known.user != voter.user && policy.same_person(known.user, voter.user)) {
             return Ok(Voted::Refused("you and one who approved it already are one person".to_owned()));
         }
+        if let Err(why) = approval::signed(approval, voter, pending, policy) {
+            return Ok(Voted::Refused(why));
+        }
         store.put_vote(id, voter, now)?;
+        pending.voters.retain(|known| known.user != voter.user);
         pending.voters.push(voter.clone());
-        let agreeing = approval::agreeing(approval, &pending.voters, asker, policy);
+        let agreeing = approval::agreeing(approval, pending, policy);
         if agreeing < usize::from(approval.count) {
             return Ok(Voted::Counted { agreeing, needed: approval.count });
         }

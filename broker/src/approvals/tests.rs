@@ -1,12 +1,15 @@
 //! One request, everything that can happen to it, and the one end that it has.
 
+mod interleavings;
+mod signed;
+
 use super::*;
 use crate::command::parse;
 use crate::config::{Level, Trust};
 use crate::gate::tests::{House, house, id};
 use crate::gate::{self, Clearance, Proofs, Verdict, file};
 use crate::policy::{Place, Requester};
-use proptest::prelude::*;
+use crate::words::approvals::{Shown, statement};
 use std::collections::BTreeSet;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -31,7 +34,11 @@ fn scene() -> Scene {
 }
 
 fn voter(letter: &str) -> Voter {
-    Voter { user: id(letter), name: Text::cut(letter), restricted: false }
+    Voter { user: id(letter), name: Text::cut(letter), restricted: false, signature: None }
+}
+
+fn production() -> crate::argument::Value {
+    crate::argument::Value { name: "where".into(), text: "production".into(), sensitive: false }
 }
 
 fn intent() -> Intent {
@@ -55,34 +62,68 @@ fn intent() -> Intent {
 impl Scene {
     /// The request of `u`, who is a user, for `guarded production`: two operators, or who has the flag.
     fn ask(&mut self) -> ApprovalId {
-        let digest = self.digest();
+        self.ask_for(intent())
+    }
+
+    /// As the core does it, in its turn.
+    fn ask_for(&mut self, intent: Intent) -> ApprovalId {
+        let script = self.house.policy.config.allowlist.get(&intent.script).expect("on the list").clone();
+        let sha256 = self.sha256(&script);
+        let value = production();
+        let digest = approval::digest(intent.post, intent.user, &script, std::slice::from_ref(&value), &sha256);
         let now = self.house.policy.now_ms();
-        let asked = self.approvals.ask(&mut self.store, intent(), digest, (now, now + HOUR_MS));
-        asked.expect("written").expect("new").id
+        let asked = self.approvals.ask(&mut self.store, intent, digest, (now, now + HOUR_MS));
+        let pending = asked.expect("written").expect("new").clone();
+        let approval = script.approval.as_ref().expect("it needs one");
+        if approval.signed {
+            let (wait, values) = (std::time::Duration::from_secs(3600), [value]);
+            let shown = Shown { script: &script, approval, values: &values, sha256: &sha256, host: "here", wait };
+            let statement = statement(&pending, &shown);
+            self.approvals.state(&mut self.store, pending.id, &statement).expect("written");
+        }
+        pending.id
+    }
+
+    fn sha256(&self, script: &crate::config::Script) -> String {
+        match file::check(script, &self.opener) {
+            Verdict::Pass(file) => file.sha256,
+            Verdict::Refuse(..) => panic!("its file is as it must be"),
+        }
     }
 
     fn digest(&self) -> String {
         let script = self.house.policy.config.allowlist.get(&intent().script).expect("on the list");
-        let Verdict::Pass(file) = file::check(script, &self.opener) else { panic!("its file is as it must be") };
-        let value = crate::argument::Value { name: "where".into(), text: "production".into(), sensitive: false };
-        approval::digest(intent().post, intent().user, script, &[value], &file.sha256)
+        approval::digest(intent().post, intent().user, script, &[production()], &self.sha256(script))
     }
 
     fn vote(&mut self, approval: ApprovalId, letter: &str, yes: bool) -> Voted {
+        self.cast(approval, &voter(letter), yes)
+    }
+
+    fn cast(&mut self, approval: ApprovalId, voter: &Voter, yes: bool) -> Voted {
         let policy = &self.house.policy;
-        let script = policy.config.allowlist.get(&intent().script).expect("on the list");
-        let wanted = (approval, script.approval.as_ref());
-        self.approvals.vote(&mut self.store, policy, wanted, &voter(letter), yes).expect("written")
+        let pending = self.approvals.get(approval);
+        let script = pending.and_then(|pending| policy.config.allowlist.get(&pending.intent.script));
+        let wanted = (approval, script.and_then(|script| script.approval.as_ref()));
+        self.approvals.vote(&mut self.store, policy, wanted, voter, yes).expect("written")
     }
 
     /// What the gates say when its turn has come.
     fn clears(&self, line: &str, post: PostId) -> Result<(), String> {
         let command = parse::command(line).expect("readable").expect("not empty");
-        let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
+        self.clears_for(&command, id("u"), post)
+    }
+
+    fn clears_for(&self, command: &parse::Command, user: UserId, post: PostId) -> Result<(), String> {
+        let requester = Requester { user, name: Text::cut("u"), restricted: false };
         let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
-        let approved = self.store.approved(id("p")).expect("read");
+        let approved = match self.store.approved(post).expect("read") {
+            // Whatever other post is said to have its approval.
+            None => self.store.approved(id("p")).expect("read"),
+            own => own,
+        };
         let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), glass: None, grant: None };
-        match gate::clear(&command, &requester, &place, &self.house.policy, &self.opener, proofs) {
+        match gate::clear(command, &requester, &place, &self.house.policy, &self.opener, proofs) {
             Ok(Clearance::Start(_)) => Ok(()),
             Ok(Clearance::Ask(_)) => panic!("there is no authorizer"),
             Err((_, cause)) => Err(cause.0),
@@ -95,6 +136,11 @@ impl Scene {
 
     fn restart(&mut self) {
         self.store.commit().expect("committed");
+        self.crash();
+    }
+
+    /// Without what was not committed.
+    fn crash(&mut self) {
         let elsewhere = self.house.folder.path().join("other.db");
         drop(std::mem::replace(&mut self.store, Store::open(&elsewhere).expect("open")));
         self.store = Store::open(&self.database).expect("open");
@@ -246,133 +292,5 @@ fn a_number_is_read_as_it_is_written_and_nothing_else_is_one() {
     assert_eq!(ApprovalId(3).to_string(), "a3");
     for bad in ["", "a", "3", "b3", "a-3", "a+3", "a3 ", "a99999999999999999999"] {
         assert!(bad.parse::<ApprovalId>().is_err(), "{bad:?}");
-    }
-}
-
-/// What can happen, in any order.
-#[derive(Debug, Clone)]
-enum Step {
-    Say(&'static str, bool),
-    Wait,
-    Overdue,
-    Restart,
-    Edit(bool),
-    Level(&'static str, Level),
-    Start,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let who = prop::sample::select(vec!["a", "o", "f", "w", "u", "m", "x"]);
-    let levels = prop::sample::select(vec![Level::Banned, Level::User, Level::Operator]);
-    prop_oneof![
-        8 => (who, prop::bool::weighted(0.85)).prop_map(|(who, yes)| Step::Say(who, yes)),
-        1 => Just(Step::Wait),
-        1 => Just(Step::Overdue),
-        2 => Just(Step::Restart),
-        1 => any::<bool>().prop_map(Step::Edit),
-        2 => (prop::sample::select(vec!["o", "w", "u"]), levels).prop_map(|(who, level)| Step::Level(who, level)),
-        4 => Just(Step::Start),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
-    /// Whatever comes in whatever order: what runs was agreed to by two different people who may, is what they agreed to,
-    /// was neither denied nor withdrawn nor overdue before, and runs once.
-    #[test]
-    fn no_interleaving_runs_anything_unapproved_or_twice(steps in prop::collection::vec(step(), 1..24)) {
-        let mut scene = scene();
-        let request = scene.ask();
-        // The model, which knows nothing of the code: who said yes while it waited, and may still.
-        let mut levels = std::collections::BTreeMap::from([("o", Level::Operator), ("w", Level::Operator), ("u", Level::User)]);
-        let (mut agreed, mut over, mut edited) = (BTreeSet::new(), false, false);
-        let (mut queued, mut runs, mut elapsed) = (0, 0, 0);
-        for step in steps {
-            match step {
-                Step::Say(who, yes) => {
-                    let level = |who: &str| levels.get(who).copied();
-                    let may = matches!(who, "a" | "f")
-                        || (matches!(who, "o" | "w") && level(who) == Some(Level::Operator));
-                    let late = elapsed >= HOUR_MS;
-                    let own_no = who == "u" && !yes && level("u") != Some(Level::Banned);
-                    match scene.vote(request, who, yes) {
-                        Voted::Approved(pending) => {
-                            prop_assert!(may && yes && !late && !over, "{who}");
-                            agreed.insert(who);
-                            over = true;
-                            queued += usize::from(scene.store.queue_job(&pending.intent).expect("written").is_some());
-                        }
-                        Voted::Counted { .. } => {
-                            prop_assert!(may && yes && !late && !over, "{who}");
-                            agreed.insert(who);
-                        }
-                        Voted::Denied(_) => {
-                            prop_assert!(may && !yes && !late && !over);
-                            over = true;
-                        }
-                        Voted::Withdrawn(_) => {
-                            prop_assert!(own_no && !late && !over);
-                            over = true;
-                        }
-                        Voted::Expired(_) => {
-                            prop_assert!(late && !over);
-                            over = true;
-                        }
-                        Voted::Again => prop_assert!(agreed.contains(who)),
-                        Voted::Refused(_) => prop_assert!(over || !may || yes),
-                    }
-                }
-                Step::Wait => {
-                    scene.house.policy.server_ahead_ms += i64::try_from(HOUR_MS / 2).expect("small");
-                    elapsed += HOUR_MS / 2;
-                }
-                Step::Overdue => {
-                    for late in scene.approvals.overdue(scene.house.policy.now_ms()) {
-                        prop_assert!(scene.approvals.end(&mut scene.store, late, End::Expired).expect("written").is_some());
-                        over = true;
-                    }
-                }
-                Step::Restart => scene.restart(),
-                Step::Edit(other) => {
-                    edited = other;
-                    scene.rewrite_script(if other { "echo another" } else { "echo hello" });
-                }
-                Step::Level(who, level) => {
-                    levels.insert(who, level);
-                    let people = &mut scene.house.policy.people;
-                    *people = {
-                        let mut fresh = crate::people::People::default();
-                        let flags = BTreeSet::from(["deploy".parse().expect("a flag")]);
-                        fresh.in_file(id("a"), "a", Level::Admin, BTreeSet::new());
-                        fresh.in_file(id("f"), "f", Level::User, flags);
-                        fresh.in_file(id("m"), "m", Level::Banned, BTreeSet::new());
-                        for (who, level) in &levels {
-                            fresh.in_file(id(who), who, *level, BTreeSet::new());
-                        }
-                        fresh
-                    };
-                }
-                // The queue's turn: a job that is stored as queued, and what the gates say of it.
-                Step::Start => {
-                    let waiting = scene.store.unfinished_jobs().expect("read");
-                    for crate::store::jobs::Unfinished { job, intent, .. } in waiting {
-                        let may = scene.clears(intent.command.as_str(), intent.post);
-                        scene.store.job_done(job, "whatever").expect("written");
-                        if may.is_err() {
-                            continue;
-                        }
-                        runs += 1;
-                        let still = |who: &&&str| matches!(**who, "a" | "f") || levels.get(**who) == Some(&Level::Operator);
-                        let people: BTreeSet<&str> =
-                            agreed.iter().filter(still).map(|who| if *who == "w" { "a" } else { *who }).collect();
-                        prop_assert!(people.len() >= 2, "{agreed:?} {levels:?}");
-                        prop_assert!(!edited);
-                        prop_assert!(levels.get("u") != Some(&Level::Banned));
-                    }
-                }
-            }
-        }
-        prop_assert!(queued <= 1 && runs <= 1, "queued {queued}, ran {runs}");
     }
 }

@@ -82,10 +82,23 @@ pub enum Record {
         digest: String,
         /// Who took the step, with their name then; nobody for the clock and the service.
         by: Option<(UserId, String)>,
-        /// By what: `command`, `reaction`, or nothing.
+        /// By what: `command`, `reaction`, `signature`, or nothing.
         how: &'static str,
+        /// The fingerprint of the key that it was signed with, if it was.
+        key: Option<String>,
         /// A reason, or why it does not count.
         why: Option<String>,
+    },
+    /// The host registers a key for signed approvals, or takes one away.
+    PersonKey {
+        /// Whose.
+        user: UserId,
+        /// Their name then.
+        name: String,
+        /// `added` or `removed`.
+        step: &'static str,
+        /// Its fingerprint.
+        key: String,
     },
     /// A command is run without the approvals that it needs.
     BreakGlass {
@@ -337,7 +350,7 @@ impl Record {
                 put("success", json!(granted));
                 put("error", json!(text::printable(why)));
             }
-            Record::Approval { id, step, intent, digest, by, how, why } => {
+            Record::Approval { id, step, intent, digest, by, how, key, why } => {
                 put("event", json!("approval"));
                 put("approvalId", json!(id));
                 put("action", json!(step));
@@ -350,7 +363,15 @@ impl Record {
                 put("by", json!(by.as_ref().map(|(user, _)| user)));
                 put("byName", json!(by.as_ref().map(|(_, name)| text::printable(name))));
                 put("how", json!(how));
+                put("key", json!(key));
                 put("error", json!(why.as_deref().map(text::printable)));
+            }
+            Record::PersonKey { user, name, step, key } => {
+                put("event", json!("approval-key"));
+                put("action", json!(step));
+                put("userId", json!(user));
+                put("userName", json!(text::printable(name)));
+                put("key", json!(key));
             }
             Record::BreakGlass { intent, reason } => {
                 put("event", json!("break-glass"));

@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod adduser;
+pub mod approve;
 pub mod audit;
 pub mod ban;
 pub mod banlist;

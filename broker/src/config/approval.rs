@@ -27,6 +27,8 @@ pub struct Approval {
     pub own: bool,
     /// `break-glass`: one person may run it alone with `breakglass`, which the admins are told.
     pub glass: bool,
+    /// `approval = "signed"`: only a signature made outside of chat counts as a yes.
+    pub signed: bool,
     /// `approval-when`: needed only where one of these arguments has one of these values; always where it is empty.
     pub when: BTreeMap<String, Vec<String>>,
 }
@@ -54,8 +56,8 @@ impl fmt::Display for Approval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} by {:?} {:?} {:?}, own {}, break-glass {}, when {:?}",
-            self.count, self.level, self.flags, self.groups, self.own, self.glass, self.when
+            "{} by {:?} {:?} {:?}, own {}, break-glass {}, signed {}, when {:?}",
+            self.count, self.level, self.flags, self.groups, self.own, self.glass, self.signed, self.when
         )
     }
 }
@@ -67,6 +69,7 @@ pub(super) fn check(
     around: &Surroundings<'_>,
 ) -> Result<Option<Approval>, Wrong> {
     let further = [
+        ("approval", raw.approval.is_some()),
         ("approver-level", raw.approver_level.is_some()),
         ("approver-flags", !raw.approver_flags.is_empty()),
         ("approver-groups", !raw.approver_groups.is_empty()),
@@ -87,6 +90,19 @@ pub(super) fn check(
         Wrong::new(format!("approvals is {}", raw.approvals), format!("give a number from 0 to {MOST}"))
             .within("approvals")
     })?;
+    let signed = match raw.approval.as_deref() {
+        None | Some("chat") => false,
+        Some("signed") => true,
+        Some(word) => {
+            let what = format!("approval is \"{word}\"");
+            return Err(Wrong::new(what, "give \"chat\" or \"signed\"").within("approval"));
+        }
+    };
+    if signed && raw.break_glass {
+        let what =
+            "break-glass where signatures are asked for: whoever can write as a person on the server could run it";
+        return Err(Wrong::new(what, "take one of the two away").within("break-glass"));
+    }
     let flags = flags(&raw.approver_flags).map_err(|wrong| wrong.within("approver-flags"))?;
     if let Some(i) = raw.approver_groups.iter().position(|group| !around.groups.contains_key(group)) {
         let what = format!("there is no group \"{}\"", raw.approver_groups[i]);
@@ -105,6 +121,7 @@ pub(super) fn check(
         groups: raw.approver_groups.clone(),
         own: raw.self_approval,
         glass: raw.break_glass,
+        signed,
         when,
     }))
 }
@@ -170,6 +187,7 @@ mod tests {
             groups: vec![],
             own: false,
             glass: false,
+            signed: false,
             when: BTreeMap::new(),
         };
         let some = Approval { when, ..always.clone() };

@@ -264,6 +264,7 @@ pub(super) struct Script {
     pub(super) elevate: Option<String>,
     #[serde(default)]
     pub(super) approvals: u64,
+    pub(super) approval: Option<String>,
     #[serde(alias = "approverLevel")]
     pub(super) approver_level: Option<String>,
     #[serde(alias = "approverFlags", default)]
@@ -326,6 +327,7 @@ impl Script {
             authorizer_group: None,
             elevate: None,
             approvals: 0,
+            approval: None,
             approver_level: None,
             approver_flags: Vec::new(),
             approver_groups: Vec::new(),

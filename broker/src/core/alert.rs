@@ -43,6 +43,8 @@ pub enum Topic {
     Audit,
     /// Somebody's second factor: enrolled, locked, taken away.
     SecondFactor,
+    /// A key that somebody signs approvals with: registered, taken away. Told each time.
+    ApprovalKey,
     /// A schedule did not run.
     Schedule,
     /// Somebody ran something without its approvals: told each time.

@@ -5,7 +5,7 @@
 
 use super::approvals::{request_key, voter};
 use super::{Core, CoreError, timers::Timer};
-use crate::approvals::{ApprovalId, End, Pending, Voted};
+use crate::approvals::{ApprovalId, End, Pending, Voted, Voter};
 use crate::audit::Record;
 use crate::command::{parse, without_run};
 use crate::config::Approval;
@@ -13,6 +13,7 @@ use crate::gate::{self, Cause, Refusal, Verdict, approval, attest, file};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::Intent;
 use crate::words;
+use bartizan_audit::PersonSignature;
 use bartizan_proto::List;
 use bartizan_proto::egress::{AttestedReaction, Outcome, QuestionId, Subject, Target};
 use bartizan_proto::ids::{PostId, UserId};
@@ -26,7 +27,7 @@ impl Core {
     pub(super) fn cast(
         &mut self,
         id: ApprovalId,
-        requester: &Requester,
+        voter: Voter,
         yes: bool,
         how: &'static str,
         reason: &str,
@@ -39,19 +40,19 @@ impl Core {
         let before = self.approvals.requests.get(id).cloned();
         let script = before.as_ref().and_then(|pending| policy.config.allowlist.get(&pending.intent.script));
         let wanted: Option<Approval> = script.and_then(|script| script.approval.clone());
-        let voter = voter(requester);
         let voted = self.approvals.requests.vote(&mut self.store, policy, (id, wanted.as_ref()), &voter, yes)?;
-        let by = Some((requester.user, requester.name.to_string()));
-        let name = Some(requester.name.as_str());
+        let by = Some((voter.user, voter.name.to_string()));
+        let name = Some(voter.name.as_str());
+        let key = voter.signature.as_deref().and_then(key_of);
         Ok(match voted {
             Voted::Counted { agreeing, needed } => {
                 let Some(pending) = self.approvals.requests.get(id).cloned() else { return Ok(Ok(String::new())) };
-                self.record_step(&pending, "vote", by, how, None);
+                self.record_vote(&pending, "vote", by, (how, key), None);
                 Ok(words::approvals::counted(&pending, agreeing, needed))
             }
             Voted::Again => Ok(words::approvals::again(id)),
             Voted::Approved(pending) => {
-                self.record_step(&pending, "vote", by.clone(), how, None);
+                self.record_vote(&pending, "vote", by.clone(), (how, key), None);
                 self.record_step(&pending, End::Approved.as_str(), by, how, None);
                 self.tell_elsewhere(&pending, End::Approved, name, "")?;
                 let text = words::approvals::ended(&pending, End::Approved, name, "");
@@ -66,9 +67,12 @@ impl Core {
             }
             Voted::Refused(why) => {
                 if let Some(pending) =
-                    before.filter(|_| how == "command" || self.approvals.ignored.insert((id, requester.user)))
+                    before.filter(|_| how != "reaction" || self.approvals.ignored.insert((id, voter.user)))
                 {
-                    self.record_step(&pending, "vote-refused", by, how, Some(why.clone()));
+                    self.record_vote(&pending, "vote-refused", by, (how, key), Some(why.clone()));
+                    if how == "reaction" && why == words::approvals::only_signed(id) {
+                        self.tell_how(&pending, &voter)?;
+                    }
                 }
                 Err(why)
             }
@@ -107,6 +111,17 @@ impl Core {
         Ok(())
     }
 
+    /// Somebody who may approve reacted where only signatures count.
+    fn tell_how(&mut self, pending: &Pending, voter: &Voter) -> Result<(), CoreError> {
+        let text = words::denied(&words::approvals::only_signed(pending.id));
+        let Intent { channel, post, root, direct, .. } = pending.intent;
+        if !direct {
+            return self.reply(channel, post, root, &format!("how-{}", voter.user), text);
+        }
+        let key = format!("{}-{}-how", request_key(pending), voter.user);
+        self.write_protected(Target::Direct(voter.user), None, &key, &text)
+    }
+
     pub(super) fn record_step(
         &mut self,
         pending: &Pending,
@@ -115,9 +130,21 @@ impl Core {
         how: &'static str,
         why: Option<String>,
     ) {
+        self.record_vote(pending, step, by, (how, None), why);
+    }
+
+    /// `key` is the fingerprint of the key that a vote was signed with.
+    fn record_vote(
+        &mut self,
+        pending: &Pending,
+        step: &'static str,
+        by: Option<(UserId, String)>,
+        (how, key): (&'static str, Option<String>),
+        why: Option<String>,
+    ) {
         let (intent, digest) = (Box::new(pending.intent.clone()), pending.digest.clone());
         tracing::info!(id = %pending.id, step, ?by, how, ?why, "approval");
-        self.record_first(&Record::Approval { id: pending.id.to_string(), step, intent, digest, by, how, why });
+        self.record_first(&Record::Approval { id: pending.id.to_string(), step, intent, digest, by, how, key, why });
     }
 
     /// The connector says that somebody reacted to a post.
@@ -184,7 +211,7 @@ impl Core {
             if yes && pending.voters.iter().any(|voter| voter.user == requester.user) {
                 continue;
             }
-            if let Err(why) = self.cast(id, &requester, yes, "reaction", "")? {
+            if let Err(why) = self.cast(id, voter(&requester), yes, "reaction", "")? {
                 tracing::debug!(%id, user = %requester.user, why, "a reaction that does not count");
             }
         }
@@ -266,7 +293,15 @@ impl Core {
             Verdict::Pass(file) => file.sha256,
             Verdict::Refuse(_, cause) => return Err(cause),
         };
+        if script.approval.as_ref().is_some_and(|approval| approval.signed) && pending.statement.is_empty() {
+            return Err(Cause("signatures are asked for now, and there was nothing to sign".to_owned()));
+        }
         let now = approval::digest(intent.post, intent.user, script, &values, &sha256);
         if now == pending.digest { Ok(()) } else { Err(Cause(format!("asked as {}, and now {now}", pending.digest))) }
     }
+}
+
+/// The fingerprint of the key that a signature says it was made with.
+fn key_of(signature: &str) -> Option<String> {
+    PersonSignature::read(signature).ok().map(|signature| signature.key().fingerprint())
 }

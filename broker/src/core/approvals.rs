@@ -14,6 +14,7 @@ use crate::policy::{Policy, Requester};
 use crate::store::jobs::Intent;
 use crate::store::{Store, StoreError};
 use crate::words;
+use bartizan_audit::PersonSignature;
 use bartizan_proto::connector::Report;
 use bartizan_proto::egress::{QuestionId, Target};
 use bartizan_proto::ids::{PostId, ScriptName, UserId};
@@ -103,7 +104,8 @@ impl Core {
             })
             .collect();
         // How it looks does not depend on its number: it is measured before anything is written.
-        let draft = Pending { id: ApprovalId(u64::MAX), intent, digest, expires_ms, voters: Vec::new() };
+        let id = ApprovalId(u64::MAX);
+        let mut draft = Pending { id, intent, digest, statement: String::new(), expires_ms, voters: Vec::new() };
         let shown = words::approvals::Shown {
             script: &script,
             approval,
@@ -113,14 +115,21 @@ impl Core {
             wait,
             prefix: &self.config.bot.prefix,
         };
+        if approval.signed {
+            draft.statement = words::approvals::statement(&draft, &shown);
+        }
         if words::approvals::request(&draft, &shown).chars().count() > LONGEST {
             let why = "its arguments are too long to be shown to those who would approve it".to_owned();
             return self.refuse(report, Refusal::Denied(why.clone()), &why, gates);
         }
         let Pending { intent, digest, .. } = draft;
         let asked = self.approvals.requests.ask(&mut self.store, intent, digest, (now, expires_ms))?;
-        let Some(pending) = asked.cloned() else { return Ok(self.store.decided(report.post)?) };
+        let Some(mut pending) = asked.cloned() else { return Ok(self.store.decided(report.post)?) };
         let shown = words::approvals::Shown { host: &self.approvals.host, prefix: &self.config.bot.prefix, ..shown };
+        if approval.signed {
+            pending.statement = words::approvals::statement(&pending, &shown);
+            self.approvals.requests.state(&mut self.store, pending.id, &pending.statement)?;
+        }
         let text = words::approvals::request(&pending, &shown);
         self.record_decision(report, &pending.intent.command, None, gates);
         self.record_step(&pending, "requested", None, "", None);
@@ -160,7 +169,10 @@ impl Core {
             let why = "only the one who asked can withdraw it".to_owned();
             return self.refuse(report, Refusal::Denied(why.clone()), &why, Vec::new());
         }
-        match self.cast(id, requester, builtin == Builtin::Approve, "command", &reason)? {
+        let signed = builtin == Builtin::Approve && !reason.is_empty();
+        let (how, yes) = (if signed { "signature" } else { "command" }, builtin == Builtin::Approve);
+        let voter = Voter { signature: signed.then(|| reason.clone()), ..voter(requester) };
+        match self.cast(id, voter, yes, how, if signed { "" } else { &reason })? {
             // It is told in the request's thread, which is here.
             Ok(_) if thread.is_some() && thread == report.root && self.approvals.requests.get(id).is_none() => {
                 let gates = vec![Gate { name: "approval", passed: true }];
@@ -198,7 +210,8 @@ pub(super) fn request_key(pending: &Pending) -> String {
 }
 
 pub(super) fn voter(requester: &Requester) -> Voter {
-    Voter { user: requester.user, name: requester.name.clone(), restricted: requester.restricted }
+    let Requester { user, name, restricted } = requester.clone();
+    Voter { user, name, restricted, signature: None }
 }
 
 /// Where a request is posted: in the command's thread; of a direct message in the channel for that, or else to each of those
@@ -214,18 +227,22 @@ fn targets(intent: &Intent, approval: &Approval, policy: &Policy) -> Vec<(Target
     let members = approval.groups.iter().filter_map(|group| policy.groups.get(group)).flatten().copied();
     let people: BTreeSet<UserId> = policy.people.listed().chain(members).collect();
     let may = |user: &UserId| {
-        let voter = Voter { user: *user, name: bartizan_proto::Text::default(), restricted: false };
+        let voter = Voter { user: *user, name: bartizan_proto::Text::default(), restricted: false, signature: None };
         approval::may(approval, &voter, intent.user, policy).is_ok()
     };
     people.into_iter().filter(may).take(MOST_ASKED).map(|user| (Target::Direct(user), None)).collect()
 }
 
-/// The number, and a reason where one may be given.
+/// The number, and a reason or a signature where one may be given.
 fn read(builtin: Builtin, command: &Command) -> Result<(ApprovalId, String), String> {
     let (number, reason) = command.words.split_first().ok_or("the number of a request is missing")?;
     let id = number.text.parse()?;
     let reason = reason.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    if builtin != Builtin::Deny && !reason.is_empty() {
+    if builtin == Builtin::Approve && !reason.is_empty() {
+        let signature = PersonSignature::read(&reason).map_err(|error| error.to_string())?;
+        return Ok((id, signature.as_str().to_owned()));
+    }
+    if builtin == Builtin::Withdraw && !reason.is_empty() {
         return Err("only a number is wanted".to_owned());
     }
     if reason.len() > MAX_REASON {

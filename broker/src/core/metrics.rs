@@ -47,6 +47,7 @@ impl Topic {
             Topic::LastAdmin => "last-admin",
             Topic::Crash => "crash",
             Topic::SecondFactor => "second-factor",
+            Topic::ApprovalKey => "approval-key",
             Topic::Schedule => "schedule",
             Topic::BreakGlass => "break-glass",
         }

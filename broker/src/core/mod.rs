@@ -24,6 +24,7 @@ mod fault;
 mod groups;
 mod history;
 mod jobs;
+mod keys_host;
 mod line;
 mod lockdown;
 mod manager;

@@ -9,6 +9,7 @@ use crate::gate::{self, attest};
 use crate::people::change::{Actor, Deed};
 use crate::people::{Ban, People, Source};
 use crate::policy::{Place, Policy, Requester};
+use bartizan_audit::PersonKey;
 use bartizan_proto::control::{Answer, Refusal};
 use bartizan_proto::egress::{AttestedUser, Outcome, QuestionId, Subject};
 use bartizan_proto::ids::UserId;
@@ -26,6 +27,8 @@ pub(crate) enum Asked {
     Show,
     /// Their second factor.
     Factor(FactorAct),
+    /// A key that they are to sign approvals with.
+    Key(PersonKey),
     /// Every gate's verdict.
     Explain { channel: Option<Text<MAX_NAME>>, command: Text<MAX_MESSAGE> },
 }
@@ -47,19 +50,31 @@ impl Core {
         uid: u32,
         answer: oneshot::Sender<Answer>,
     ) -> Result<(), CoreError> {
-        // Who has the secret is that person, as far as the second factor goes.
+        // Who has the secret is that person, as far as the second factor and signatures go.
         let own = rustix::process::geteuid().as_raw();
-        if matches!(request, PeopleRequest::Factor { act: FactorAct::Enrol, .. }) && uid != 0 && uid != own {
+        let proves =
+            matches!(request, PeopleRequest::Factor { act: FactorAct::Enrol, .. } | PeopleRequest::AddKey { .. });
+        if proves && uid != 0 && uid != own {
             let why = Text::cut("only root and the service's own user may do that");
             let told = Answer::Refused { refusal: Refusal::Forbidden, why };
             self.effects.push(Effect::Answer(answer, Box::new(told)));
             return Ok(());
         }
-        let Some(policy) = &self.policy else {
+        if self.policy.is_none() {
             let told = unavailable("the service does not know the server yet; see `bartizan status`");
             self.effects.push(Effect::Answer(answer, Box::new(told)));
             return Ok(());
+        }
+        let of_keys = match &request {
+            PeopleRequest::Keys => Some(Answer::People(self.list_keys())),
+            PeopleRequest::RemoveKey { key } => Some(self.remove_key(key)?),
+            _of_somebody => None,
         };
+        if let Some(told) = of_keys {
+            self.effects.push(Effect::Answer(answer, Box::new(told)));
+            return Ok(());
+        }
+        let Some(policy) = &self.policy else { return Ok(()) };
         let (who, asked) = match asked(request, policy) {
             Ok(Read::Now(told)) => {
                 self.effects.push(Effect::Answer(answer, Box::new(Answer::People(told))));
@@ -94,6 +109,7 @@ impl Core {
         let told = match asked {
             Asked::Wishes(wishes) => self.do_wishes(wishes, user)?,
             Asked::Factor(act) => self.factor_for_host(act, user)?,
+            Asked::Key(key) => self.add_key(key, user)?,
             Asked::Show => match &self.policy {
                 Some(policy) => Answer::People(PeopleAnswer::Person(Box::new(row(user.id, Some(&user.name), policy)))),
                 None => unavailable("the service does not know the server now"),
@@ -209,6 +225,11 @@ fn asked(request: PeopleRequest, policy: &Policy) -> Result<Read, String> {
             Read::Of(who, Asked::Wishes(vec![Wish::Change(Deed::Bootstrap { again })]))
         }
         PeopleRequest::Factor { who, act } => Read::Of(who, Asked::Factor(act)),
+        PeopleRequest::AddKey { who, key } => {
+            let key = key.parse().map_err(|error: bartizan_audit::BadPersonKey| format!("that {error}"))?;
+            Read::Of(who, Asked::Key(key))
+        }
+        PeopleRequest::Keys | PeopleRequest::RemoveKey { .. } => return Err("that is about nobody".to_owned()),
         PeopleRequest::Explain { who, channel, command } => Read::Of(who, Asked::Explain { channel, command }),
         PeopleRequest::Ban { who, reason, duration } => {
             let time = duration.parse().map_err(|error: crate::people::duration::InvalidTime| error.to_string())?;

@@ -8,7 +8,7 @@ use super::line::Line;
 use super::timers::Timer;
 use super::{Core, CoreError, Topic};
 use crate::audit::Gate;
-use crate::command::{self, Builtin, help, parse};
+use crate::command::{self, Builtin, approve, help, parse};
 use crate::gate::{Cause, Refusal, Verdict, attest, ban};
 use crate::policy::Policy;
 use crate::store::inbox::MAX_UNDECIDED;
@@ -320,7 +320,7 @@ impl Core {
         if !called && !self.is_near(line) {
             return Ok(self.store.decided(report.post)?);
         }
-        match parse::command(line) {
+        match parse::command(&approve::on_one_line(line)) {
             Ok(Some(command)) => self.obey(report, line, command, requester, place),
             // Our name alone, or nothing at all in a direct message: what can be said here?
             Ok(None) => self.answer(report, Vec::new(), help::all(&requester, &place, policy)),

@@ -3,6 +3,7 @@
 //! What is secret or may be is in a receipt as a digest or a keyed hash only: docs/receipts.md has every field.
 
 use super::{Core, CoreError};
+use crate::approvals::Voter;
 use crate::audit::hex;
 use crate::command::Builtin;
 use crate::command::jobs::{is_here, may_see, number};
@@ -12,6 +13,7 @@ use crate::job::Job;
 use crate::policy::{Place, Requester};
 use crate::store::jobs::{Actor, Intent};
 use crate::words;
+use bartizan_audit::{PersonSignature, sha512};
 use bartizan_proto::connector::{Attachment, Body, Report};
 use bartizan_proto::control::{self, Answer};
 use bartizan_proto::ids::JobId;
@@ -39,8 +41,7 @@ impl Core {
         let glass = self.store.broken_glass(intent.post)?;
         let arguments = json!(arguments).to_string();
         let approval = approved.map(|approved| {
-            let voters: Vec<Json> =
-                approved.voters.iter().map(|voter| person(voter.user.as_str(), &voter.name)).collect();
+            let voters: Vec<Json> = approved.voters.iter().map(|voter| approver(voter, &approved.statement)).collect();
             json!({ "id": approved.id.to_string(), "digest": approved.digest, "by": voters })
         });
         let elevation = elevated.map(|elevated| if elevated.alone { "always" } else { "window" });
@@ -148,6 +149,19 @@ impl Core {
 
 fn person(user: &str, name: &str) -> Json {
     json!({ "id": user, "name": text::printable(name) })
+}
+
+/// Somebody who agreed, with what they signed outside of chat: the signature, its key, and the hash of what it is of, which is all
+/// that is needed to verify it.
+fn approver(voter: &Voter, statement: &str) -> Json {
+    let mut json = person(voter.user.as_str(), &voter.name);
+    let signature = voter.signature.as_deref().and_then(|signature| PersonSignature::read(signature).ok());
+    if let Some((signature, of)) = signature.and_then(|signature| Some((signature.clone(), signature.of(statement)?))) {
+        json["key"] = json!(signature.key().as_str());
+        json["signature"] = json!(signature.as_str());
+        json["signedSha512"] = json!(sha512(&of));
+    }
+    json
 }
 
 fn sha256_of(bytes: &[u8]) -> String {

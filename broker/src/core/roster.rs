@@ -8,6 +8,7 @@ use super::timers::Timer;
 use super::{Core, CoreError, Topic};
 use crate::config::Group;
 use crate::people::People;
+use crate::people::keys::Keys;
 use crate::policy::Policy;
 use bartizan_proto::egress::{ChannelKind, Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
@@ -199,6 +200,7 @@ impl Core {
         let answered = roster.pending && named && self.groups.are_settled();
         let Some(ready) = self.roster.ready.as_deref().filter(|_| answered) else { return Ok(()) };
         let mut people = People::new(self.store.people()?, self.store.bans()?);
+        people.keys = Keys::new(self.store.person_keys()?);
         let wanted = Policy::person_names(&self.config);
         self.roster.people.retain(|name, _| wanted.binary_search(name).is_ok());
         let names = self.roster.people.clone();

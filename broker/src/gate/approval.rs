@@ -9,6 +9,8 @@ use crate::argument::Value;
 use crate::audit::hex;
 use crate::config::{Approval, Script};
 use crate::policy::{Policy, Requester};
+use crate::words;
+use bartizan_audit::PersonSignature;
 use bartizan_proto::ids::{PostId, UserId};
 use sha2::{Digest as _, Sha256};
 
@@ -67,10 +69,33 @@ pub fn may(approval: &Approval, voter: &Voter, asker: UserId, policy: &Policy) -
     Err("you are not among those who may approve this")
 }
 
+/// Whether what this person gave counts as their yes; why not, in a sentence. Where signatures are asked for, nothing that was
+/// said in chat does: neither the server nor the connector can make one.
+pub fn signed(approval: &Approval, voter: &Voter, pending: &Pending, policy: &Policy) -> Result<(), String> {
+    if !approval.signed {
+        return Ok(());
+    }
+    let Some(given) = &voter.signature else { return Err(words::approvals::only_signed(pending.id)) };
+    let signature = PersonSignature::read(given).map_err(|error| error.to_string())?;
+    match policy.people.keys.owner(signature.key()) {
+        None => return Err("that key is not registered for anybody".to_owned()),
+        Some(owner) if owner != voter.user => return Err("that key is not registered for you".to_owned()),
+        Some(_) => {}
+    }
+    // Nothing is signed by a signature of nothing.
+    if pending.statement.is_empty() || !signature.signs(&pending.statement) {
+        return Err("that is not a signature of this request: sign all of its block, as it is".to_owned());
+    }
+    Ok(())
+}
+
 /// How many people agree who may do so now, every person counted once.
-pub fn agreeing(approval: &Approval, voters: &[Voter], asker: UserId, policy: &Policy) -> usize {
+pub fn agreeing(approval: &Approval, pending: &Pending, policy: &Policy) -> usize {
     let mut counted: Vec<UserId> = Vec::new();
-    for voter in voters.iter().filter(|voter| may(approval, voter, asker, policy).is_ok()) {
+    let counts = |voter: &&Voter| {
+        may(approval, voter, pending.intent.user, policy).is_ok() && signed(approval, voter, pending, policy).is_ok()
+    };
+    for voter in pending.voters.iter().filter(counts) {
         if counted.iter().all(|known| !policy.same_person(*known, voter.user)) {
             counted.push(voter.user);
         }
@@ -102,7 +127,7 @@ pub fn check(
         let cause = format!("{} was approved as {}, and would run as {now}", approved.id, approved.digest);
         return refuse("what was approved is not what would run now; ask again", cause);
     }
-    let agreeing = agreeing(approval, &approved.voters, user, policy);
+    let agreeing = agreeing(approval, approved, policy);
     if agreeing < usize::from(approval.count) {
         let cause = format!("{}: {agreeing} of {} who may approve it now did", approved.id, approval.count);
         return refuse("those who approved it may not do so any more; ask again", cause);

@@ -70,6 +70,16 @@ approver-flags = ["deploy"]
 approval-when = { where = ["production"] }
 [scripts.arguments.where]
 type = "string"
+[[scripts]]
+name = "sealed"
+path = "hello"
+required-permission = "user"
+approvals = 2
+approval = "signed"
+approver-level = "operator"
+approver-flags = ["deploy"]
+[scripts.arguments.where]
+type = "string"
 [[authorizers]]
 name = "asker"
 path = "authorizer"

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod duration;
+pub mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +82,8 @@ pub struct People {
     bans: HashMap<UserId, Ban>,
     file: HashMap<UserId, Person>,
     file_bans: HashMap<UserId, Ban>,
+    /// What approvals are signed with.
+    pub keys: keys::Keys,
 }
 
 impl People {

@@ -55,15 +55,29 @@ impl Store {
     pub fn put_vote(&mut self, approval: ApprovalId, voter: &Voter, at_ms: u64) -> Result<(), StoreError> {
         self.write_to_last()?
             .prepare_cached(
-                "INSERT INTO approval_vote (approval, user, user_name, restricted, voted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO approval_vote (approval, user, user_name, restricted, voted_ms, signature)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (approval, user) DO UPDATE SET user_name = excluded.user_name,
+                 restricted = excluded.restricted, voted_ms = excluded.voted_ms, signature = excluded.signature",
             )?
             .execute(params![
                 signed(approval.0),
                 voter.user.as_str(),
                 voter.name.as_str(),
                 voter.restricted,
-                signed(at_ms)
+                signed(at_ms),
+                voter.signature,
             ])?;
+        Ok(())
+    }
+
+    /// What is to be signed by those who approve.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_statement(&mut self, approval: ApprovalId, statement: &str) -> Result<(), StoreError> {
+        self.write_to_last()?
+            .prepare_cached("UPDATE approval SET statement = ?2 WHERE id = ?1")?
+            .execute(params![signed(approval.0), statement])?;
         Ok(())
     }
 
@@ -114,7 +128,7 @@ impl Store {
         // The columns of an intent stand where `jobs::intent` looks for them.
         let mut statement = self.read().prepare_cached(&format!(
             "SELECT id, digest, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             asked_ms, private, expires_ms FROM approval WHERE {which} ORDER BY id"
+             asked_ms, private, expires_ms, statement FROM approval WHERE {which} ORDER BY id"
         ))?;
         let mut rows = statement.query([post])?;
         let mut found = Vec::new();
@@ -124,6 +138,7 @@ impl Store {
                 id,
                 intent: intent(row)?,
                 digest: row.get(1)?,
+                statement: row.get(15)?,
                 expires_ms: unsigned(row.get(14)?),
                 voters: self.voters(id)?,
             });
@@ -133,7 +148,7 @@ impl Store {
 
     fn voters(&self, approval: ApprovalId) -> Result<Vec<Voter>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT user, user_name, restricted FROM approval_vote WHERE approval = ?1 ORDER BY voted_ms, user",
+            "SELECT user, user_name, restricted, signature FROM approval_vote WHERE approval = ?1 ORDER BY voted_ms, user",
         )?;
         let mut rows = statement.query([signed(approval.0)])?;
         let mut voters = Vec::new();
@@ -142,6 +157,7 @@ impl Store {
                 user: id(&row.get::<_, String>(0)?, "user")?,
                 name: Text::cut(row.get::<_, String>(1)?),
                 restricted: row.get(2)?,
+                signature: row.get(3)?,
             });
         }
         Ok(voters)

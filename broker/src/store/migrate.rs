@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0015_receipts.sql"),
     include_str!("../../../migrations/0016_pipeline.sql"),
     include_str!("../../../migrations/0017_cards.sql"),
+    include_str!("../../../migrations/0018_signed_approvals.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -3,7 +3,9 @@
 
 use super::{Store, StoreError, id, signed, unsigned};
 use crate::config::Level;
+use crate::people::keys::Owner;
 use crate::people::{Ban, Person};
+use bartizan_audit::PersonKey;
 use bartizan_proto::ids::{FlagName, UserId};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -112,6 +114,40 @@ impl Store {
                 signed(ban.since_ms),
                 ban.until_ms.map(signed),
             ])?;
+        Ok(())
+    }
+
+    /// The keys that approvals are signed with.
+    ///
+    /// # Errors
+    /// As [`Store::people`].
+    pub fn person_keys(&self) -> Result<BTreeMap<PersonKey, Owner>, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT key, user, name, added_ms FROM person_key")?;
+        let mut rows = statement.query([])?;
+        let mut keys = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let owner = Owner {
+                user: id(&row.get::<_, String>(1)?, "user")?,
+                name: row.get(2)?,
+                added_ms: unsigned(row.get(3)?),
+            };
+            keys.insert(id(&row.get::<_, String>(0)?, "key")?, owner);
+        }
+        Ok(keys)
+    }
+
+    /// Registers a key, or takes one away.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_person_key(&mut self, key: &PersonKey, owner: Option<&Owner>) -> Result<(), StoreError> {
+        let connection = self.write_to_last()?;
+        match owner {
+            Some(Owner { user, name, added_ms }) => connection
+                .prepare_cached("INSERT INTO person_key (key, user, name, added_ms) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![key.as_str(), user.as_str(), name, signed(*added_ms)])?,
+            None => connection.prepare_cached("DELETE FROM person_key WHERE key = ?1")?.execute([key.as_str()])?,
+        };
         Ok(())
     }
 

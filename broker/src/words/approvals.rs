@@ -4,7 +4,8 @@ use super::{rough, time};
 use crate::approvals::{End, Pending};
 use crate::argument::Value;
 use crate::config::{Approval, Script};
-use bartizan_proto::text::{code, escape};
+use bartizan_audit::NAMESPACE;
+use bartizan_proto::text::{code, escape, is_hidden};
 use std::time::Duration;
 
 /// The reaction that approves.
@@ -38,6 +39,21 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
         shown.values.iter().map(|value| format!("{}={}", escape(&value.name), code(&value.text))).collect();
     let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(" ") };
     let own = if shown.approval.own { "" } else { ", not the one who asks" };
+    if shown.approval.signed {
+        return format!(
+            ":lock: `approve {id}`? {asker} asks to run **{name}**\n\
+             {count} needed of {who}{own}, each a signature of what follows: `bartizan approve {id} --key FILE`, or \
+             `ssh-keygen -Y sign -n {NAMESPACE} -f FILE`. Send me what it prints: `approve {id} SIGNATURE`. \
+             :no_entry: or `!deny {id} REASON` denies. Expires in {wait}.\n\
+             ```\n{statement}\n```",
+            asker = code(&pending.intent.user_name),
+            name = escape(shown.script.name.as_str()),
+            count = approvals(shown.approval.count.into()),
+            who = who(shown.approval),
+            wait = rough(shown.wait),
+            statement = pending.statement,
+        );
+    }
     format!(
         ":lock: `approve {id}`? {asker} asks to run **{name}** with {with}\n\
          :white_check_mark: or `{prefix}approve {id}` approves, :no_entry: or `{prefix}deny {id} REASON` denies. \
@@ -52,9 +68,53 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
         wait = rough(shown.wait),
         at = time(pending.expires_ms),
         host = code(shown.host),
-        grants = grants(shown.script),
+        grants = grants(shown.script, code),
         sha = code(shown.sha256),
         digest = code(short(&pending.digest)),
+    )
+}
+
+/// What is signed outside of chat: everything that an approver has to know, in one way to write it. It is shown as it is, so that
+/// what was signed is what was seen, whoever may have changed the post.
+pub fn statement(pending: &Pending, shown: &Shown<'_>) -> String {
+    let Pending { id, intent, digest, expires_ms, .. } = pending;
+    let mut lines = vec![
+        format!("bartizan approval {id}"),
+        format!("asked by {} ({}), post {}", quoted(&intent.user_name), intent.user, intent.post),
+        format!("script {}, SHA-256 {}", intent.script, shown.sha256),
+    ];
+    lines.extend(shown.values.iter().map(|value| format!("argument {} = {}", value.name, quoted(&value.text))));
+    lines.push(format!("on {}; sandbox: {}", quoted(shown.host), grants(shown.script, quoted)));
+    lines.push(format!("expires {} ({expires_ms})", time(*expires_ms)));
+    lines.push(format!("digest {digest}"));
+    lines.join("\n")
+}
+
+/// In quotes, on one line, and without a character that is not seen.
+fn quoted(text: &str) -> String {
+    let shown = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if is_hidden(c) || (c.is_whitespace() && c != ' ') => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(shown).collect::<String>())
+}
+
+/// To the admins.
+pub fn alert_key_added(name: &str, fingerprint: &str) -> String {
+    format!("On the host, a key was registered that {name} can sign approvals with: {fingerprint}")
+}
+
+/// To the admins.
+pub fn alert_key_removed(name: &str, fingerprint: &str) -> String {
+    format!("On the host, a key was taken away that {name} could sign approvals with: {fingerprint}")
+}
+
+/// Why a yes that was said in chat does not count.
+pub fn only_signed(id: crate::approvals::ApprovalId) -> String {
+    format!(
+        "only a signature counts as a yes to {id}: give the block of the request to bartizan approve {id} --key FILE on your own \
+         machine, and send me what that prints"
     )
 }
 
@@ -135,7 +195,7 @@ fn who(approval: &Approval) -> String {
 }
 
 /// What the sandbox lets it have beside the system's programs.
-fn grants(script: &Script) -> String {
+fn grants(script: &Script, code: fn(&str) -> String) -> String {
     let profile = &script.profile;
     let paths = |what: &str, paths: Vec<&str>| {
         let paths: Vec<String> = paths.into_iter().map(code).collect();

@@ -36,6 +36,32 @@ pub enum People {
         #[arg(value_name = "USER")]
         who: String,
     },
+    /// Keys that people sign approvals with, outside of chat
+    #[command(subcommand)]
+    Key(Key),
+}
+
+/// About keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// List all of them
+    List,
+    /// Register one: for root and the service's own user
+    #[command(after_help = "Example: bartizan people key add alice \"$(cat id_ed25519.pub)\"")]
+    Add {
+        /// Name, @name or id
+        #[arg(value_name = "USER")]
+        who: String,
+        /// The line of a file like id_ed25519.pub: ssh-ed25519 AAAA…
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// Take one away: what was approved by it, and has not started, does not run
+    Remove {
+        /// The key, or its fingerprint SHA256:…
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
 }
 
 /// About bans.

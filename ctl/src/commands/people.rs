@@ -1,7 +1,7 @@
 //! `bartizan people`, `bans`, `admin` and `explain`.
 
 use super::Out;
-use crate::arguments::{Admin, Bans, People, Totp};
+use crate::arguments::{Admin, Bans, Key, People, Totp};
 use crate::exit::{CtlError, Exit};
 use crate::show;
 use bartizan_proto::bounded::{List, Text};
@@ -42,6 +42,20 @@ pub(super) fn people(what: &People, ask: &Ask<'_>, out: &Out) -> Result<Exit, Ct
             remove: List::new(no_flags.clone()).map_err(|error| wrong("--no-flag", &error))?,
         },
         People::Remove { who } => PeopleRequest::Remove { who: text("USER", who)? },
+        People::Key(what) => return key(what, ask, out),
+    };
+    done(ask, request, out)
+}
+
+/// `bartizan people key …`
+fn key(what: &Key, ask: &Ask<'_>, out: &Out) -> Result<Exit, CtlError> {
+    let request = match what {
+        Key::List => {
+            let PeopleAnswer::Keys(rows) = asked(ask, PeopleRequest::Keys)? else { return Err(CtlError::WrongAnswer) };
+            return out.give(&rows, |look| show::keys(&rows, look));
+        }
+        Key::Add { who, key } => PeopleRequest::AddKey { who: text("USER", who)?, key: text("KEY", key)? },
+        Key::Remove { key } => PeopleRequest::RemoveKey { key: text("KEY", key)? },
     };
     done(ask, request, out)
 }

@@ -16,7 +16,7 @@ pub use doctor::{Report, doctor};
 pub use history::{history, log};
 pub use inspect::inspect;
 pub use look::Look;
-pub use people::{bans, enrolment, explained, factor, people, person};
+pub use people::{bans, enrolment, explained, factor, keys, people, person};
 pub use ps::ps;
 pub use records::{printable_lines, records};
 pub use schedule::schedule;

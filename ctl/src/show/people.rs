@@ -1,7 +1,7 @@
 //! `bartizan people`, `bans` and `explain`, for people.
 
 use super::Look;
-use bartizan_proto::people::{BanRow, Enrolment, Explained, FactorRow, GateVerdict, PersonRow};
+use bartizan_proto::people::{BanRow, Enrolment, Explained, FactorRow, GateVerdict, KeyRow, PersonRow};
 use bartizan_proto::text::printable;
 
 /// Everybody who is listed.
@@ -47,6 +47,20 @@ pub fn person(row: &PersonRow, look: &Look) -> String {
         out.push_str(&format!("{}  {}\n", look.heading(&format!("{name:6}")), printable(&value)));
     }
     out
+}
+
+/// The keys that approvals are signed with.
+pub fn keys(rows: &[KeyRow], look: &Look) -> String {
+    if rows.is_empty() {
+        return "No key is registered.\n".to_owned();
+    }
+    let mut table = vec![["NAME", "FINGERPRINT", "SINCE", "ID"].map(str::to_owned).to_vec()];
+    table.extend(
+        rows.iter().map(|row| {
+            vec![row.name.to_string(), row.fingerprint.to_string(), time(row.added_ms), row.user.to_string()]
+        }),
+    );
+    look.table(&table)
 }
 
 /// The bans in force.
