@@ -76,7 +76,7 @@ pub enum ProtectedAct {
         /// Markdown.
         message: Text<MAX_MESSAGE>,
         /// Unique among all protected posts; goes into `props.bartizan_protected`, which the connector cannot set.
-        key: Text<64>,
+        key: Text<128>,
     },
     /// A protected post says something else from now on.
     Edit {

@@ -1,14 +1,13 @@
 //! Approvals over the real processes, where a transcript cannot say it.
 
 use bartizan_playground::server::{Options, Server};
+use bartizan_playground::service::Role as Service;
 use bartizan_proto::connector::{FromConnector, Reaction, Report};
 use bartizan_proto::ids::{PostId, UserId};
 use bartizan_proto::{Role, Text};
 use bartizan_tests::house::puppet::{Puppets, connector, report_of};
-use bartizan_tests::house::{House, Plan, programs, skip};
-use std::fs::Permissions;
+use bartizan_tests::house::{House, Plan, programs};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -137,37 +136,57 @@ async fn row_59_what_is_to_be_signed_starts_by_a_signature_of_what_was_shown_and
 
 /// As OpenSSH prints it, in lines.
 #[tokio::test(flavor = "current_thread")]
-async fn a_signature_of_ssh_keygen_is_taken_in_lines_and_a_key_that_was_taken_away_starts_nothing() {
-    let keygen = Path::new("/usr/bin/ssh-keygen");
-    if !keygen.exists() {
-        return skip("a_signature_of_ssh_keygen_is_taken_in_lines", "there is no ssh-keygen");
-    }
+async fn a_signature_is_taken_as_ssh_keygen_prints_it_and_a_key_that_was_taken_away_starts_nothing() {
     let house = House::build(sealed()).await;
-    let folder = tempfile::tempdir().expect("a directory");
-    let key = folder.path().join("id_ed25519");
-    let private = Permissions::from_mode(0o600);
-    std::fs::write(&key, bobs_key().0).and_then(|()| std::fs::set_permissions(&key, private)).expect("written");
-    let arguments = ["-q", "-Y", "sign", "-n", "bartizan-approval", "-f", key.to_str().expect("text")];
     assert!(house.operator(&["people", "key", "add", "bob", bobs_key().1]).await.success());
     let direct = house.server.direct_channel("bob", "bartizan").expect("a channel");
     let post = house.say("carol", "ops", "!sealed");
     let (number, shown) = block(&house.reply(&post).await);
-    let (good, armored) = fed(keygen, &arguments, &format!("{shown}\n"));
-    assert!(good && armored.contains("BEGIN SSH SIGNATURE"), "{armored}");
-    house.server.say("bob", &direct, &format!("!approve {number}\n{armored}")).expect("said");
+    let line = signed(&number, &format!("{shown}\n"));
+    let lines: Vec<String> = line.rsplit(' ').next().expect("a signature").as_bytes().chunks(70).map(text).collect();
+    let armored = format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----", lines.join("\n"));
+    house.server.say("bob", &direct, &format!("!approve {number}\n```\n{armored}\n```")).expect("said");
     house.wait("its result", || house.said(&post).iter().find(|said| said.contains("it ran")).cloned()).await;
-    // For another namespace.
+    // One for another namespace: somebody was made to sign a file.
     let second = house.say("carol", "ops", "!sealed");
     let (number, shown) = block(&house.reply(&second).await);
-    let arguments = ["-q", "-Y", "sign", "-n", "file", "-f", key.to_str().expect("text")];
-    let (_, armored) = fed(keygen, &arguments, &shown);
-    let tried = house.server.say("bob", &direct, &format!("!approve {number}\n{armored}")).expect("said");
+    let of_a_file = include_str!("../../audit/tests/person/file.sig");
+    let tried = house.server.say("bob", &direct, &format!("!approve {number}\n{of_a_file}")).expect("said");
     assert!(house.reply(&tried).await.contains("made for something else"));
     assert!(house.operator(&["people", "key", "remove", bobs_key().1]).await.success());
     let tried = house.server.say("bob", &direct, &signed(&number, &shown)).expect("said");
     assert!(house.reply(&tried).await.contains("not registered for anybody"));
     house.works().await;
     assert_eq!(house.jobs(), 2, "one of each");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// The service begins anew with another script than the one that was asked for: the request is void, and its post says so.
+#[tokio::test(flavor = "current_thread")]
+async fn what_would_not_run_as_it_was_asked_for_is_void_after_a_restart_and_its_post_says_so() {
+    let house = House::build(guarded()).await;
+    let post = house.say("carol", "ops", "!guarded");
+    let request = house.reply(&post).await;
+    let id = house.server.replies(&post)[0]["id"].as_str().expect("an id").to_owned();
+    let script = house.files.path().join("scripts/guarded");
+    std::fs::write(&script, "#!/bin/bash\necho another ran\n").expect("written");
+    house.service.restart(Service::Core).await.expect("it begins anew");
+    let told = house.replies(&post, 2).await.swap_remove(1);
+    assert!(told.contains("is void"), "{told}");
+    let shown = house
+        .wait("the request's post to say so", || {
+            let post = house.server.replies(&post).into_iter().find(|reply| reply["id"] == *id)?;
+            post["message"].as_str().filter(|message| message.contains("is void")).map(str::to_owned)
+        })
+        .await;
+    let digest = request.lines().last().expect("its digest");
+    assert!(shown.starts_with(":wastebasket:") && shown.ends_with(digest), "what was asked for stays: {shown}");
+    assert!(house.server.react("bob", &id, "white_check_mark"));
+    house.works().await;
+    assert_eq!(house.jobs(), 1, "and only what works");
 }
 
 /// A connector in the power of somebody else says that people agreed: by reactions that nobody made, by posts that nobody wrote, by

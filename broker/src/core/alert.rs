@@ -71,7 +71,7 @@ struct Told {
 impl Alerts {
     /// Whether a post about this is due, and how many were kept back since the last.
     fn due(&mut self, topic: Topic, now: Instant) -> Option<u32> {
-        match self.told.get_mut(&topic).filter(|_| topic != Topic::BreakGlass) {
+        match self.told.get_mut(&topic).filter(|_| !matches!(topic, Topic::BreakGlass | Topic::ApprovalKey)) {
             Some(told) if now.duration_since(told.at) < PAUSE => {
                 told.unsaid += 1;
                 None

@@ -54,7 +54,7 @@ impl Core {
             Voted::Approved(pending) => {
                 self.record_vote(&pending, "vote", by.clone(), (how, key), None);
                 self.record_step(&pending, End::Approved.as_str(), by, how, None);
-                self.tell_elsewhere(&pending, End::Approved, name, "")?;
+                self.close_posts(&pending, End::Approved, name, "")?;
                 let text = words::approvals::ended(&pending, End::Approved, name, "");
                 self.queue_job(pending.intent)?;
                 Ok(text)
@@ -95,20 +95,41 @@ impl Core {
         let Intent { channel, post, root, .. } = pending.intent;
         self.reply(channel, post, root, "result", text.clone())?;
         self.react(post, words::REFUSED)?;
-        self.tell_elsewhere(pending, end, name.as_deref(), reason)?;
+        self.close_posts(pending, end, name.as_deref(), reason)?;
         Ok(text)
     }
 
-    /// Tells those who were asked by direct message how it ended.
-    fn tell_elsewhere(&mut self, pending: &Pending, end: End, by: Option<&str>, reason: &str) -> Result<(), CoreError> {
+    /// The request's posts tell from now on how it ended, and those who were asked by direct message are told.
+    fn close_posts(&mut self, pending: &Pending, end: End, by: Option<&str>, reason: &str) -> Result<(), CoreError> {
         let text = words::approvals::ended(pending, end, by, reason);
+        let closing = words::approvals::closed(pending, end, &text, &self.store.story(pending.id)?);
+        self.store.put_closing(pending.id, &closing)?;
         for (post, rest) in self.store.protected_family(&request_key(pending))? {
-            if let Ok(user) = rest.parse::<UserId>() {
+            let user = rest.parse::<UserId>().ok();
+            if user.is_some() || rest.is_empty() {
+                self.edit_protected(post, &closing)?;
+            }
+            if let Some(user) = user {
                 let key = format!("{}-{user}-end", request_key(pending));
                 self.write_protected(Target::Direct(user), Some(post), &key, &text)?;
             }
         }
         Ok(())
+    }
+
+    /// A post of the core's own is on the server: it may be that of a request which has ended meanwhile.
+    pub(super) fn request_posted(&mut self, post: PostId) -> Result<(), CoreError> {
+        let key = self.store.protected_key(post)?.unwrap_or_default();
+        let parts: Vec<&str> = key.split('-').collect();
+        let ("approval", Some(Ok(asked)), 3 | 4) =
+            (parts[0], parts.get(2).map(|part| part.parse::<PostId>()), parts.len())
+        else {
+            return Ok(());
+        };
+        match self.store.closing(asked)? {
+            Some(closing) => self.edit_protected(post, &closing),
+            None => Ok(()),
+        }
     }
 
     /// Somebody who may approve reacted where only signatures count.

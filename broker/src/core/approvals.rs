@@ -131,6 +131,7 @@ impl Core {
             self.approvals.requests.state(&mut self.store, pending.id, &pending.statement)?;
         }
         let text = words::approvals::request(&pending, &shown);
+        self.store.put_story(pending.id, &words::approvals::story(&pending, &shown))?;
         self.record_decision(report, &pending.intent.command, None, gates);
         self.record_step(&pending, "requested", None, "", None);
         self.store.decided(report.post)?;

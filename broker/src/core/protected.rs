@@ -64,6 +64,13 @@ impl Core {
         Ok(())
     }
 
+    /// Has one say something else from now on.
+    pub(super) fn edit_protected(&mut self, post: PostId, markup: &str) -> Result<(), CoreError> {
+        self.store.write_protected(&ProtectedAct::Edit { post, message: Text::cut(markup) })?;
+        self.protected.more = true;
+        Ok(())
+    }
+
     /// Hands egress the next one. Only what is durable is in the store's answer.
     pub(crate) fn pump_protected(&mut self) -> Result<(), CoreError> {
         let Protected { under_way, more, paused, .. } = self.protected;
@@ -96,6 +103,7 @@ impl Core {
                 self.protected.failures = 0;
                 self.store.protected_posted(write, post, channel)?;
                 self.schedule_posted(post, channel)?;
+                self.request_posted(post)?;
                 self.question_posted(post)
             }
             ProtectedOutcome::Done => {

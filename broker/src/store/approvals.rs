@@ -81,6 +81,46 @@ impl Store {
         Ok(())
     }
 
+    /// What was asked for, in the words in which it is told from its end on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_story(&mut self, approval: ApprovalId, story: &str) -> Result<(), StoreError> {
+        self.write_to_last()?
+            .prepare_cached("UPDATE approval SET story = ?2 WHERE id = ?1")?
+            .execute(params![signed(approval.0), story])?;
+        Ok(())
+    }
+
+    /// See [`Store::put_story`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn story(&self, approval: ApprovalId) -> Result<String, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT story FROM approval WHERE id = ?1")?;
+        Ok(statement.query_row([signed(approval.0)], |row| row.get(0)).optional()?.unwrap_or_default())
+    }
+
+    /// What its posts say from now on, also those that are not written yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_closing(&mut self, approval: ApprovalId, closing: &str) -> Result<(), StoreError> {
+        self.write_to_last()?
+            .prepare_cached("UPDATE approval SET closing = ?2 WHERE id = ?1")?
+            .execute(params![signed(approval.0), closing])?;
+        Ok(())
+    }
+
+    /// See [`Store::put_closing`]; of the request of that command.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn closing(&self, post: PostId) -> Result<Option<String>, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT closing FROM approval WHERE post = ?1")?;
+        Ok(statement.query_row([post.as_str()], |row| row.get(0)).optional()?.flatten())
+    }
+
     /// It is decided.
     ///
     /// # Errors

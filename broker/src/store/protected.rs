@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension as _, params};
 const KEEP_MS: u64 = 30 * 24 * 3600 * 1000;
 
 impl Store {
-    /// Queues a post, or the deletion of one. What changes posts later comes with what needs it.
+    /// Queues a post, the change of one of the core's own, or the deletion of one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -26,7 +26,17 @@ impl Store {
                     .execute(params![channel.as_str(), post.as_str(), signed(now_ms())])?;
                 return Ok(());
             }
-            ProtectedAct::Edit { .. } | ProtectedAct::React { .. } | ProtectedAct::Unreact { .. } => {
+            ProtectedAct::Edit { post, message } => {
+                self.write()?
+                    .prepare_cached(
+                        "INSERT INTO protected_write (channel, message, key, queued_ms, edits)
+                         SELECT channel, ?2, 'edit-' || post, ?3, post FROM protected_post WHERE post = ?1
+                         ON CONFLICT (key) DO NOTHING",
+                    )?
+                    .execute(params![post.as_str(), message.as_str(), signed(now_ms())])?;
+                return Ok(());
+            }
+            ProtectedAct::React { .. } | ProtectedAct::Unreact { .. } => {
                 return Err(StoreError::Corrupt("a protected write that is no post".to_owned()));
             }
         };
@@ -56,13 +66,17 @@ impl Store {
     /// [`StoreError`].
     pub fn next_protected(&self) -> Result<Option<(WriteId, ProtectedAct)>, StoreError> {
         let mut statement = self.read().prepare_cached(
-            "SELECT id, channel, user, root, message, key, deletes FROM protected_write ORDER BY id LIMIT 1",
+            "SELECT id, channel, user, root, message, key, deletes, edits FROM protected_write ORDER BY id LIMIT 1",
         )?;
         let mut rows = statement.query([])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let text = |column| row.get::<_, Option<String>>(column);
         if let (Some(post), Some(channel)) = (text(6)?, text(1)?) {
             let act = ProtectedAct::Delete { post: id(&post, "post")?, channel: id(&channel, "channel")? };
+            return Ok(Some((WriteId(unsigned(row.get(0)?)), act)));
+        }
+        if let Some(post) = text(7)? {
+            let act = ProtectedAct::Edit { post: id(&post, "post")?, message: Text::cut(row.get::<_, String>(4)?) };
             return Ok(Some((WriteId(unsigned(row.get(0)?)), act)));
         }
         let target = match (text(1)?, text(2)?) {
@@ -241,6 +255,16 @@ mod tests {
         assert_eq!(store.protected_family("one").expect("read"), [(post, String::new())]);
         assert!(store.protected_family("on").expect("read").is_empty());
         assert_eq!(store.protected_posts::<8>().expect("read").into_vec(), [post]);
+        let edit = ProtectedAct::Edit { post, message: Text::cut("no more") };
+        store.write_protected(&edit).expect("queued");
+        store.write_protected(&edit).expect("once");
+        let unknown = ProtectedAct::Edit { post: "q".repeat(26).parse().expect("id"), message: Text::cut("x") };
+        store.write_protected(&unknown).expect("nothing of the core's is changed by it");
+        store.protected_ended(WriteId(2)).expect("written");
+        let (write, next) = store.next_protected().expect("read").expect("one");
+        assert_eq!(next, edit);
+        store.protected_ended(write).expect("done");
+        assert_eq!(store.next_protected().expect("read"), None);
         store.forget_old_protected().expect("forgotten");
         assert_eq!(store.protected_posts::<8>().expect("read").len(), 1, "it is young");
     }

@@ -35,9 +35,7 @@ pub struct Shown<'a> {
 /// The post that is approved by reacting to it.
 pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
     let id = pending.id;
-    let arguments: Vec<String> =
-        shown.values.iter().map(|value| format!("{}={}", escape(&value.name), code(&value.text))).collect();
-    let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(" ") };
+    let with = arguments(shown);
     let own = if shown.approval.own { "" } else { ", not the one who asks" };
     if shown.approval.signed {
         return format!(
@@ -58,15 +56,57 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
         ":lock: `approve {id}`? {asker} asks to run **{name}** with {with}\n\
          :white_check_mark: or `{prefix}approve {id}` approves, :no_entry: or `{prefix}deny {id} REASON` denies. \
          {count} needed of {who}{own}. Expires in {wait}, at {at}.\n\
-         On {host}; sandbox: {grants}\n\
-         Script SHA-256 {sha}; digest of all of this {digest}",
-        prefix = shown.prefix,
+         {facts}",
+         prefix = shown.prefix,
         asker = code(&pending.intent.user_name),
         name = escape(shown.script.name.as_str()),
         count = approvals(shown.approval.count.into()),
         who = who(shown.approval),
         wait = rough(shown.wait),
         at = time(pending.expires_ms),
+        facts = facts(pending, shown),
+    )
+}
+
+/// What was asked for, as it is told from its end on.
+pub fn story(pending: &Pending, shown: &Shown<'_>) -> String {
+    let asked =
+        format!("{} asked to run **{}**", code(&pending.intent.user_name), escape(pending.intent.script.as_str()));
+    if shown.approval.signed {
+        return format!("{asked}\n```\n{}\n```", pending.statement);
+    }
+    format!("{asked} with {}\n{}", arguments(shown), facts(pending, shown))
+}
+
+/// The request's post from its end on.
+pub fn closed(pending: &Pending, end: End, ended: &str, story: &str) -> String {
+    let (emoji, ended) = match end {
+        End::Approved => {
+            let names: Vec<String> = pending.voters.iter().map(|voter| code(&voter.name)).collect();
+            let name = escape(pending.intent.script.as_str());
+            let id = code(&pending.id.to_string());
+            ("white_check_mark", format!("{id} was approved by {}; **{name}** runs.", names.join(" and ")))
+        }
+        End::Denied => ("no_entry", ended.to_owned()),
+        End::Expired => ("hourglass", ended.to_owned()),
+        End::Withdrawn => ("leftwards_arrow_with_hook", ended.to_owned()),
+        End::Voided => ("wastebasket", ended.to_owned()),
+    };
+    format!(":{emoji}: {ended}\n{story}")
+}
+
+/// The arguments, or that there are none.
+fn arguments(shown: &Shown<'_>) -> String {
+    let arguments: Vec<String> =
+        shown.values.iter().map(|value| format!("{}={}", escape(&value.name), code(&value.text))).collect();
+    if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(" ") }
+}
+
+/// What an approver has to know besides.
+fn facts(pending: &Pending, shown: &Shown<'_>) -> String {
+    format!(
+        "On {host}; sandbox: {grants}\n\
+         Script SHA-256 {sha}; digest of all of this {digest}",
         host = code(shown.host),
         grants = grants(shown.script, code),
         sha = code(shown.sha256),

@@ -1,0 +1,6 @@
+-- What a request's post says once it has ended: what was asked for, and with it how that ended.
+ALTER TABLE approval ADD COLUMN story TEXT NOT NULL DEFAULT '';
+ALTER TABLE approval ADD COLUMN closing TEXT;
+
+-- A write that changes a post of the core's own.
+ALTER TABLE protected_write ADD COLUMN edits TEXT;
