@@ -233,6 +233,7 @@ fn usage_shows_what_each_argument_may_be() {
         authorizer: None,
         authorizer_group: String::new(),
         elevate: None,
+        elevator: None,
         approval: None,
         rate: None,
         timeout: std::time::Duration::from_secs(1),

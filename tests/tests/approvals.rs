@@ -189,6 +189,32 @@ async fn what_would_not_run_as_it_was_asked_for_is_void_after_a_restart_and_its_
     assert_eq!(house.jobs(), 1, "and only what works");
 }
 
+/// Each of them has the request in a channel of their own, and nobody may be left with one that looks open. Their keys were cut
+/// once, and nobody was told.
+#[tokio::test(flavor = "current_thread")]
+async fn those_who_were_asked_by_direct_message_see_there_how_it_ended() {
+    let house = House::build(guarded()).await;
+    let direct = house.server.direct_channel("carol", "bartizan").expect("a channel");
+    let asked = house.server.say("carol", &direct, "guarded").expect("said");
+    house.reply(&asked).await;
+    let told = async |who: &str, words: &str| {
+        let has = |post: &serde_json::Value| post["message"].as_str().is_some_and(|message| message.contains(words));
+        house.wait(&format!("{words} for {who}"), || house.told(who).into_iter().find(has)).await
+    };
+    for who in ["alice", "bob"] {
+        told(who, ":lock: `approve a1`?").await;
+    }
+    let bobs = house.server.direct_channel("bob", "bartizan").expect("a channel");
+    assert!(house.server.say("bob", &bobs, "deny a1 not today").is_some());
+    for who in ["alice", "bob"] {
+        let request = told(who, ":no_entry: `a1` was denied by `bob`: not today").await;
+        let has = |post: &serde_json::Value| post["root_id"] == request["id"];
+        house.wait("a word in its thread", || house.told(who).into_iter().find(has)).await;
+    }
+    assert!(house.replies(&asked, 2).await[1].contains("was denied by `bob`: not today"));
+    assert_eq!(house.jobs(), 0);
+}
+
 /// A connector in the power of somebody else says that people agreed: by reactions that nobody made, by posts that nobody wrote, by
 /// a post of somebody else's. Nothing of it counts, signed or not.
 #[tokio::test(flavor = "current_thread")]

@@ -122,10 +122,10 @@ impl Scene {
             None => self.store.approved(id("p")).expect("read"),
             own => own,
         };
-        let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), glass: None, grant: None };
+        let proofs = Proofs { post, elevated: None, approved: approved.as_ref(), glass: None, grants: &[] };
         match gate::clear(command, &requester, &place, &self.house.policy, &self.opener, proofs) {
             Ok(Clearance::Start(_)) => Ok(()),
-            Ok(Clearance::Ask(_)) => panic!("there is no authorizer"),
+            Ok(Clearance::Ask(..)) => panic!("there is no authorizer"),
             Err((_, cause)) => Err(cause.0),
         }
     }
@@ -172,7 +172,7 @@ fn a_broken_glass_is_one_persons_for_one_post_and_only_where_the_script_has_one(
         let command = crate::command::without_run(command.expect("not empty"));
         let requester = Requester { user: id("u"), name: Text::cut("u"), restricted: false };
         let place = Place { channel: id("c"), name: Text::cut("ops"), direct: false, private: false };
-        let proofs = Proofs { post, elevated: None, approved: None, glass, grant: None };
+        let proofs = Proofs { post, elevated: None, approved: None, glass, grants: &[] };
         gate::clear(&command, &requester, &place, &scene.house.policy, &scene.opener, proofs).is_ok()
     };
     assert!(!clears(&scene, id("p"), Some(id("u"))), "the script has none");

@@ -1,6 +1,7 @@
 //! What is recorded, as types; the names of the fields stand here and nowhere else.
 //! More than 400 lines, because every field of every record stands in this one place.
 
+use crate::gate::authorizer::Kind;
 use bartizan_proto::ids::{ChannelId, JobId, PostId, UserId};
 use bartizan_proto::worker::{Ending, InForce, Usage};
 use bartizan_proto::{Role, text};
@@ -50,19 +51,23 @@ pub enum Record {
         /// SHA-256 of the script's file.
         sha256: String,
     },
-    /// A job's authorizer is about to be asked.
+    /// A job's elevator or authorizer is about to be asked.
     Authorizing {
+        /// Which of them.
+        kind: Kind,
         /// The job.
         job: JobId,
         /// What is to be authorized.
         intent: Box<Intent>,
-        /// The authorizer.
+        /// Its name.
         authorizer: String,
         /// SHA-256 of its file.
         sha256: String,
     },
     /// It has answered, or not.
     Authorized {
+        /// Which of them.
+        kind: Kind,
         /// The job.
         job: JobId,
         /// Whether it said yes.
@@ -338,14 +343,14 @@ impl Record {
                 put("arguments", Value::Object(arguments));
                 put("scriptSha256", json!(sha256));
             }
-            Record::Authorizing { job, intent, authorizer, sha256 } => {
-                put("event", json!("authorizer-start"));
+            Record::Authorizing { kind, job, intent, authorizer, sha256 } => {
+                put("event", json!(format!("{}-start", kind.as_str())));
                 put_intent(&mut put, *job, intent);
-                put("authorizer", json!(authorizer));
+                put(kind.as_str(), json!(authorizer));
                 put("scriptSha256", json!(sha256));
             }
-            Record::Authorized { job, granted, why } => {
-                put("event", json!("authorizer-end"));
+            Record::Authorized { kind, job, granted, why } => {
+                put("event", json!(format!("{}-end", kind.as_str())));
                 put("executionId", json!(job.0));
                 put("success", json!(granted));
                 put("error", json!(text::printable(why)));

@@ -14,6 +14,7 @@ use std::time::Duration;
 pub struct Allowlist {
     scripts: BTreeMap<ScriptName, Script>,
     authorizers: BTreeMap<ScriptName, Script>,
+    elevators: BTreeMap<ScriptName, Script>,
     schedules: BTreeMap<ScriptName, Schedule>,
     triggers: BTreeMap<ScriptName, Trigger>,
 }
@@ -38,6 +39,21 @@ impl Allowlist {
     /// Every authorizer, by name.
     pub fn authorizers(&self) -> impl Iterator<Item = &Script> {
         self.authorizers.values()
+    }
+
+    /// The elevator of this name. It is no command.
+    pub fn elevator(&self, name: &ScriptName) -> Option<&Script> {
+        self.elevators.get(name)
+    }
+
+    /// Every elevator, by name.
+    pub fn elevators(&self) -> impl Iterator<Item = &Script> {
+        self.elevators.values()
+    }
+
+    /// Everything that may be started: scripts, authorizers, elevators.
+    pub fn programs(&self) -> impl Iterator<Item = &Script> {
+        self.iter().chain(self.authorizers()).chain(self.elevators())
     }
 
     /// The schedule of this name.
@@ -79,6 +95,14 @@ impl Allowlist {
     /// The same for authorizers.
     pub(super) fn insert_authorizer(&mut self, script: Script) -> Result<(), Box<Script>> {
         match self.authorizers.insert(script.name.clone(), script) {
+            None => Ok(()),
+            Some(before) => Err(Box::new(before)),
+        }
+    }
+
+    /// The same for elevators.
+    pub(super) fn insert_elevator(&mut self, script: Script) -> Result<(), Box<Script>> {
+        match self.elevators.insert(script.name.clone(), script) {
             None => Ok(()),
             Some(before) => Err(Box::new(before)),
         }
@@ -154,6 +178,8 @@ pub struct Script {
     pub authorizer_group: String,
     /// `elevate`: that the asker must give the second factor.
     pub elevate: Option<Elevate>,
+    /// `elevator`: the one that is asked whether the asker has shown in its way that it is them.
+    pub elevator: Option<ScriptName>,
     /// `approvals` and what goes with it: that others must agree.
     pub approval: Option<Approval>,
     /// `rate`: how often it may be run, whoever asks.

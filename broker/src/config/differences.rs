@@ -99,6 +99,9 @@ fn flat(config: &Config) -> Flat {
     for script in config.allowlist.authorizers() {
         put_script(&mut out, "authorizers", script);
     }
+    for script in config.allowlist.elevators() {
+        put_script(&mut out, "elevators", script);
+    }
     for trigger in config.allowlist.triggers() {
         let words =
             format!("{:?} in {}, {} begins {}", trigger.source, trigger.channel, trigger.pattern, trigger.script);
@@ -136,6 +139,7 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     put("allowed-groups", &list(&script.groups, "everybody"));
     put("authorizer", &script.authorizer.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("authorizer-group", &script.authorizer_group);
+    put("elevator", &script.elevator.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("elevate", &script.elevate.map_or("never".to_owned(), |elevate| elevate.to_string()));
     put("approvals", &script.approval.as_ref().map_or("none".to_owned(), ToString::to_string));
     put("rate", &rate(script.rate));

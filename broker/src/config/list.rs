@@ -19,6 +19,14 @@ pub(super) fn read(
             place(Wrong::new(what, "rename or remove one of them").within("name"))
         })?;
     }
+    for (i, raw) in raw.elevators.iter().enumerate() {
+        let place = |wrong: Wrong| source.place(wrong.within(i).within("elevators"));
+        let script = script::elevator(raw, around).map_err(place)?;
+        allowlist.insert_elevator(script).map_err(|twice| {
+            let what = format!("the elevator \"{}\" is there twice", twice.name);
+            place(Wrong::new(what, "rename or remove one of them").within("name"))
+        })?;
+    }
     for (i, raw) in raw.scripts.iter().enumerate() {
         let place = |wrong: Wrong| source.place(wrong.within(i).within("scripts"));
         let script = script::check(raw, around).map_err(place)?;

@@ -195,7 +195,7 @@ pub enum Group {
 impl Config {
     /// Whether any script is granted some network.
     pub fn grants_network(&self) -> bool {
-        let scripts = self.allowlist.iter().chain(self.allowlist.authorizers()).map(|script| &script.profile);
+        let scripts = self.allowlist.programs().map(|script| &script.profile);
         scripts.chain(self.profiles.values()).any(|profile| !profile.network.is_empty())
     }
 
@@ -281,12 +281,14 @@ impl Config {
         })?;
         let raw_list: raw::Allowlist = list.parse()?;
         let authorizers: Vec<&str> = raw_list.authorizers.iter().map(|one| one.name.as_str()).collect();
+        let elevators: Vec<&str> = raw_list.elevators.iter().map(|one| one.name.as_str()).collect();
         let around = script::Surroundings {
             directories: &directories,
             profiles: &profiles,
             trust,
             groups: &groups,
             authorizers: &authorizers,
+            elevators: &elevators,
         };
         let allowlist = list::read(&list, &raw_list, &around)?;
 

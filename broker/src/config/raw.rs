@@ -219,12 +219,14 @@ pub(super) struct Allowlist {
     #[serde(default)]
     pub(super) authorizers: Vec<Authorizer>,
     #[serde(default)]
+    pub(super) elevators: Vec<Authorizer>,
+    #[serde(default)]
     pub(super) schedules: Vec<Schedule>,
     #[serde(default)]
     pub(super) triggers: Vec<Trigger>,
 }
 
-/// A script that says whether another one may be run.
+/// A script that says whether another one may be run, or whether somebody has shown that it is them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Authorizer {
@@ -262,6 +264,7 @@ pub(super) struct Script {
     #[serde(alias = "authorizerGroup")]
     pub(super) authorizer_group: Option<String>,
     pub(super) elevate: Option<String>,
+    pub(super) elevator: Option<String>,
     #[serde(default)]
     pub(super) approvals: u64,
     pub(super) approval: Option<String>,
@@ -326,6 +329,7 @@ impl Script {
             authorizer: None,
             authorizer_group: None,
             elevate: None,
+            elevator: None,
             approvals: 0,
             approval: None,
             approver_level: None,

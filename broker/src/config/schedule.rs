@@ -178,6 +178,9 @@ pub(super) fn runs_alone(line: &str, channel: &str, allowlist: &Allowlist) -> Re
     if script.authorizer.is_some() {
         return refused("has an authorizer, which is told who asks, and here nobody does", "use a script without one");
     }
+    if script.elevator.is_some() {
+        return refused("has an elevator, and nobody is there to show that it is them", "use a script without one");
+    }
     if approval::wanted(script, &values).is_some() {
         return refused("is to be approved, and nobody asks for it here", "use a script without approvals");
     }

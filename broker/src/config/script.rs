@@ -32,6 +32,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) groups: &'a BTreeMap<String, super::Group>,
     /// Names of the allowlist's authorizers.
     pub(super) authorizers: &'a [&'a str],
+    /// Names of its elevators.
+    pub(super) elevators: &'a [&'a str],
 }
 
 /// What an entry runs that has steps, and no file of its own: the system's `true`.
@@ -48,14 +50,23 @@ const AUTHORIZER_WORDS: usize = 3;
 
 /// Checks one authorizer: a script that is no command, and has no arguments of its own.
 pub(super) fn authorizer(raw: &raw::Authorizer, around: &Surroundings<'_>) -> Result<Script, Wrong> {
+    asked(raw, "authorizer", around)
+}
+
+/// Checks one elevator: the same.
+pub(super) fn elevator(raw: &raw::Authorizer, around: &Surroundings<'_>) -> Result<Script, Wrong> {
+    asked(raw, "elevator", around)
+}
+
+fn asked(raw: &raw::Authorizer, kind: &'static str, around: &Surroundings<'_>) -> Result<Script, Wrong> {
     let as_script = raw::Script::of_authorizer(raw);
-    let mut script = check(&as_script, around).map_err(|wrong| wrong.renamed("script", "authorizer"))?;
+    let mut script = check(&as_script, around).map_err(|wrong| wrong.renamed("script", kind))?;
     script.timeout = match &raw.timeout {
         Some(_) => script.timeout,
         None => AUTHORIZER_TIMEOUT,
     };
     if script.timeout > LONGEST_AUTHORIZER {
-        let what = format!("authorizer \"{}\": the timeout is more than a minute", raw.name);
+        let what = format!("{kind} \"{}\": the timeout is more than a minute", raw.name);
         return Err(Wrong::new(what, "write it like \"10s\"").within("timeout"));
     }
     Ok(script)
@@ -115,7 +126,8 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         direct_only: raw.direct_only,
         users: raw.allowed_users.clone().unwrap_or_default(),
         groups: raw.allowed_groups.clone().unwrap_or_default(),
-        authorizer: raw.authorizer.as_deref().map(|name| known_authorizer(name, around)).transpose()?,
+        authorizer: raw.authorizer.as_deref().map(|name| known("authorizer", name, around.authorizers)).transpose()?,
+        elevator: raw.elevator.as_deref().map(|name| known("elevator", name, around.elevators)).transpose()?,
         authorizer_group: raw.authorizer_group.clone().unwrap_or_default(),
         rate,
         timeout,
@@ -180,8 +192,10 @@ fn visibility(raw: &raw::Script, around: &Surroundings<'_>) -> Result<(), Wrong>
         let what = "the list of groups is empty";
         return Err(Wrong::new(what, "name groups, or remove the key for everybody").within("allowed-groups"));
     }
-    if raw.authorizer.is_some() && raw.arguments.0.len() > MAX_ARGUMENTS - AUTHORIZER_WORDS {
-        let what = format!("more than {} arguments, which its authorizer gets too", MAX_ARGUMENTS - AUTHORIZER_WORDS);
+    let asks = raw.authorizer.is_some() || raw.elevator.is_some();
+    if asks && raw.arguments.0.len() > MAX_ARGUMENTS - AUTHORIZER_WORDS {
+        let most = MAX_ARGUMENTS - AUTHORIZER_WORDS;
+        let what = format!("more than {most} arguments, which its authorizer or elevator gets too");
         return Err(Wrong::new(what, "give fewer").within("arguments"));
     }
     if let Some(group) = &raw.authorizer_group {
@@ -194,14 +208,16 @@ fn visibility(raw: &raw::Script, around: &Surroundings<'_>) -> Result<(), Wrong>
     Ok(())
 }
 
-fn known_authorizer(name: &str, around: &Surroundings<'_>) -> Result<ScriptName, Wrong> {
-    let known = around.authorizers.contains(&name);
+fn known(kind: &'static str, name: &str, all: &[&str]) -> Result<ScriptName, Wrong> {
+    let known = all.contains(&name);
     name.parse().ok().filter(|_| known).ok_or_else(|| {
-        let wrong = match around.authorizers {
-            [] => Wrong::new(format!("there is no authorizer \"{name}\""), "define it as [[authorizers]] in this file"),
-            known => not_one_of("there is no authorizer", name, known),
+        let wrong = match all {
+            [] => {
+                Wrong::new(format!("there is no {kind} \"{name}\""), format!("define it as [[{kind}s]] in this file"))
+            }
+            known => not_one_of(&format!("there is no {kind}"), name, known),
         };
-        wrong.within("authorizer")
+        wrong.within(kind)
     })
 }
 

@@ -282,6 +282,7 @@ proptest! {
             trust: &Trust::single_user(),
             groups: &BTreeMap::new(),
             authorizers: &[],
+            elevators: &[],
         };
         if let Err(error) = source.parse().and_then(|raw| list::read(&source, &raw, &around)) {
             prop_assert!(!error.to_string().contains('\n'));

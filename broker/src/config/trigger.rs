@@ -134,7 +134,8 @@ fn rest(raw: &raw::Trigger, name: ScriptName, allowlist: &Allowlist) -> Result<T
 fn runs_alone(script: &Script, channel: &str) -> Result<(), Wrong> {
     let refused =
         |what: &str, remedy: &str| Err(Wrong::new(format!("{} {what}", script.name), remedy).within("script"));
-    if script.authorizer.is_some() || script.approval.is_some() || script.elevate.is_some() {
+    if script.authorizer.is_some() || script.approval.is_some() || script.elevate.is_some() || script.elevator.is_some()
+    {
         let remedy = "use a script without authorizer, approvals and elevate";
         return refused("asks a person, and nobody asks for it here", remedy);
     }

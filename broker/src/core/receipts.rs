@@ -30,12 +30,13 @@ pub(crate) struct Started<'a> {
     pub(crate) arguments: &'a [(String, String)],
     pub(crate) profile: &'a Profile,
     pub(crate) sha256: &'a str,
+    pub(crate) elevator: Option<&'a str>,
 }
 
 impl Core {
     /// A job is about to start. Arguments are as the audit log has them: sensitive ones as keyed hashes.
     pub(crate) fn begin_receipt(&mut self, job: JobId, started: &Started<'_>) -> Result<(), CoreError> {
-        let Started { intent, arguments, profile, sha256 } = started;
+        let Started { intent, arguments, profile, sha256, elevator } = started;
         let approved = self.store.approved(intent.post)?;
         let elevated = self.store.elevated(intent.post)?;
         let glass = self.store.broken_glass(intent.post)?;
@@ -62,6 +63,7 @@ impl Core {
             "schedule": schedule,
             "pipeline": intent.part_of.map(|whole| whole.0),
             "elevation": elevation,
+            "elevator": elevator,
             "approval": approval,
             "breakGlass": glass.map(|(_, reason)| text::printable(&reason)),
             "started": now(),

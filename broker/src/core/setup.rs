@@ -216,7 +216,7 @@ fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
         KeySource::Own(_) | KeySource::Passphrase => {}
     }
     add(config.server.ca_file.as_deref());
-    for script in config.allowlist.iter().chain(config.allowlist.authorizers()) {
+    for script in config.allowlist.programs() {
         add(script.path.parent());
     }
     for bundle in bartizan_proto::installation::SYSTEM_CA_BUNDLES {

@@ -1,14 +1,16 @@
-//! Does the script's authorizer grant it? Asked last, when the job's turn has come, by running the authorizer in a sandbox
-//! of its own.
+//! Does the script's authorizer grant it, and does its elevator say that it is the person themself? Asked last, when the job's turn
+//! has come, by running the one and then the other in a sandbox of its own.
 //!
 //! Only the exit code that says so grants: 7, which no program gives by accident (Gopherbot's Success). 1 is a no. All else,
 //! 0 too, is no answer: a time-out, a signal, a worker that died or refused. What is granted holds for this one job, under
-//! the policy that it was asked under, and for a minute.
+//! the policy that it was asked under, and for a minute; an elevator's for as long as an authorizer may take besides.
 
 use super::{Authorizer, Cause, Cleared, Refusal, Verdict, file};
 use crate::argument::Value;
 use crate::config::Script;
 use crate::policy::{Place, Policy, Requester};
+use crate::words;
+use bartizan_proto::ids::ScriptName;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::Ending;
 use std::marker::PhantomData;
@@ -20,57 +22,110 @@ pub const GRANTED: i32 = 7;
 /// The exit code that says no.
 pub const REFUSED: i32 = 1;
 
-/// How long a grant is good for.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+/// Who is asked: the elevator first, as it may bother a person, whom the authorizer may know more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `elevator`: whether it is the person themself who asks.
+    Elevator,
+    /// `authorizer`: whether they may.
+    Authorizer,
+}
 
-/// That an authorizer said yes. Made by [`judge`] only.
+impl Kind {
+    /// Both, in the order in which they are asked.
+    pub const ALL: [Kind; 2] = [Kind::Elevator, Kind::Authorizer];
+
+    /// The one that a script names.
+    pub fn named(self, script: &Script) -> Option<&ScriptName> {
+        match self {
+            Kind::Elevator => script.elevator.as_ref(),
+            Kind::Authorizer => script.authorizer.as_ref(),
+        }
+    }
+
+    /// Its word in the audit log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Elevator => "elevator",
+            Kind::Authorizer => "authorizer",
+        }
+    }
+
+    /// How long what it said is good for.
+    fn good_for(self) -> Duration {
+        match self {
+            Kind::Elevator => Duration::from_secs(150),
+            Kind::Authorizer => Duration::from_secs(60),
+        }
+    }
+
+    /// What chat is told where it says no.
+    fn no(self, script: &str) -> Refusal {
+        match self {
+            Kind::Elevator => Refusal::Said(words::elevation::not_shown(script)),
+            Kind::Authorizer => Refusal::Unauthorized { name: script.to_owned() },
+        }
+    }
+
+    /// What chat is told where it gives no answer.
+    pub(crate) fn no_answer(self, script: &str) -> Refusal {
+        match self {
+            Kind::Elevator => Refusal::Said(words::elevation::not_asked(script)),
+            Kind::Authorizer => Refusal::Unauthorizable { name: script.to_owned() },
+        }
+    }
+}
+
+/// That one of them said yes. Made by [`judge`] only.
 #[derive(Debug)]
 pub struct Grant {
+    kind: Kind,
     generation: u64,
     at: Instant,
 }
 
 impl Grant {
-    /// Whether it still counts.
-    pub(super) fn holds(&self, policy: &Policy) -> bool {
-        self.generation == policy.generation && self.at.elapsed() < GOOD_FOR
+    /// Whether it still counts, as that.
+    pub(super) fn holds(&self, kind: Kind, policy: &Policy) -> bool {
+        self.kind == kind && self.generation == policy.generation && self.at.elapsed() < kind.good_for()
     }
 }
 
-/// What an authorizer's end means for the script of that name. `generation` is the policy's that it was asked under.
-pub fn judge(script: &str, ending: Option<Ending>, generation: u64, why: &str) -> Verdict<Grant> {
+/// What the end of one of them means for the script of that name. `generation` is the policy's that it was asked under.
+pub fn judge(kind: Kind, script: &str, ending: Option<Ending>, generation: u64, why: &str) -> Verdict<Grant> {
     match ending {
-        Some(Ending::Ended(ExitStatus::Code(GRANTED))) => Verdict::Pass(Grant { generation, at: Instant::now() }),
-        Some(Ending::Ended(ExitStatus::Code(REFUSED))) => Verdict::Refuse(
-            Refusal::Unauthorized { name: script.to_owned() },
-            Cause(format!("the authorizer of {script} said no{why}")),
-        ),
+        Some(Ending::Ended(ExitStatus::Code(GRANTED))) => Verdict::Pass(Grant { kind, generation, at: Instant::now() }),
+        Some(Ending::Ended(ExitStatus::Code(REFUSED))) => {
+            Verdict::Refuse(kind.no(script), Cause(format!("the {} of {script} said no{why}", kind.as_str())))
+        }
         other => Verdict::Refuse(
-            Refusal::Unauthorizable { name: script.to_owned() },
-            Cause(format!("the authorizer of {script} gave no answer: {other:?}{why}")),
+            kind.no_answer(script),
+            Cause(format!("the {} of {script} gave no answer: {other:?}{why}", kind.as_str())),
         ),
     }
 }
 
-/// The right to start the authorizer of a script that everything else has let through: it gets the script, its group, the
+/// The right to start the elevator or authorizer of a script that everything else has let through: it gets the script, its group, the
 /// command and the arguments, and who asks where in its environment.
 pub(super) fn clear(
+    kind: Kind,
     script: &Script,
     values: &[Value],
     (command, requester, place): (&str, &Requester, &Place),
     policy: &Policy,
     opener: &file::Opener,
 ) -> Result<Cleared<Authorizer>, (Refusal, Cause)> {
-    let broken = |cause: String| {
-        let name = script.name.to_string();
-        (Refusal::Unauthorizable { name }, Cause(cause))
+    let broken = |cause: String| (kind.no_answer(script.name.as_str()), Cause(cause));
+    let word = kind.as_str();
+    let name = kind.named(script).ok_or_else(|| broken(format!("there is no {word} to ask")))?;
+    let listed = match kind {
+        Kind::Elevator => policy.config.allowlist.elevator(name),
+        Kind::Authorizer => policy.config.allowlist.authorizer(name),
     };
-    let name = script.authorizer.as_ref().ok_or_else(|| broken("there is no authorizer to ask".to_owned()))?;
-    let authorizer = policy.config.allowlist.authorizer(name);
-    let authorizer = authorizer.ok_or_else(|| broken(format!("there is no authorizer {name}")))?;
+    let authorizer = listed.ok_or_else(|| broken(format!("there is no {word} {name}")))?;
     let file = match file::check(authorizer, opener) {
         Verdict::Pass(file) => file,
-        Verdict::Refuse(_, cause) => return Err(broken(format!("authorizer {name}: {}", cause.0))),
+        Verdict::Refuse(_, cause) => return Err(broken(format!("{word} {name}: {}", cause.0))),
     };
     let own = |name: &str, text: &str| Value { name: name.to_owned(), text: text.to_owned(), sensitive: false };
     let mut given =
@@ -116,7 +171,7 @@ pub(super) mod tests {
     fn row_20_only_the_one_exit_code_grants() {
         let ended = |code| Some(Ending::Ended(ExitStatus::Code(code)));
         for code in -1..=255 {
-            let verdict = judge("deploy", ended(code), 1, "");
+            let verdict = judge(Kind::Authorizer, "deploy", ended(code), 1, "");
             match code {
                 GRANTED => assert!(matches!(verdict, Verdict::Pass(_))),
                 REFUSED => assert!(matches!(verdict, Verdict::Refuse(Refusal::Unauthorized { .. }, _))),
@@ -125,7 +180,10 @@ pub(super) mod tests {
         }
         for ending in [None, Some(Ending::TimedOut), Some(Ending::Stopped), Some(Ending::Ended(ExitStatus::Signal(7)))]
         {
-            assert!(matches!(judge("deploy", ending, 1, ""), Verdict::Refuse(Refusal::Unauthorizable { .. }, _)));
+            assert!(matches!(
+                judge(Kind::Authorizer, "deploy", ending.clone(), 1, ""),
+                Verdict::Refuse(Refusal::Unauthorizable { .. }, _)
+            ));
         }
     }
 }

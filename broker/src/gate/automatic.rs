@@ -26,7 +26,7 @@ pub fn decide<'p>(
     let script = command.name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).ok_or_else(unknown)?;
     pass("channel", channel::check(script, place, policy), &mut gates)?;
     let values = pass("arguments", arguments::check(script, command), &mut gates)?;
-    let asks = script.authorizer.is_some() || script.elevate.is_some();
+    let asks = script.authorizer.is_some() || script.elevate.is_some() || script.elevator.is_some();
     if asks || approval::wanted(script, &values).is_some() {
         let cause = Cause(format!("{} asks a person, and nobody asked for it", script.name));
         return Err((Refusal::Denied("this script cannot run by itself".to_owned()), cause));

@@ -16,6 +16,8 @@ pub mod ban;
 pub mod channel;
 pub mod elevation;
 pub mod file;
+#[cfg(test)]
+mod grant_tests;
 pub mod lockdown;
 pub mod permission;
 pub mod rate;
@@ -225,8 +227,8 @@ pub struct Authorizer;
 pub enum Clearance {
     /// It may start.
     Start(Box<Cleared<Interactive>>),
-    /// Its authorizer is to be asked first.
-    Ask(Box<Cleared<Authorizer>>),
+    /// Its elevator or authorizer is to be asked first.
+    Ask(authorizer::Kind, Box<Cleared<Authorizer>>),
 }
 
 /// The right to start one job once. Only [`clear`] makes one, at the moment it is used.
@@ -316,8 +318,8 @@ pub struct Proofs<'a> {
     pub approved: Option<&'a Pending>,
     /// Who gave it with a broken glass, if anybody.
     pub glass: Option<UserId>,
-    /// What its authorizer said, if it was asked.
-    pub grant: Option<&'a authorizer::Grant>,
+    /// What its elevator and its authorizer said, if they were asked.
+    pub grants: &'a [authorizer::Grant],
 }
 
 /// Asks every gate again and opens the script: the last thing before a job starts.
@@ -349,10 +351,14 @@ pub fn clear(
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }
-    // 10. Does its authorizer grant it?
-    if script.authorizer.is_some() && !proofs.grant.is_some_and(|grant| grant.holds(policy)) {
-        let asked = authorizer::clear(script, &values, (&command.name, requester, place), policy, opener)?;
-        return Ok(Clearance::Ask(Box::new(asked)));
+    // 10. Did the person show in its elevator's way that it is them? 11. Does its authorizer grant it?
+    for kind in authorizer::Kind::ALL {
+        let given = proofs.grants.iter().any(|grant| grant.holds(kind, policy));
+        if kind.named(script).is_some() && !given {
+            let asked = (&*command.name, requester, place);
+            let cleared = authorizer::clear(kind, script, &values, asked, policy, opener)?;
+            return Ok(Clearance::Ask(kind, Box::new(cleared)));
+        }
     }
     Ok(Clearance::Start(Box::new(Cleared {
         script: script.clone(),

@@ -83,6 +83,10 @@ pub fn survey<'p>(
         let cause = format!("{} {many} asked for when the command is given", approval.count);
         out.gates.push(Seen { name: "approval", verdict: GateVerdict::Unknown, cause });
     }
+    if let Some(name) = &script.elevator {
+        let cause = format!("{name} is asked when the command is given");
+        out.gates.push(Seen { name: "elevator", verdict: GateVerdict::Unknown, cause });
+    }
     if let Some(name) = &script.authorizer {
         let cause = format!("{name} is asked when the command is given");
         out.gates.push(Seen { name: "authorizer", verdict: GateVerdict::Unknown, cause });

@@ -1,11 +1,11 @@
-//! A job whose script has an authorizer: it is asked when the job's turn has come, and the job waits in its place.
+//! A job whose script has an authorizer, or an elevator, which is asked in the same way: it is asked when the job's turn has come, and the job waits in its place.
 //!
 //! The job stays `queued` in the database meanwhile. After a crash it is gated again, and its authorizer asked again.
 
 use super::{launch, watch};
 use crate::audit::Record;
 use crate::core::{Core, CoreError, Effect, Timer};
-use crate::gate::{Authorizer, Cleared, Refusal, Verdict, authorizer};
+use crate::gate::{Authorizer, Cleared, Verdict, authorizer};
 use crate::peer::{Outgoing, worker};
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
@@ -25,6 +25,7 @@ const MOST_SAID: usize = 200;
 pub struct Asking {
     /// For which job.
     pub job: JobId,
+    kind: authorizer::Kind,
     generation: u64,
     /// What it printed; nothing where that might repeat a sensitive argument.
     said: Option<Vec<u8>>,
@@ -36,6 +37,7 @@ impl Core {
         &mut self,
         job: JobId,
         child: ChildId,
+        kind: authorizer::Kind,
         cleared: &Cleared<Authorizer>,
     ) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get(&job)) else { return Ok(()) };
@@ -43,17 +45,17 @@ impl Core {
         let launch = match launch::order(job, cleared, policy, None) {
             Ok(launch) => launch,
             Err(error) => {
-                let name = intent.script.to_string();
-                let cause = crate::gate::Cause(format!("its authorizer: {error}"));
-                return self.refuse_job(job, &Refusal::Unauthorizable { name }, &cause);
+                let cause = crate::gate::Cause(format!("its {}: {error}", kind.as_str()));
+                return self.refuse_job(job, &kind.no_answer(intent.script.as_str()), &cause);
             }
         };
         let (name, sha256) = (cleared.script().name.to_string(), cleared.file().sha256.clone());
         let timeout = launch.launched.timeout;
         let secret = cleared.values().iter().any(|value| value.sensitive);
-        self.record_first(&Record::Authorizing { job, intent: Box::new(intent), authorizer: name, sha256 });
+        self.record_first(&Record::Authorizing { kind, job, intent: Box::new(intent), authorizer: name, sha256 });
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
-            worker.asking = Some(Asking { job, generation: cleared.generation(), said: (!secret).then(Vec::new) });
+            worker.asking =
+                Some(Asking { job, kind, generation: cleared.generation(), said: (!secret).then(Vec::new) });
             worker.phase = worker::Phase::Ordered;
         }
         self.timers.after(timeout + launch::GRACE + TO_GIVE_UP, Timer::Overdue(child));
@@ -103,15 +105,20 @@ impl Core {
         let said = [why, said.trim()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
         let said = if said.is_empty() { said } else { format!(" ({said})") };
         let script = entry.intent.script.to_string();
-        match authorizer::judge(&script, ending, asking.generation, &said) {
+        match authorizer::judge(asking.kind, &script, ending, asking.generation, &said) {
             Verdict::Pass(grant) => {
-                entry.grant = Some(grant);
-                self.record(&Record::Authorized { job: asking.job, granted: true, why: said });
+                entry.grants.push(grant);
+                self.record(&Record::Authorized { kind: asking.kind, job: asking.job, granted: true, why: said });
                 self.jobs.queue.push_front(asking.job);
                 Ok(())
             }
             Verdict::Refuse(refusal, cause) => {
-                self.record(&Record::Authorized { job: asking.job, granted: false, why: cause.0.clone() });
+                self.record(&Record::Authorized {
+                    kind: asking.kind,
+                    job: asking.job,
+                    granted: false,
+                    why: cause.0.clone(),
+                });
                 self.refuse_job(asking.job, &refusal, &cause)
             }
         }

@@ -47,7 +47,7 @@ pub struct Job {
     /// The same by the server's clock, ms since 1970; after a restart when it was taken up again.
     pub asked_ms: u64,
     /// What its script's authorizer said, used once.
-    pub grant: Option<crate::gate::authorizer::Grant>,
+    pub grants: Vec<crate::gate::authorizer::Grant>,
     /// The worker that runs it.
     pub worker: Option<ChildId>,
     /// What was known when it was launched.
@@ -86,7 +86,7 @@ impl Job {
             state: JobState::Queued,
             queued: Instant::now(),
             asked_ms: 0,
-            grant: None,
+            grants: Vec::new(),
             worker: None,
             launched: None,
             layers: Vec::new(),

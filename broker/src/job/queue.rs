@@ -17,7 +17,7 @@ use crate::store::state::JobStage;
 use crate::store::wanted::Asked;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, ScriptName};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
 use std::time::Duration;
@@ -225,8 +225,8 @@ impl Core {
                 return self.refuse_job(job, &Refusal::Broken, &Cause(format!("the stored command: {error}")));
             }
         };
-        // What an authorizer said is used once, however this goes on.
-        let grant = entry.grant.take();
+        // What an elevator or authorizer said is used once, however this goes on.
+        let grants = std::mem::take(&mut entry.grants);
         match &intent.actor {
             Actor::Person => {
                 let approved = self.store.approved(intent.post)?;
@@ -236,11 +236,17 @@ impl Core {
                     elevated,
                     approved: approved.as_ref(),
                     glass: self.store.broken_glass(intent.post)?.map(|(user, _)| user),
-                    grant: grant.as_ref(),
+                    grants: &grants,
                 };
                 match gate::clear(&command, &requester, &place, policy, &self.opener, proofs) {
                     Ok(Clearance::Start(cleared)) => self.give_order(job, child, &cleared),
-                    Ok(Clearance::Ask(authorizer)) => self.ask_authorizer(job, child, &authorizer),
+                    Ok(Clearance::Ask(kind, cleared)) => {
+                        // Both are wanted at the start.
+                        if let Some(entry) = self.jobs.all.get_mut(&job) {
+                            entry.grants = grants;
+                        }
+                        self.ask_authorizer(job, child, kind, &cleared)
+                    }
                     Err((refusal, cause)) => self.refuse_job(job, &refusal, &cause),
                 }
             }
@@ -315,6 +321,7 @@ impl Core {
             arguments: &arguments,
             profile: &cleared.script().profile,
             sha256: &cleared.file().sha256,
+            elevator: cleared.script().elevator.as_ref().map(ScriptName::as_str),
         };
         self.begin_receipt(job, &started)?;
         let (steps, values) = (cleared.script().steps.clone(), cleared.values().to_vec());

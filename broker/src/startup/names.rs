@@ -70,7 +70,7 @@ fn group(name: &str) -> Result<u32, NameError> {
 
 /// Looks every granted host up.
 fn hosts(config: &mut Config) {
-    let scripts = config.allowlist.iter().chain(config.allowlist.authorizers());
+    let scripts = config.allowlist.programs();
     let endpoints = scripts.flat_map(|script| &script.profile.network);
     let hosts: BTreeSet<String> = endpoints.map(|endpoint| endpoint.host.to_string()).collect();
     let mut found = BTreeMap::new();

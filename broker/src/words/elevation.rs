@@ -151,3 +151,16 @@ pub fn alert_reset(name: &str) -> String {
 
 /// The picture's file.
 pub const PICTURE: &str = "second-factor.png";
+
+/// Its elevator says that they did not show that it is them.
+pub fn not_shown(script: &str) -> String {
+    format!("{} needs that you show in another way that it is you, and you did not. It was not run.", code(script))
+}
+
+/// Its elevator gave no answer.
+pub fn not_asked(script: &str) -> String {
+    let name = code(script);
+    format!(
+        "{name} needs that you show in another way that it is you, and that could not be asked. It was not run. An operator finds the reason in the service's log."
+    )
+}
