@@ -10,7 +10,7 @@ use crate::config::Approval;
 use crate::gate::approval;
 use crate::policy::Policy;
 use crate::store::jobs::Intent;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, now_ms as host_ms};
 use bartizan_proto::Text;
 use bartizan_proto::ids::{PostId, UserId};
 use bartizan_proto::limits::MAX_NAME;
@@ -67,8 +67,17 @@ pub struct Pending {
     pub statement: String,
     /// Until when, in ms since 1970 by the server's clock.
     pub expires_ms: u64,
+    /// The same by the host's clock. Whichever comes first ends it: a server that tells no time keeps nothing open.
+    pub host_expires_ms: u64,
     /// Who agreed so far.
     pub voters: Vec<Voter>,
+}
+
+impl Pending {
+    /// Whether its time is over by the server's clock, which says `now_ms`, or by the host's.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        now_ms >= self.expires_ms || host_ms() >= self.host_expires_ms
+    }
 }
 
 /// How a request ended.
@@ -172,10 +181,13 @@ impl Approvals {
         store: &mut Store,
         intent: Intent,
         digest: String,
-        (now_ms, expires_ms): (u64, u64),
+        (now_ms, wait_ms): (u64, u64),
     ) -> Result<Option<&Pending>, StoreError> {
-        let Some(id) = store.ask_approval(&intent, &digest, (now_ms, expires_ms))? else { return Ok(None) };
-        let pending = Pending { id, intent, digest, statement: String::new(), expires_ms, voters: Vec::new() };
+        let (expires_ms, host_expires_ms) = (now_ms.saturating_add(wait_ms), host_ms().saturating_add(wait_ms));
+        let times = (now_ms, expires_ms, host_expires_ms);
+        let Some(id) = store.ask_approval(&intent, &digest, times)? else { return Ok(None) };
+        let pending =
+            Pending { id, intent, digest, statement: String::new(), expires_ms, host_expires_ms, voters: Vec::new() };
         Ok(Some(self.pending.entry(id).or_insert(pending)))
     }
 
@@ -205,7 +217,7 @@ impl Approvals {
     ) -> Result<Voted, StoreError> {
         let now = policy.now_ms();
         let Some(pending) = self.pending.get_mut(&id) else { return not_pending(store, id) };
-        if now >= pending.expires_ms {
+        if pending.is_over(now) {
             return Ok(self.end(store, id, End::Expired)?.map_or_else(gone, Voted::Expired));
         }
         let asker = pending.intent.user;
@@ -256,7 +268,7 @@ impl Approvals {
 
     /// Those whose time is over by now.
     pub fn overdue(&self, now_ms: u64) -> Vec<ApprovalId> {
-        self.iter().filter(|pending| now_ms >= pending.expires_ms).map(|pending| pending.id).collect()
+        self.iter().filter(|pending| pending.is_over(now_ms)).map(|pending| pending.id).collect()
     }
 
     /// The request of a command's post.

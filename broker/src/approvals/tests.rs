@@ -72,7 +72,7 @@ impl Scene {
         let value = production();
         let digest = approval::digest(intent.post, intent.user, &script, std::slice::from_ref(&value), &sha256);
         let now = self.house.policy.now_ms();
-        let asked = self.approvals.ask(&mut self.store, intent, digest, (now, now + HOUR_MS));
+        let asked = self.approvals.ask(&mut self.store, intent, digest, (now, HOUR_MS));
         let pending = asked.expect("written").expect("new").clone();
         let approval = script.approval.as_ref().expect("it needs one");
         if approval.signed {
@@ -236,7 +236,7 @@ fn row_62_neither_the_one_who_asks_nor_a_second_account_of_anybody_counts() {
     // And where the one who asks is the second account.
     let now = scene.house.policy.now_ms();
     let other = Intent { post: id("q"), user: id("w"), ..intent() };
-    let asked = scene.approvals.ask(&mut scene.store, other, "x".into(), (now, now + HOUR_MS));
+    let asked = scene.approvals.ask(&mut scene.store, other, "x".into(), (now, HOUR_MS));
     let second = asked.expect("written").expect("new").id;
     assert!(matches!(scene.vote(second, "a", true), Voted::Refused(why) if why.contains("one person")));
 }

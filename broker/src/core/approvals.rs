@@ -90,7 +90,8 @@ impl Core {
         };
         let digest = approval::digest(intent.post, intent.user, &script, values, &sha256);
         let (now, wait) = (policy.now_ms(), policy.config.approvals.expires_after);
-        let expires_ms = now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let expires_ms = now.saturating_add(wait_ms);
         let targets = targets(&intent, approval, policy);
         if targets.is_empty() {
             let why = "there is nobody who could approve this".to_owned();
@@ -105,7 +106,15 @@ impl Core {
             .collect();
         // How it looks does not depend on its number: it is measured before anything is written.
         let id = ApprovalId(u64::MAX);
-        let mut draft = Pending { id, intent, digest, statement: String::new(), expires_ms, voters: Vec::new() };
+        let mut draft = Pending {
+            id,
+            intent,
+            digest,
+            statement: String::new(),
+            expires_ms,
+            host_expires_ms: expires_ms,
+            voters: Vec::new(),
+        };
         let shown = words::approvals::Shown {
             script: &script,
             approval,
@@ -123,7 +132,7 @@ impl Core {
             return self.refuse(report, Refusal::Denied(why.clone()), &why, gates);
         }
         let Pending { intent, digest, .. } = draft;
-        let asked = self.approvals.requests.ask(&mut self.store, intent, digest, (now, expires_ms))?;
+        let asked = self.approvals.requests.ask(&mut self.store, intent, digest, (now, wait_ms))?;
         let Some(mut pending) = asked.cloned() else { return Ok(self.store.decided(report.post)?) };
         let shown = words::approvals::Shown { host: &self.approvals.host, prefix: &self.config.bot.prefix, ..shown };
         if approval.signed {

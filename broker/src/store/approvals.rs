@@ -19,14 +19,14 @@ impl Store {
         &mut self,
         intent: &Intent,
         digest: &str,
-        (asked_ms, expires_ms): (u64, u64),
+        (asked_ms, expires_ms, host_expires_ms): (u64, u64, u64),
     ) -> Result<Option<ApprovalId>, StoreError> {
         let connection = self.write_to_last()?;
         let changed = connection
             .prepare_cached(
                 "INSERT INTO approval (post, root, channel, channel_name, direct, private, user, user_name, restricted,
-                 script, command, digest, asked_ms, expires_ms, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'pending')
+                 script, command, digest, asked_ms, expires_ms, host_expires_ms, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'pending')
                  ON CONFLICT (post) DO NOTHING",
             )?
             .execute(params![
@@ -44,6 +44,7 @@ impl Store {
                 digest,
                 signed(asked_ms),
                 signed(expires_ms),
+                signed(host_expires_ms),
             ])?;
         Ok((changed == 1).then(|| ApprovalId(unsigned(connection.last_insert_rowid()))))
     }
@@ -168,7 +169,7 @@ impl Store {
         // The columns of an intent stand where `jobs::intent` looks for them.
         let mut statement = self.read().prepare_cached(&format!(
             "SELECT id, digest, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             asked_ms, private, expires_ms, statement FROM approval WHERE {which} ORDER BY id"
+             asked_ms, private, expires_ms, statement, coalesce(host_expires_ms, expires_ms) FROM approval WHERE {which} ORDER BY id"
         ))?;
         let mut rows = statement.query([post])?;
         let mut found = Vec::new();
@@ -180,6 +181,7 @@ impl Store {
                 digest: row.get(1)?,
                 statement: row.get(15)?,
                 expires_ms: unsigned(row.get(14)?),
+                host_expires_ms: unsigned(row.get(16)?),
                 voters: self.voters(id)?,
             });
         }

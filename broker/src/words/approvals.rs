@@ -117,7 +117,7 @@ fn facts(pending: &Pending, shown: &Shown<'_>) -> String {
 /// What is signed outside of chat: everything that an approver has to know, in one way to write it. It is shown as it is, so that
 /// what was signed is what was seen, whoever may have changed the post.
 pub fn statement(pending: &Pending, shown: &Shown<'_>) -> String {
-    let Pending { id, intent, digest, expires_ms, .. } = pending;
+    let Pending { id, intent, digest, host_expires_ms, .. } = pending;
     let mut lines = vec![
         format!("bartizan approval {id}"),
         format!("asked by {} ({}), post {}", quoted(&intent.user_name), intent.user, intent.post),
@@ -125,7 +125,7 @@ pub fn statement(pending: &Pending, shown: &Shown<'_>) -> String {
     ];
     lines.extend(shown.values.iter().map(|value| format!("argument {} = {}", value.name, quoted(&value.text))));
     lines.push(format!("on {}; sandbox: {}", quoted(shown.host), grants(shown.script, quoted)));
-    lines.push(format!("expires {} ({expires_ms})", time(*expires_ms)));
+    lines.push(format!("expires {} ({host_expires_ms})", time(*host_expires_ms)));
     lines.push(format!("digest {digest}"));
     lines.join("\n")
 }

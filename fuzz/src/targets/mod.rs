@@ -17,6 +17,7 @@
 //! | [`brain`] | the brain's index, a backup, a passphrase's parameters | core |
 //! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
 //! | [`receipt`] | a receipt that somebody may have changed | `bartizan` |
+//! | [`signature`] | a signature of a person, or their key | core, `bartizan` |
 //! | [`transcript`] | acceptance tests that somebody else wrote | playground |
 
 use crate::engine::Target;
@@ -39,6 +40,7 @@ pub mod output;
 pub mod receipt;
 pub mod script;
 pub mod scrubber;
+pub mod signature;
 pub mod transcript;
 pub mod websocket;
 
@@ -79,4 +81,5 @@ targets! {
     audit_log: 8 * MIB,
     brain: MIB,
     receipt: MIB,
+    signature: MIB,
 }

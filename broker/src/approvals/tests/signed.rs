@@ -166,3 +166,18 @@ impl Scene {
         self.clears("sealed production", id("p"))
     }
 }
+
+/// Attack row 59: an administrator of the server keeps a signature back, lets the server's clock stand still meanwhile, and hands it on
+/// days later.
+#[test]
+fn row_59_a_server_whose_clock_stands_still_keeps_no_request_open() {
+    let mut scene = scene();
+    scene.register("a", "a");
+    let now = scene.house.policy.now_ms();
+    let asked = scene.approvals.ask(&mut scene.store, sealed(), "x".into(), (now, 0)).expect("written");
+    let request = asked.expect("new").id;
+    scene.house.policy.server_ahead_ms = -i64::try_from(HOUR_MS).expect("small");
+    assert_eq!(scene.approvals.overdue(scene.house.policy.now_ms()), [request]);
+    scene.restart();
+    assert!(matches!(scene.vote(request, "a", true), Voted::Expired(_)));
+}
