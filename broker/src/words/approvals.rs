@@ -42,7 +42,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
             ":lock: `approve {id}`? {asker} asks to run **{name}**\n\
              {count} needed of {who}{own}, each a signature of what follows: `bartizan approve {id} --key FILE`, or \
              `ssh-keygen -Y sign -n {NAMESPACE} -f FILE`. Send me what it prints: `approve {id} SIGNATURE`. \
-             :no_entry: or `!deny {id} REASON` denies. Expires in {wait}.\n\
+             :no_entry: or `{prefix}deny {id} REASON` denies. Expires in {wait}.\n\
              ```\n{statement}\n```",
             asker = code(&pending.intent.user_name),
             name = escape(shown.script.name.as_str()),
@@ -50,6 +50,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
             who = who(shown.approval),
             wait = rough(shown.wait),
             statement = pending.statement,
+            prefix = shown.prefix,
         );
     }
     format!(
@@ -57,7 +58,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
          :white_check_mark: or `{prefix}approve {id}` approves, :no_entry: or `{prefix}deny {id} REASON` denies. \
          {count} needed of {who}{own}. Expires in {wait}, at {at}.\n\
          {facts}",
-         prefix = shown.prefix,
+        prefix = shown.prefix,
         asker = code(&pending.intent.user_name),
         name = escape(shown.script.name.as_str()),
         count = approvals(shown.approval.count.into()),
