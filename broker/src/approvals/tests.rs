@@ -77,7 +77,8 @@ impl Scene {
         let approval = script.approval.as_ref().expect("it needs one");
         if approval.signed {
             let (wait, values) = (std::time::Duration::from_secs(3600), [value]);
-            let shown = Shown { script: &script, approval, values: &values, sha256: &sha256, host: "here", wait };
+            let shown =
+                Shown { script: &script, approval, values: &values, sha256: &sha256, host: "here", wait, prefix: "!" };
             let statement = statement(&pending, &shown);
             self.approvals.state(&mut self.store, pending.id, &statement).expect("written");
         }

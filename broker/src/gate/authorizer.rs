@@ -181,7 +181,7 @@ pub(super) mod tests {
         for ending in [None, Some(Ending::TimedOut), Some(Ending::Stopped), Some(Ending::Ended(ExitStatus::Signal(7)))]
         {
             assert!(matches!(
-                judge(Kind::Authorizer, "deploy", ending.clone(), 1, ""),
+                judge(Kind::Authorizer, "deploy", ending, 1, ""),
                 Verdict::Refuse(Refusal::Unauthorizable { .. }, _)
             ));
         }
