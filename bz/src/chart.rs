@@ -78,7 +78,7 @@ fn scale(points: &[Point]) -> (f64, f64, f64) {
     let enough = |step: &f64| step * magnitude * 5.0 >= span - span * 1e-9;
     let step = STEPS.iter().copied().find(enough).unwrap_or(10.0) * magnitude;
     let (bottom, top) = ((low / step).floor() * step, (high / step).ceil() * step);
-    (bottom, if top > bottom { top } else { bottom + step }, step)
+    (bottom, if top > bottom { top } else { bottom + span }, step)
 }
 
 /// A number as it stands on the left, in at most seven characters or so.
