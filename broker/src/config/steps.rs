@@ -155,6 +155,10 @@ pub(super) fn check(script: &Script, allowlist: &Allowlist) -> Result<(), Wrong>
     if script.steps.all().count() > MOST_TASKS {
         return Err(Wrong::new(format!("more than {MOST_TASKS} steps"), "give fewer").within("steps"));
     }
+    if script.approval.is_some() && !script.steps.is_empty() {
+        let what = "what is to be approved has steps, which nobody who approves it would see";
+        return Err(Wrong::new(what, "remove the steps or the approvals").within("approvals"));
+    }
     for (key, place, step) in script.steps.all() {
         let wrong = |what: String, remedy: &str| Err(Wrong::new(what, remedy).within(place).within(key));
         let Some(target) = allowlist.get(&step.script) else {
@@ -166,7 +170,7 @@ pub(super) fn check(script: &Script, allowlist: &Allowlist) -> Result<(), Wrong>
         };
         if target.approval.is_some() {
             let what = format!("{} needs approvals, for which a step cannot wait", target.name);
-            return wrong(what, "give the approvals to the whole, and a script without them as the step");
+            return wrong(what, "let it be asked for by itself");
         }
         if asks_more(target.elevate, script.elevate) {
             let what = format!("{} needs the second factor, for which a step cannot ask", target.name);

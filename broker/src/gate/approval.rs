@@ -31,10 +31,6 @@ pub fn digest(post: PostId, user: UserId, script: &Script, values: &[Value], sha
         put(secret.name.to_string().as_bytes());
         put(secret.variable.as_deref().unwrap_or_default().as_bytes());
     }
-    for (key, _, step) in script.steps.all() {
-        put(key.as_bytes());
-        put(step.written.as_bytes());
-    }
     put(b"arguments");
     for value in values {
         put(value.name.as_bytes());
