@@ -81,6 +81,13 @@ fn a_new_script_has_its_entry_and_its_test_and_runs_as_it_is() {
         let answer: Value = serde_json::from_slice(&tried.stdout).unwrap_or_else(|error| panic!("{error}: {tried:?}"));
         assert_eq!(answer["output"], "Hello, Ann.\n", "{answer}");
         assert_eq!((answer["ended"].as_str(), tried.status.code()), (Some("exit 0"), Some(0)));
+        // Nothing of the sandbox's own is said to be grantable, and a link is granted by what it leads to.
+        let lines = answer["lines"].to_string();
+        assert!(!lines.contains("/bartizan"), "{lines}");
+        assert!(
+            !lines.contains("/usr/share/locale/locale.alias")
+                || !PathBuf::from("/usr/share/locale/locale.alias").is_symlink()
+        );
     }
 }
 

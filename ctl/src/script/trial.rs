@@ -145,7 +145,7 @@ impl Talk {
 
     fn tell(&self, verb: &str, what: &str) {
         if !self.quiet {
-            for line in what.lines() {
+            for line in what.lines().filter(|line| !line.trim().is_empty()) {
                 say(&format!("[{verb}] {}", printable(line)));
             }
         }
