@@ -130,6 +130,26 @@ fn a_mistake_in_the_allowlist_is_one_line_with_file_line_and_remedy() {
             "\"database\"]\ncontext = \"x\"\n\n[scripts.arguments.environment]\ncontext = \"x\"",
             "16: script \"deploy\": two arguments have the context \"x\"; give one of them another context",
         ),
+        (
+            "\"operator\"",
+            "\"operator\"\nsteps = [\"deplyo x\"]",
+            "7: script \"deploy\": there is no script \"deplyo\"; did you mean \"deploy\"?",
+        ),
+        (
+            "\"operator\"",
+            "\"operator\"\nfinally = [\"deploy {servcie}\"]",
+            "7: script \"deploy\": there is no argument \"servcie\" here; did you mean {service}?",
+        ),
+        (
+            "\"operator\"",
+            "\"operator\"\nsteps = [\"deploy {service}\"]",
+            "7: script \"deploy\": by way of deploy it runs itself, or more than 5 pipelines in each other; remove a step",
+        ),
+        (
+            "\"operator\"",
+            "\"operator\"\napprovals = 1\napprover-level = \"admin\"\nsteps = [\"deploy {service}\"]",
+            "7: script \"deploy\": what is to be approved has steps, which nobody who approves it would see; remove the steps or the approvals",
+        ),
         ("\"operator\"", "\"banned\"", "6: script \"deploy\": a script for banned people; use user, operator or admin"),
         (
             "\"30m\"",
