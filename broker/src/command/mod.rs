@@ -34,6 +34,11 @@ pub fn withheld(line: &str) -> Option<String> {
     secret::withheld(line).or_else(|| elevate::withheld(line))
 }
 
+/// Whether a line is a command that hands over a secret or a code.
+pub fn is_confiding(line: &str) -> bool {
+    secret::is_set(line) || elevate::is_it(line)
+}
+
 /// A user name as people write it, `@` or not, as the server has it; `None` for what cannot be one.
 pub fn user_name(word: &str) -> Option<String> {
     let name = word.strip_prefix('@').unwrap_or(word).to_ascii_lowercase();

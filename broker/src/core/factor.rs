@@ -4,7 +4,7 @@
 use super::{Core, CoreError};
 use crate::audit::{Gate, Record};
 use crate::brain::{BrainError, RecordId};
-use crate::command::{elevate, secret};
+use crate::command::{elevate, is_confiding};
 use crate::elevation::{picture, recovery, totp};
 use crate::gate::Refusal;
 use crate::policy::Requester;
@@ -99,7 +99,7 @@ impl Core {
 
     /// Whether a post has something in it that is for the bot alone: a secret, or a code of the author's second factor.
     pub(super) fn is_confided(&mut self, requester: &Requester, text: &str) -> Result<bool, CoreError> {
-        if secret::is_set(text) || elevate::is_it(text) {
+        if is_confiding(text) {
             return Ok(true);
         }
         let (codes, user) = (elevate::codes(text), requester.user);
@@ -110,6 +110,28 @@ impl Core {
         let Ok(Some(secret)) = self.factor_secret(user)? else { return Ok(false) };
         let now = self.both_clocks();
         Ok(recovery || codes.iter().any(|code| totp::find(secret.expose(), code, now.host_ms).is_some()))
+    }
+
+    /// A live code as the answer to a question: it is not taken any more. Were it taken, or only left alone, answers would be a
+    /// way to guess codes that nobody counts.
+    pub(super) fn burn_answer(&mut self, report: &Report, requester: &Requester) -> Result<(), CoreError> {
+        let now = self.both_clocks();
+        let mut burned = false;
+        if let Ok(Some(secret)) = self.factor_secret(requester.user)? {
+            for code in elevate::codes(&report.text) {
+                let given = (secret.expose(), code.as_str());
+                burned |= self.elevation.factors.burn(&mut self.store, requester.user, given, now)?;
+            }
+        }
+        for word in report.text.split_whitespace().filter(|word| recovery::is_one(word)) {
+            let hash = recovery::hash(requester.user.as_str(), word);
+            burned |= self.store.take_recovery_code(requester.user, &hash)?;
+        }
+        if burned {
+            self.record_factor(requester, "burned", "answer", None);
+        }
+        let cause = "what may be a code of the second factor is no answer";
+        self.refuse(report, Refusal::Said(say::NO_ANSWER.to_owned()), cause, Vec::new())
     }
 
     /// Somebody's secret; none where there is no second factor.

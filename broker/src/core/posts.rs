@@ -303,6 +303,9 @@ impl Core {
         }
         // What is confided to the bot is an answer to nobody, whoever has asked.
         let confided = self.is_confided(&requester, &post.text)?;
+        if confided && answer && !command::is_confiding(&post.text) {
+            return self.burn_answer(report, &requester);
+        }
         if !confided
             && (self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)?)
         {

@@ -5,6 +5,10 @@ use crate::elevation::Standing;
 use bartizan_proto::text::{code, escape};
 use std::time::Duration;
 
+/// To a code that was given as the answer to a question.
+pub const NO_ANSWER: &str =
+    "That is, or may be, a code of your second factor, so it is no answer, and it is not taken any more.";
+
 /// To a command that needs a code, while it waits for one.
 pub fn wanted(name: &str, wait: Duration) -> String {
     format!(

@@ -63,6 +63,8 @@ impl Core {
             }
             Part::Final => (Kind::Final, false),
             Part::Fail => (Kind::Fail, false),
+            // They would be dropped: its own pipeline is the one that it runs beside.
+            Part::Spawn if has_steps => return Ok(Err(format!("{script} has steps, and what runs beside has none"))),
             Part::Spawn => return self.spawn(job, line),
         };
         let Some((whole, going)) = self.pipeline_of(job) else {

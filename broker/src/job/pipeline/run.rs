@@ -88,7 +88,13 @@ impl Core {
             for step in steps {
                 let own = self.config.allowlist.get(&step.script).is_some_and(|script| !script.steps.is_empty());
                 let Some((_, going)) = self.pipeline_of(job) else { return Ok(()) };
-                if let Err(why) = going.pipeline.add(kind, step.line(values), own) {
+                let line = step.line(values);
+                // A part of it would be another command.
+                let added = match line.len() <= MAX_MESSAGE {
+                    true => going.pipeline.add(kind, line, own),
+                    false => Err("the command is too long".to_owned()),
+                };
+                if let Err(why) = added {
                     tracing::warn!(job = job.0, step = step.written, why, "a step was left out");
                     // What cannot be done whole is not begun.
                     going.pipeline.stop();
