@@ -11,11 +11,10 @@ mod secret;
 mod system;
 
 use arguments::{Arguments, Command};
-use bartizan_proto::script::{Answer, Misread, VARIABLE, announced};
+use bartizan_proto::script::{Answer, AskError, Misread, VARIABLE};
 use clap::Parser as _;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 /// Nothing came of it.
@@ -29,11 +28,14 @@ pub enum BzError {
     /// The variable is there and the descriptor is not.
     #[error("descriptor {0} of the script API was closed before bz was started; pass it on (in Python: pass_fds)")]
     Closed(String),
-    /// The worker does not hear it.
-    #[error("the script API does not answer: {0}")]
+    /// It does not answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// What was to be read or printed cannot be.
+    #[error("{0}")]
     Io(#[from] io::Error),
-    /// What came back is no answer.
-    #[error("the answer cannot be read: {0}")]
+    /// What would be sent is no call.
+    #[error("{0}")]
     Misread(#[from] Misread),
     /// What was given cannot be sent.
     #[error("{0}")]
@@ -78,17 +80,7 @@ fn print(value: &str) -> io::Result<()> {
 
 /// One call and its answer.
 fn ask(message: &[u8]) -> Result<Answer, BzError> {
-    let inherited = inherited()?;
-    let (mut own, theirs) = UnixStream::pair()?;
-    bartizan_proto::script::knock(inherited.as_fd(), theirs.as_fd())?;
-    drop(theirs);
-    // The worker may answer and hang up before it has read all.
-    let sent = own.write_all(message);
-    let mut header = [0; 4];
-    own.read_exact(&mut header).map_err(|error| sent.err().unwrap_or(error))?;
-    let mut payload = vec![0; announced(header)?];
-    own.read_exact(&mut payload)?;
-    Ok(Answer::parse(&payload)?)
+    Ok(bartizan_proto::script::ask(inherited()?.as_fd(), message)?)
 }
 
 fn inherited() -> Result<OwnedFd, BzError> {

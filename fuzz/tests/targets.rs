@@ -20,6 +20,7 @@ macro_rules! fuzzed {
 fuzzed! {
     frames, messages, config, allowlist, command, arguments, output, event, answers, markup, websocket, attested,
     control_frames, scrubber, order, script, transcript, audit_log, brain, receipt, signature,
+    remote_order,
 }
 
 #[test]

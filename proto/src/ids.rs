@@ -151,6 +151,8 @@ macro_rules! checked_name {
 checked_name! {
     /// The name of a script on the allowlist: `[a-zA-Z0-9_-]+`, at most 64 bytes.
     ScriptName, "script name", 64, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    /// A machine that jobs are done on: `[a-zA-Z0-9_.-]+`, no dot first, at most 64 bytes.
+    TargetName, "target's name", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     /// A flag that a person can have and a script can require: `[a-zA-Z0-9_-]+`, at most 64 bytes.
     FlagName, "flag", 64, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     /// The name of an emoji as Mattermost writes it between colons: `[a-z0-9_+-]+`, at most 64 bytes.

@@ -12,6 +12,7 @@
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
 //! | [`script`] | worker ↔ a job's script: the script API |
+//! | [`remote`] | a job's `bartizan-remote` ↔ the one on another machine, through SSH |
 //! | [`control`], [`people`], [`brain`] | `bartizan` ↔ core: the control socket |
 //!
 //! [`installation`] has the paths that the core and `bartizan` must agree on.
@@ -34,6 +35,7 @@ pub mod installation;
 pub mod launcher;
 pub mod limits;
 pub mod people;
+pub mod remote;
 pub mod schedule;
 pub mod script;
 #[cfg(feature = "tokio")]

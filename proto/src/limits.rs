@@ -116,3 +116,18 @@ pub const MAX_PROGRESS: usize = 200;
 
 /// Calls of one job that wait for their answers at the same time.
 pub const MAX_CALLS: usize = 16;
+
+/// Largest order for another machine, without its script, in bytes.
+pub const MAX_REMOTE_ORDER: usize = 256 * 1024;
+
+/// Largest script that is sent to another machine, in bytes.
+pub const MAX_REMOTE_SCRIPT: usize = 512 * 1024;
+
+/// Largest frame that another machine takes: an order, its script, and their envelope.
+pub const MAX_REMOTE_FRAME: usize = MAX_REMOTE_ORDER + MAX_REMOTE_SCRIPT + 1024;
+
+/// Host keys that one target may have.
+pub const MAX_HOST_KEYS: usize = 8;
+
+/// Longest line of a host key, in bytes.
+pub const MAX_HOST_KEY: usize = 2048;

@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+mod asking;
 mod words;
+pub use asking::{AskError, ask};
 use words::Fields;
 pub use words::{Misread, announced, frame, words};
 

@@ -2,7 +2,7 @@
 //!
 //! A worker is started without an order and waits for one. The first one of a service is asked what this machine can give
 //! ([`ToWorker::Probe`]) before anything else is started. [`ToWorker::Order`] carries one descriptor: the script, opened and
-//! checked by the core; what was opened is what runs. When its channel closes, the worker ends everything of the job.
+//! checked by the core; what was opened is what runs. (After it come a plan, where the order has one, and the secrets' pipe.) When its channel closes, the worker ends everything of the job.
 //! What it reports of output and exit is bounded and typed, and the launcher's reaping has the last word on its end.
 
 use crate::bounded::{Bytes, List, Text};
@@ -41,6 +41,12 @@ pub enum ToWorker {
     },
 }
 
+/// The variable that says the number of the plan's descriptor, in a program that is given one.
+pub const PLAN_VARIABLE: &str = "BARTIZAN_PLAN";
+
+/// That number, or the next free one after it.
+pub const PLAN_DESCRIPTOR: i32 = 101;
+
 /// One call of a script, numbered by its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallId(pub u32);
@@ -66,6 +72,11 @@ pub struct Order {
     pub api: bool,
     /// Run from a sealed copy instead of the opened file (its hash is pinned).
     pub sealed: bool,
+    /// Let it make Unix stream sockets. What they reach is then a matter of its private root and network, which it must have: for
+    /// programs of Bartizan's own, never for a script that somebody wrote.
+    pub sockets: bool,
+    /// A descriptor follows the script's: what the program is to do, its number in [`PLAN_VARIABLE`].
+    pub plan: bool,
     /// What it may reach and use.
     pub profile: Profile,
     /// Guarantees without which nothing may run.

@@ -6,17 +6,16 @@
 //! `keyctl`; no `memfd_create` and no `execveat`, by which a program could be run that no mount can forbid; no set*id, no
 //! `personality`, no System V IPC, no message queues, no handles instead of paths, nothing of modules, clocks or swap.
 
+use super::Granted;
 use bartizan_confine::filter::{Rule, always, any_of, is, is_wide, masked, one_of, when, without_bits};
 
-/// All rules, for a job with or without a network grant.
-pub(super) fn list(network: bool) -> Vec<Rule> {
+/// All rules, for a job that is granted so much.
+pub(super) fn list(granted: Granted) -> Vec<Rule> {
     let mut rules: Vec<Rule> = ALWAYS.iter().copied().map(always).collect();
     rules.extend(conditional());
     rules.extend(old_spellings());
-    // Without a network grant no socket can be made, bound or connected.
-    if network {
-        rules.extend(tcp_clients());
-    }
+    // Without a grant no socket can be made, bound or connected.
+    rules.extend(sockets(granted));
     rules
 }
 
@@ -304,20 +303,29 @@ fn old_spellings() -> Vec<Rule> {
 
 /// A network grant: TCP clients over IPv4 and IPv6. The protocol is the type's own, because MPTCP would pass by Landlock's
 /// ports; nothing is bound or listened on, so nobody can be let in.
-fn tcp_clients() -> Vec<Rule> {
-    let stream = masked(1, SOCK_TYPE_MASK, SOCK_STREAM);
-    vec![
-        any_of(
-            libc::SYS_socket,
-            &[
-                &[is(0, AF_INET), stream, is(2, 0)],
-                &[is(0, AF_INET), stream, is(2, IPPROTO_TCP)],
-                &[is(0, AF_INET6), stream, is(2, 0)],
-                &[is(0, AF_INET6), stream, is(2, IPPROTO_TCP)],
-            ],
-        ),
-        always(libc::SYS_connect),
-    ]
+///
+/// Unix sockets (for `bartizan-remote`'s agent, which ssh asks for signatures): streams alone. A datagram end could be pointed at
+/// any socket afterwards. They are bound and listened on, too; TCP's cannot be bound to a port (Landlock), and nothing but the job
+/// is in its network.
+fn sockets(granted: Granted) -> Vec<Rule> {
+    let kind =
+        |family: u64, protocol: u64| vec![is(0, family), masked(1, SOCK_TYPE_MASK, SOCK_STREAM), is(2, protocol)];
+    let mut kinds = Vec::new();
+    if granted.network {
+        kinds.extend([kind(AF_INET, 0), kind(AF_INET, IPPROTO_TCP), kind(AF_INET6, 0), kind(AF_INET6, IPPROTO_TCP)]);
+    }
+    if granted.sockets {
+        kinds.push(kind(AF_UNIX, 0));
+    }
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let kinds: Vec<_> = kinds.iter().map(Vec::as_slice).collect();
+    let mut rules = vec![any_of(libc::SYS_socket, &kinds), always(libc::SYS_connect)];
+    if granted.sockets {
+        rules.extend([libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4].map(always));
+    }
+    rules
 }
 
 /// CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET.

@@ -189,8 +189,9 @@ impl Cell {
             false => None,
         };
         let fds: Vec<_> =
-            [Some(job.script.as_fd()), job.secrets.as_ref().map(AsFd::as_fd), theirs.as_ref().map(AsFd::as_fd)]
+            [Some(job.script.as_fd()), job.plan.as_ref().map(AsFd::as_fd), job.secrets.as_ref().map(AsFd::as_fd)]
                 .into_iter()
+                .chain([theirs.as_ref().map(AsFd::as_fd)])
                 .flatten()
                 .collect();
         Ok(self.control.send_with(&order, &fds)?)

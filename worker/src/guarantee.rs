@@ -10,8 +10,8 @@ use bartizan_proto::worker::Layer::{
 };
 use bartizan_proto::worker::{Given, Guarantee, InForce, Layer, LayerState};
 
-/// The alternatives for one guarantee. `network` says whether the job was granted any.
-fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Layer]] {
+/// The alternatives for one guarantee. `network` says whether the job was granted any, `sockets` whether it may make Unix sockets.
+fn alternatives(guarantee: Guarantee, network: bool, sockets: bool) -> &'static [&'static [Layer]] {
     match guarantee {
         // A root with nothing else in it, or rules on every open.
         Guarantee::FilesRead | Guarantee::FilesWrite => &[&[MountNamespace], &[LandlockFiles]],
@@ -31,6 +31,9 @@ fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Laye
         Guarantee::Network => &[&[NetworkNamespace], &[Seccomp]],
         // No socket() for Unix sockets, and no datagram pair that could be pointed at one. A private root is not enough: a
         // granted directory may hold sockets, and read-only mounts do not stop connect().
+        // Where it may make them, all that remains is that there is none but its own: no other's in its root (the core grants no
+        // directory with one) and in its network, whose abstract names are its own.
+        Guarantee::UnixSockets if sockets => &[&[MountNamespace, NetworkNamespace]],
         Guarantee::UnixSockets => &[&[Seccomp]],
         Guarantee::KernelSurface => &[&[Seccomp]],
         Guarantee::Resources => &[&[Limits]],
@@ -40,13 +43,13 @@ fn alternatives(guarantee: Guarantee, network: bool) -> &'static [&'static [Laye
 }
 
 /// Each guarantee, and the layers in force that give it.
-pub(crate) fn given(layers: &[InForce], network: bool) -> Vec<Given> {
+pub(crate) fn given(layers: &[InForce], network: bool, sockets: bool) -> Vec<Given> {
     let on = |layer: &Layer| layers.iter().any(|l| l.layer == *layer && l.state == LayerState::On);
     Guarantee::ALL
         .iter()
         .map(|guarantee| {
             let mut by: Vec<Layer> = Vec::new();
-            for alternative in alternatives(*guarantee, network) {
+            for alternative in alternatives(*guarantee, network, sockets) {
                 if alternative.iter().all(on) {
                     by.extend(alternative.iter().copied());
                 }
@@ -74,25 +77,25 @@ mod tests {
 
     #[test]
     fn nothing_in_force_gives_nothing() {
-        assert!(given(&[], false).iter().all(|given| given.by.is_empty()));
-        assert_eq!(missing(&given(&[], false), &[Guarantee::Lifetime]), Some(Guarantee::Lifetime));
-        assert_eq!(missing(&given(&[], false), &[]), None);
+        assert!(given(&[], false, false).iter().all(|given| given.by.is_empty()));
+        assert_eq!(missing(&given(&[], false, false), &[Guarantee::Lifetime]), Some(Guarantee::Lifetime));
+        assert_eq!(missing(&given(&[], false, false), &[]), None);
     }
 
     #[test]
     fn a_layer_that_is_off_or_unavailable_gives_nothing() {
         for state in [LayerState::Off, LayerState::Unavailable] {
             let layers = [InForce { layer: Limits, state, detail: Text::default() }];
-            assert_eq!(missing(&given(&layers, false), &[Guarantee::Resources]), Some(Guarantee::Resources));
+            assert_eq!(missing(&given(&layers, false, false), &[Guarantee::Resources]), Some(Guarantee::Resources));
         }
     }
 
     #[test]
     fn an_alternative_counts_only_whole() {
-        let half = given(&on(&[MountNamespace]), false);
+        let half = given(&on(&[MountNamespace]), false, false);
         assert_eq!(missing(&half, &[Guarantee::FilesRead]), None);
         assert_eq!(missing(&half, &[Guarantee::Programs]), Some(Guarantee::Programs));
-        let whole = given(&on(&[MountNamespace, Seccomp]), false);
+        let whole = given(&on(&[MountNamespace, Seccomp]), false, false);
         assert_eq!(missing(&whole, &[Guarantee::Programs]), None);
     }
 
@@ -100,10 +103,24 @@ mod tests {
     fn with_a_network_grant_the_guarantee_takes_the_namespace_and_the_socket_rule() {
         for half in [NetworkNamespace, Seccomp] {
             let layers = on(&[half]);
-            assert_eq!(missing(&given(&layers, false), &[Guarantee::Network]), None);
-            assert_eq!(missing(&given(&layers, true), &[Guarantee::Network]), Some(Guarantee::Network), "{half:?}");
+            assert_eq!(missing(&given(&layers, false, false), &[Guarantee::Network]), None);
+            assert_eq!(
+                missing(&given(&layers, true, false), &[Guarantee::Network]),
+                Some(Guarantee::Network),
+                "{half:?}"
+            );
         }
-        assert_eq!(missing(&given(&on(&[NetworkNamespace, Seccomp]), true), &[Guarantee::Network]), None);
+        assert_eq!(missing(&given(&on(&[NetworkNamespace, Seccomp]), true, false), &[Guarantee::Network]), None);
+    }
+
+    #[test]
+    fn who_may_make_unix_sockets_must_be_alone_with_them() {
+        for half in [&[Seccomp][..], &[MountNamespace, Seccomp], &[NetworkNamespace, Seccomp]] {
+            let given = given(&on(half), false, true);
+            assert_eq!(missing(&given, &[Guarantee::UnixSockets]), Some(Guarantee::UnixSockets), "{half:?}");
+        }
+        let alone = given(&on(&[MountNamespace, NetworkNamespace]), false, true);
+        assert_eq!(missing(&alone, &[Guarantee::UnixSockets]), None);
     }
 
     #[test]
@@ -120,7 +137,8 @@ mod tests {
             LandlockScope,
             Seccomp,
         ]);
-        assert_eq!(missing(&given(&layers, false), &Guarantee::ALL), None);
-        assert_eq!(missing(&given(&layers, true), &Guarantee::ALL), None);
+        assert_eq!(missing(&given(&layers, false, false), &Guarantee::ALL), None);
+        assert_eq!(missing(&given(&layers, true, true), &Guarantee::ALL), None);
+        assert_eq!(missing(&given(&layers, true, false), &Guarantee::ALL), None);
     }
 }

@@ -53,8 +53,9 @@ fn serve(
     let Some((ToInit { order, scratch }, mut fds)) = ends.control.receive_with::<ToInit>()? else { return Ok(()) };
     let api = if order.api { fds.pop() } else { None };
     let secrets = if order.secrets.is_empty() { None } else { fds.pop() };
+    let plan = if order.plan { fds.pop() } else { None };
     let Some(script) = fds.pop() else { return Err(ConfineError::Descriptors(io::ErrorKind::NotFound.into())) };
-    let job = Job { order: *order, script: script.into(), secrets, api };
+    let job = Job { order: *order, script: script.into(), secrets, plan, api };
     inside.admit(&job, scratch.as_deref().map(Path::new))?;
     if job.network() && inside.has_network_of_its_own() {
         let control = &mut ends.control;

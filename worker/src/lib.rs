@@ -39,11 +39,24 @@ use std::process::ExitCode;
 /// The program: without arguments one job over descriptor 0; `--probe` says what this machine can give.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let result = match (arguments.next(), arguments.next()) {
-        (None, _) => run::serve().map_err(|error| error.to_string()),
-        (Some(argument), None) if argument == "--probe" => probe::print().map_err(|error| error.to_string()),
-        (Some(_), _) => Err("started by bartizan-launcher; by hand only with --probe".to_owned()),
-    };
+    match (arguments.next(), arguments.next()) {
+        (None, _) => serve(),
+        (Some(argument), None) if argument == "--probe" => probe(),
+        (Some(_), _) => ended(Err("started by bartizan-launcher; by hand only with --probe".to_owned())),
+    }
+}
+
+/// One job over descriptor 0. For `bartizan-remote`, too, which is a worker on another machine.
+pub fn serve() -> ExitCode {
+    ended(run::serve().map_err(|error| error.to_string()))
+}
+
+/// Prints which layers this machine can give.
+pub fn probe() -> ExitCode {
+    ended(probe::print().map_err(|error| error.to_string()))
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

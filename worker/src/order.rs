@@ -30,7 +30,7 @@ pub enum OrderError {
     /// Not exactly the descriptors that belong to it.
     #[error("this order brings {due} descriptors, not {came}")]
     Descriptors {
-        /// The script, and a pipe where there are secrets.
+        /// The script, a plan where there is one, and a pipe where there are secrets.
         due: usize,
         /// What came.
         came: usize,
@@ -80,6 +80,8 @@ pub struct Job {
     pub script: File,
     /// A pipe with the values of its secrets, where it has any. Only the sandbox's init reads it.
     pub secrets: Option<OwnedFd>,
+    /// What the program is to do, where the order has such a plan.
+    pub plan: Option<OwnedFd>,
     /// The script's end of the script API, inside its sandbox.
     pub api: Option<OwnedFd>,
 }
@@ -94,11 +96,15 @@ impl Job {
         let Some((message, mut fds)) = channel.receive_with::<ToWorker>()? else { return Ok(None) };
         match message {
             ToWorker::Order(order) => {
-                let (due, came) = (1 + usize::from(!order.secrets.is_empty()), fds.len());
-                let secrets = if due == 2 { fds.pop() } else { None };
-                let script = fds.pop().filter(|_| due == came);
-                let script = script.ok_or(OrderError::Descriptors { due, came })?;
-                Self::check(*order, script.into(), secrets).map(Some)
+                let due = 1 + usize::from(order.plan) + usize::from(!order.secrets.is_empty());
+                let came = fds.len();
+                if due != came {
+                    return Err(OrderError::Descriptors { due, came });
+                }
+                let secrets = if order.secrets.is_empty() { None } else { fds.pop() };
+                let plan = if order.plan { fds.pop() } else { None };
+                let script = fds.pop().ok_or(OrderError::Descriptors { due, came })?;
+                Ok(Some(Job { plan, ..Self::check(*order, script.into(), secrets)? }))
             }
             ToWorker::Probe { .. } if !fds.is_empty() => Err(OrderError::Descriptors { due: 0, came: fds.len() }),
             ToWorker::Probe { network } => probe::job(network).map(Some),
@@ -152,7 +158,7 @@ impl Job {
                 return Err(OrderError::Limit { what, value });
             }
         }
-        Ok(Job { order, script, secrets, api: None })
+        Ok(Job { order, script, secrets, plan: None, api: None })
     }
 
     /// Whether a layer is to be left off.

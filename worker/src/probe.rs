@@ -83,6 +83,8 @@ pub(crate) fn job(network: bool) -> Result<Job, OrderError> {
         alone: false,
         api: false,
         sealed: false,
+        sockets: false,
+        plan: false,
         profile: Profile {
             read: List::default(),
             write: List::default(),

@@ -30,8 +30,8 @@ pub(crate) enum FromScript {
     Refused { step: String, why: String },
 }
 
-/// To init: the order that the supervisor checked (descriptors: the script; where there are secrets, a pipe; where it
-/// may call, its end of the script API).
+/// To init: the order that the supervisor checked (descriptors: the script; where there is one, its plan; where there are
+/// secrets, a pipe; where it may call, its end of the script API).
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToInit {
     /// The order.

@@ -51,6 +51,8 @@ fn order(config: &Config, script: &Script, values: &[argument::Value]) -> Result
         alone: config.secrets().any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
         api: !script.api.is_empty(),
         sealed: script.sha256.is_some(),
+        sockets: false,
+        plan: false,
         profile: script.profile.clone(),
         require: List::new(config.require.clone())?,
         timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),

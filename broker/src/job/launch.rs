@@ -95,6 +95,8 @@ pub fn order<K>(
             .any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
         api: !script.api.is_empty(),
         sealed: cleared.file().sealed,
+        sockets: false,
+        plan: false,
         profile: granted(script.profile.clone(), policy),
         require: List::new(policy.config.require.clone()).map_err(too_long("sandbox.require"))?,
         timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),

@@ -275,6 +275,8 @@ pub(super) fn order() -> Order {
         alone: false,
         api: false,
         sealed: false,
+        sockets: false,
+        plan: false,
         profile: Profile {
             read: List::cut([text("/srv/data")]),
             write: List::cut([text("/srv/out")]),

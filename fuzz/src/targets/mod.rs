@@ -13,6 +13,7 @@
 //! | [`attested`] | REST answers that decide about rights | egress |
 //! | [`control_frames`], [`scrubber`] | both directions of the carried websocket | egress |
 //! | [`order`] | the core's order | worker |
+//! | [`remote_order`] | an order that came over SSH; what is asked of the agent | `bartizan-remote` |
 //! | [`script`] | what a job's script sends over the script API | worker |
 //! | [`brain`] | the brain's index, a backup, a passphrase's parameters | core |
 //! | [`audit_log`] | a log that somebody may have changed | core, `bartizan` |
@@ -38,6 +39,7 @@ pub mod messages;
 pub mod order;
 pub mod output;
 pub mod receipt;
+pub mod remote_order;
 pub mod script;
 pub mod scrubber;
 pub mod signature;
@@ -82,4 +84,5 @@ targets! {
     brain: MIB,
     receipt: MIB,
     signature: MIB,
+    remote_order: 8 * MIB,
 }

@@ -1,10 +1,12 @@
 //! The copy of a configuration that a service is started with: this server, this token, these directories, and everything
 //! else as it was. Relative paths in it mean the same files as before.
 
+use super::hosts::{Hosts, NETWORK};
 use super::privilege::Source;
 use crate::cast::ServerFile;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
@@ -73,10 +75,11 @@ pub fn script_directories(config: &Path, allowlist: &Path) -> Vec<PathBuf> {
 }
 
 /// Writes the copy, the token and the CA into `home`, and makes the directories that it names.
-pub fn write(home: &Path, server: &ServerFile, source: &Source) -> Result<PathBuf, ConfigError> {
-    let text = std::fs::read_to_string(&source.config)
-        .map_err(|error| ConfigError::Read { path: source.config.clone(), source: error })?;
-    let adapted = adapt(&text, home, server, source)?;
+pub fn write(home: &Path, server: &ServerFile, source: &Source, hosts: Option<&Hosts>) -> Result<PathBuf, ConfigError> {
+    let mut adapted = adapt(&read(source)?, home, server, source)?;
+    if let Some(hosts) = hosts {
+        adapted = with_hosts(&adapted, source, hosts)?;
+    }
     for directory in ["state", "run"] {
         let path = home.join(directory);
         DirBuilder::new().mode(0o700).create(&path).map_err(|source| ConfigError::Write { path, source })?;
@@ -98,6 +101,45 @@ pub fn write(home: &Path, server: &ServerFile, source: &Source) -> Result<PathBu
     Ok(path)
 }
 
+fn read(source: &Source) -> Result<String, ConfigError> {
+    let failed = |error| ConfigError::Read { path: source.config.clone(), source: error };
+    std::fs::read_to_string(&source.config).map_err(failed)
+}
+
+fn parsed(text: &str, source: &Source) -> Result<DocumentMut, ConfigError> {
+    let failed = |error| ConfigError::Toml { path: source.written_at.clone(), source: Box::new(error) };
+    text.parse().map_err(failed)
+}
+
+/// The targets that are machines of the test's own, by name and address.
+pub(super) fn machines(source: &Source) -> Result<Vec<(String, IpAddr)>, ConfigError> {
+    let document = parsed(&read(source)?, source)?;
+    let targets = document.get("target").and_then(Item::as_array_of_tables);
+    let machine = |target: &Table| {
+        let host = target.get("host")?.as_str()?;
+        let name = target.get("name")?.as_str()?.to_owned();
+        Some((name, host.parse().ok()?)).filter(|_| host.starts_with(NETWORK))
+    };
+    Ok(targets.into_iter().flatten().filter_map(machine).collect())
+}
+
+/// The same configuration with the port and the host keys that these machines have.
+fn with_hosts(text: &str, source: &Source, hosts: &Hosts) -> Result<String, ConfigError> {
+    let mut document = parsed(text, source)?;
+    let targets = document.get_mut("target").and_then(Item::as_array_of_tables_mut);
+    for target in targets.into_iter().flat_map(|targets| targets.iter_mut()) {
+        let of_ours = target.get("host").and_then(Item::as_str).is_some_and(|host| host.starts_with(NETWORK));
+        let Some(name) = target.get("name").and_then(Item::as_str).filter(|_| of_ours).map(str::to_owned) else {
+            continue;
+        };
+        let path = hosts.path(&name, "key.pub");
+        let key = hosts.host_key(&name).map_err(|source| ConfigError::Read { path, source })?;
+        target.insert("port", value(i64::from(hosts.port)));
+        target.insert("host-key", value(key));
+    }
+    Ok(document.to_string())
+}
+
 fn put(path: &Path, content: &str) -> Result<(), ConfigError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(content.as_bytes()))
@@ -106,8 +148,7 @@ fn put(path: &Path, content: &str) -> Result<(), ConfigError> {
 
 fn adapt(text: &str, home: &Path, server: &ServerFile, source: &Source) -> Result<String, ConfigError> {
     let path = &source.written_at;
-    let mut document: DocumentMut =
-        text.parse().map_err(|error| ConfigError::Toml { path: path.clone(), source: Box::new(error) })?;
+    let mut document = parsed(text, source)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let profiles = document.get_mut("profiles").and_then(Item::as_table_like_mut);
     for (_, profile) in profiles.into_iter().flat_map(|profiles| profiles.iter_mut()) {

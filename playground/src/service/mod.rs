@@ -6,6 +6,7 @@
 
 mod command;
 mod config;
+pub mod hosts;
 mod manager;
 mod privilege;
 mod processes;
@@ -17,6 +18,7 @@ pub use privilege::{PrivilegeError, Source, Staged, is_root, janitor, stage_and_
 pub use role::Role;
 
 use crate::cast::ServerFile;
+use hosts::Hosts;
 use manager::Manager;
 use nix::sys::signal::Signal;
 use std::fs::Permissions;
@@ -55,6 +57,9 @@ pub enum ServiceError {
     /// The copy of the configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The machines that its targets are.
+    #[error("cannot start the targets' machines: {0}")]
+    Hosts(io::Error),
     /// The program.
     #[error("cannot start {path}: {source}; build it with `cargo build` first")]
     Spawn {
@@ -84,6 +89,7 @@ pub struct Service {
     config: PathBuf,
     environment: Vec<(String, String)>,
     manager: Manager,
+    hosts: Option<Hosts>,
 }
 
 impl Service {
@@ -93,12 +99,22 @@ impl Service {
     /// [`ServiceError`], with the end of the log.
     pub async fn start(settings: &Settings) -> Result<Self, ServiceError> {
         let home = home().map_err(ServiceError::Directory)?;
-        let config = config::write(home.path(), &settings.server, &settings.source)?;
+        let targets = config::machines(&settings.source)?;
+        let hosts = match targets.is_empty() {
+            true => None,
+            false => Some(Hosts::start(home.path(), &settings.programs, &targets).map_err(ServiceError::Hosts)?),
+        };
+        let config = config::write(home.path(), &settings.server, &settings.source, hosts.as_ref())?;
         let manager = Manager::start(&settings.programs, home.path(), &config, &settings.environment)?;
         let (programs, environment) = (settings.programs.clone(), settings.environment.clone());
-        let service = Self { home, programs, config, environment, manager };
+        let service = Self { home, programs, config, environment, manager, hosts };
         service.connected().await?;
         Ok(service)
+    }
+
+    /// The machines that its targets are, where it has such.
+    pub fn hosts(&self) -> Option<&Hosts> {
+        self.hosts.as_ref()
     }
 
     /// Waits until the service is connected.

@@ -163,13 +163,14 @@ fn copy_tree(
     Ok(())
 }
 
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "bartizan",
     "bartizan-broker",
     "bartizan-launcher",
     "bartizan-egress",
     "bartizan-connector",
     "bartizan-worker",
+    "bartizan-remote",
     "bz",
 ];
 

@@ -222,6 +222,8 @@ impl Worker {
             alone: false,
             api: false,
             sealed: false,
+            sockets: false,
+            plan: false,
             profile: Profile {
                 read: List::default(),
                 write: List::default(),

@@ -15,13 +15,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const NOBODY: u32 = 64_102;
 
 /// What is taken along.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "bartizan",
     "bartizan-broker",
     "bartizan-launcher",
     "bartizan-egress",
     "bartizan-connector",
     "bartizan-worker",
+    "bartizan-remote",
     "bz",
     "bartizan-puppet",
 ];

@@ -2,7 +2,7 @@
 
 use crate::confine::{ConfineError, Inside, secrets};
 use crate::order::Job;
-use bartizan_proto::worker::Layer;
+use bartizan_proto::worker::{Layer, PLAN_VARIABLE};
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -16,7 +16,12 @@ const PYTHON: &str = "PYTHONPATH";
 pub(crate) const USER: &str = "job";
 
 /// All variables, in the form that exec takes. What the order adds comes last and wins.
-pub(crate) fn variables(job: &Job, inside: &Inside, api: Option<&OwnedFd>) -> Result<Vec<CString>, ConfineError> {
+pub(crate) fn variables(
+    job: &Job,
+    inside: &Inside,
+    api: Option<&OwnedFd>,
+    plan: Option<&OwnedFd>,
+) -> Result<Vec<CString>, ConfineError> {
     let scratch = inside.scratch.display().to_string();
     let path = format!("{PATH}:{}", inside.tools.display());
     let mut variables: Vec<(String, String)> = [
@@ -48,6 +53,9 @@ pub(crate) fn variables(job: &Job, inside: &Inside, api: Option<&OwnedFd>) -> Re
         if !variables.iter().any(|(name, _)| name == PYTHON) {
             variables.push((PYTHON.to_owned(), inside.tools.display().to_string()));
         }
+    }
+    if let Some(plan) = plan {
+        variables.push((PLAN_VARIABLE.to_owned(), plan.as_raw_fd().to_string()));
     }
     let own = secrets::variables(job, inside)?;
     variables.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));

@@ -25,7 +25,7 @@ use bartizan_proto::worker::{Guarantee, Layer};
 use namespaces::{Namespaces, Outside, Plan};
 use root::Root;
 use rustix::fs::Mode;
-use seccomp::Filters;
+use seccomp::{Filters, Granted};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -155,7 +155,7 @@ pub(crate) struct Inside {
     pub(crate) secrets: Vec<Zeroizing<Vec<u8>>>,
     /// What could not be had, and why.
     pub(crate) unavailable: Vec<(Layer, String)>,
-    /// Ready to be loaded, for a job without network.
+    /// Ready to be loaded, for a job that is granted nothing.
     filters: Filters,
 }
 
@@ -182,7 +182,7 @@ impl Inside {
             None
         };
         // 5. The filters.
-        let filters = Filters::compile(false)?;
+        let filters = Filters::compile(Granted::default())?;
         Ok(Self {
             root,
             private: false,
@@ -213,8 +213,9 @@ impl Inside {
             (None, None) => return Err(ConfineError::Scratch(io::ErrorKind::NotFound.into())),
         }
         self.secrets = secrets::take(job, &self.scratch)?;
-        if job.network() {
-            self.filters = Filters::compile(true)?;
+        let granted = Granted { network: job.network(), sockets: job.order.sockets };
+        if granted != Granted::default() {
+            self.filters = Filters::compile(granted)?;
         }
         Ok(())
     }
@@ -256,7 +257,8 @@ fn confined(
     // 3. What has to be opened before the doors close, and everything that exec will be given.
     let status = StatusFile::own().map_err(verify::VerifyError::Status)?;
     let api = tools::descriptor(job).map_err(ConfineError::Descriptors)?;
-    let invocation = Invocation::of(job, inside, api.as_ref())?;
+    let plan = tools::plan(job).map_err(ConfineError::Descriptors)?;
+    let invocation = Invocation::of(job, inside, api.as_ref(), plan.as_ref())?;
 
     // 4. No capability in any set.
     if !job.without(Layer::Capabilities) {
@@ -276,7 +278,8 @@ fn confined(
 
     // 8. Descriptors: nothing but 0, 1, 2 survives exec, and what the script can only be run or call through.
     let script = (!inside.private).then(|| job.script.as_fd());
-    let kept: Vec<_> = script.into_iter().chain(api.as_ref().map(AsFd::as_fd)).collect();
+    let given = api.as_ref().into_iter().chain(plan.as_ref()).map(AsFd::as_fd);
+    let kept: Vec<_> = script.into_iter().chain(given).collect();
     fds::close_at_exec(&kept).map_err(ConfineError::Descriptors)?;
 
     // 9. seccomp.
@@ -288,7 +291,7 @@ fn confined(
     let layers = verify::layers(job, inside, &kept, landlock, &status)?;
 
     // 11. Is it enough?
-    let given = guarantee::given(&layers, job.network());
+    let given = guarantee::given(&layers, job.network(), job.order.sockets);
     if let Some(guarantee) = guarantee::missing(&given, &job.order.require) {
         return Err(ConfineError::Required(guarantee));
     }
@@ -306,7 +309,7 @@ struct Invocation {
 }
 
 impl Invocation {
-    fn of(job: &Job, inside: &Inside, api: Option<&OwnedFd>) -> Result<Self, ConfineError> {
+    fn of(job: &Job, inside: &Inside, api: Option<&OwnedFd>, plan: Option<&OwnedFd>) -> Result<Self, ConfineError> {
         // The order's check refuses NUL, so this cannot fail; if it does, nothing runs.
         let text = |text: &str| {
             CString::new(text).map_err(|error| ConfineError::Exec { path: text.to_owned(), source: error.into() })
@@ -321,7 +324,7 @@ impl Invocation {
         for argument in &job.order.arguments {
             arguments.push(text(argument)?);
         }
-        Ok(Self { path, arguments, environment: environment::variables(job, inside, api)? })
+        Ok(Self { path, arguments, environment: environment::variables(job, inside, api, plan)? })
     }
 
     fn run(&self, job: &Job) -> Result<std::convert::Infallible, ConfineError> {

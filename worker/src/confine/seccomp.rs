@@ -5,18 +5,27 @@ mod list;
 
 use bartizan_confine::filter::{FilterError, Program, always};
 
+/// What of sockets a job is granted: the list has two parts that are left out otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Granted {
+    /// TCP clients.
+    pub(crate) network: bool,
+    /// Unix stream sockets.
+    pub(crate) sockets: bool,
+}
+
 /// The compiled filters, in the order in which they are loaded.
 #[derive(Debug)]
 pub(crate) struct Filters([Program; 3]);
 
 impl Filters {
     /// Compiled at run time: well under the time of one `fork`, and for the usual case before the order comes.
-    pub(crate) fn compile(network: bool) -> Result<Self, FilterError> {
+    pub(crate) fn compile(granted: Granted) -> Result<Self, FilterError> {
         Ok(Self([
             // Calls of other ABIs end the script.
             Program::foreign()?,
             // Everything that is not on the list answers EPERM.
-            Program::allow(&list::list(network))?,
+            Program::allow(&list::list(granted))?,
             // The last, because of two equally strict answers the newest filter's counts.
             Program::answer(&[always(libc::SYS_clone3)], libc::ENOSYS)?,
         ]))
@@ -38,16 +47,25 @@ mod tests {
     use super::*;
     use bartizan_confine::filter::duplicates;
 
+    const ALL: [Granted; 4] = [
+        Granted { network: false, sockets: false },
+        Granted { network: true, sockets: false },
+        Granted { network: false, sockets: true },
+        Granted { network: true, sockets: true },
+    ];
+
     #[test]
-    fn both_lists_compile_and_name_no_call_twice() {
-        for network in [false, true] {
-            Filters::compile(network).expect("compiles");
-            assert_eq!(duplicates(&list::list(network)), [0i64; 0], "network: {network}");
+    fn every_list_compiles_and_names_no_call_twice() {
+        for granted in ALL {
+            Filters::compile(granted).expect("compiles");
+            assert_eq!(duplicates(&list::list(granted)), [0i64; 0], "{granted:?}");
         }
     }
 
     #[test]
     fn the_list_stays_near_two_hundred_calls() {
-        assert!(list::list(true).len() < 260, "{}", list::list(true).len());
+        for granted in ALL {
+            assert!(list::list(granted).len() < 260, "{granted:?}: {}", list::list(granted).len());
+        }
     }
 }

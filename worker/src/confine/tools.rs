@@ -3,6 +3,7 @@
 
 use crate::order::Job;
 use bartizan_proto::script;
+use bartizan_proto::worker::PLAN_DESCRIPTOR;
 use rustix::io::Errno;
 use std::fs;
 use std::io;
@@ -42,4 +43,10 @@ pub(crate) fn put(scratch: &Path) -> io::Result<PathBuf> {
 pub(crate) fn descriptor(job: &Job) -> io::Result<Option<OwnedFd>> {
     let number = |fd: &OwnedFd| -> Result<OwnedFd, Errno> { rustix::io::fcntl_dupfd_cloexec(fd, script::DESCRIPTOR) };
     Ok(job.api.as_ref().map(number).transpose()?)
+}
+
+/// Its plan, likewise.
+pub(crate) fn plan(job: &Job) -> io::Result<Option<OwnedFd>> {
+    let number = |fd: &OwnedFd| -> Result<OwnedFd, Errno> { rustix::io::fcntl_dupfd_cloexec(fd, PLAN_DESCRIPTOR) };
+    Ok(job.plan.as_ref().map(number).transpose()?)
 }

@@ -153,6 +153,8 @@ impl Script {
             alone: false,
             api: false,
             sealed: false,
+            sockets: false,
+            plan: false,
             profile: Profile {
                 read: List::default(),
                 write: List::default(),

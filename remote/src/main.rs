@@ -1,0 +1,7 @@
+//! The program `bartizan-remote`; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bartizan_remote::main()
+}
