@@ -15,6 +15,7 @@ fn argument(name: &str, kind: Kind, required: bool) -> Argument {
         sensitive: false,
         allow: Allow::default(),
         context: None,
+        narrows: false,
     }
 }
 
@@ -253,7 +254,8 @@ fn usage_shows_what_each_argument_may_be() {
             limits: Default::default(),
         },
         sha256: None,
-        remote: None,
+        backend: crate::config::Backend::Local,
+        targets: crate::config::Targets::default(),
         secrets: Vec::new(),
         api: Vec::new(),
         steps: crate::config::Steps::default(),

@@ -5,6 +5,7 @@
 //! command with the value in it, and the argument's own schema is asked whether it fits.
 
 use crate::argument::{Given, assign};
+use crate::command::Builtin;
 use crate::command::parse::{self, Command, Word};
 use crate::config::Argument;
 use bartizan_proto::ids::MemoryKey;
@@ -61,11 +62,11 @@ pub fn meant(schema: &[Argument], command: &Command, recall: impl Fn(&MemoryKey)
         [] => {}
         [first, more @ ..] => {
             let without = if more.is_empty() && stands.is_empty() { others(schema, &given, first) } else { None };
-            let command = without.map(|words| Command { name: command.name.clone(), words });
+            let command = without.map(|words| Command { words, ..command.clone() });
             return Meant::Unknown { argument: first.clone(), without: command.filter(|new| line(new).is_some()) };
         }
     }
-    let command = Command { name: command.name.clone(), words };
+    let command = Command { words, ..command.clone() };
     match line(&command) {
         Some(line) => Meant::Known { command, line, stands },
         None => Meant::Unknown { argument: stands.swap_remove(0).0, without: None },
@@ -97,6 +98,11 @@ fn others(schema: &[Argument], given: &[Option<Given>], but: &str) -> Option<Vec
 
 /// A command as it could have been typed. None where it cannot: it is too long, or no such words are accepted.
 pub fn line(command: &Command) -> Option<String> {
+    if command.dry {
+        let name = Word { text: command.name.clone(), bare: command.name.len() };
+        let words = [name].into_iter().chain(command.words.iter().cloned()).collect();
+        return line(&Command { name: Builtin::DryRun.name().to_owned(), words, dry: false });
+    }
     let words = command.words.iter().map(typed);
     let line = [command.name.clone()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
     let read = if line.len() <= MAX_MESSAGE { parse::command(&line).ok().flatten() } else { None };
@@ -127,6 +133,7 @@ mod tests {
             sensitive: false,
             allow: Allow::default(),
             context: context.map(|name| name.parse().expect("a name")),
+            narrows: false,
         }
     }
 

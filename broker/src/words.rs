@@ -90,9 +90,6 @@ pub fn secret_not_kept(name: &str, why: &str) -> String {
 /// To a script whose file or sandbox is not as it must be. The cause is in the service's log.
 pub const BROKEN: &str = "This script cannot be run right now: something about its installation is not right. An operator finds the reason in the service's log.";
 
-/// To a script that runs elsewhere.
-pub const REMOTE: &str = "This script runs on other machines, which this version cannot do yet.";
-
 /// To a command that waited longer than `stale-after`.
 pub fn still_wanted(age: Duration) -> String {
     format!(
@@ -236,6 +233,11 @@ pub fn alert(what: &str, unsaid: u32) -> String {
         more => format!(" (And {more} more like it since the last alert.)"),
     };
     format!(":warning: **Alert**: {}.{more} The audit log has the details.", escape(what))
+}
+
+/// To `dry-run` of a script whose backend has none.
+pub fn no_dry_run(name: &str) -> String {
+    format!("{name} has no dry run: what it would do is not known before it does it")
 }
 
 /// Above a script's output.

@@ -159,6 +159,7 @@ fn inspection() -> Inspection {
         post: "zyxwvutsrqponmlkjihgfedcba".parse().expect("an id"),
         path: text("/opt/scripts/disk-usage.sh"),
         sha256: text("ab12"),
+        place: Text::default(),
         uid: 1000,
         limits: bartizan_proto::worker::Limits::default(),
         timeout_ms: 30_000,

@@ -357,6 +357,8 @@ pub struct Inspection {
     pub path: Text<MAX_PATH>,
     /// SHA-256 of what was opened, in hexadecimal.
     pub sha256: Text<64>,
+    /// Its backend and targets, in words; empty for what runs here.
+    pub place: Text<MAX_REASON>,
     /// The uid that it runs as.
     pub uid: u32,
     /// Its limits.

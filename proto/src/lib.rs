@@ -27,6 +27,7 @@ pub mod checks;
 pub mod confidential;
 pub mod connector;
 pub mod control;
+pub mod driver;
 pub mod egress;
 pub mod frame;
 pub mod history;

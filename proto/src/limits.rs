@@ -39,6 +39,18 @@ pub const MAX_PATH: usize = 4096;
 /// Most paths or hosts of one kind that a profile grants.
 pub const MAX_GRANTS: usize = 64;
 
+/// Most hosts and ports that one job may connect to: those of its profile, and its targets.
+pub const MAX_ENDPOINTS: usize = 1024;
+
+/// Most groups of targets that one job knows.
+pub const MAX_TARGET_GROUPS: usize = 256;
+
+/// Most host keys of one target.
+pub const MAX_TARGET_KEYS: usize = 8;
+
+/// Longest host key, in bytes: an RSA key of 8,192 bits has 1,400.
+pub const MAX_TARGET_KEY: usize = 2048;
+
 /// Most rows in one answer on the control socket.
 pub const MAX_ROWS: usize = 1024;
 

@@ -9,8 +9,8 @@ use crate::bounded::{Bytes, List, Text};
 use crate::ids::{JobId, ScriptName, SecretName};
 use crate::launcher::ExitStatus;
 use crate::limits::{
-    MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENVIRONMENT, MAX_GRANTS, MAX_NAME, MAX_OUTPUT_CHUNK, MAX_PATH, MAX_REASON,
-    MAX_SECRETS,
+    MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENDPOINTS, MAX_ENVIRONMENT, MAX_GRANTS, MAX_NAME, MAX_OUTPUT_CHUNK, MAX_PATH,
+    MAX_REASON, MAX_SECRETS,
 };
 use crate::script;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub struct Profile {
     /// Paths under which programs may be executed, besides the system's.
     pub exec: List<Text<MAX_PATH>, MAX_GRANTS>,
     /// Hosts and ports that may be connected to; empty for no network at all.
-    pub network: List<Endpoint, MAX_GRANTS>,
+    pub network: List<Endpoint, MAX_ENDPOINTS>,
     /// Limits.
     pub limits: Limits,
 }

@@ -1,5 +1,7 @@
 //! What several records write in the same way.
 
+use crate::argument::Value as Argument;
+use crate::config::{Backend, Script};
 use crate::store::jobs::{Actor, Intent};
 use bartizan_proto::ids::{JobId, UserId};
 use bartizan_proto::launcher::ExitStatus;
@@ -33,6 +35,42 @@ pub(super) fn put_intent(put: &mut impl FnMut(&str, Value), job: JobId, intent: 
     put("postId", json!(intent.post));
     if let Some(whole) = intent.part_of {
         put("pipeline", json!(whole.0));
+    }
+}
+
+/// Where a job runs that does not run here, and whether it only says what it would do.
+#[derive(Debug, Default)]
+pub struct Ran {
+    backend: Option<&'static str>,
+    targets: Vec<String>,
+    dry: bool,
+}
+
+impl Ran {
+    /// Of a script with these arguments.
+    pub fn of(script: &Script, values: &[Argument], dry: bool) -> Self {
+        let backend = (script.backend != Backend::Local).then(|| script.backend.name());
+        let targets = script.targets.narrowed(&script.arguments, values);
+        Self { backend, targets: targets.into_iter().map(|target| target.name.clone()).collect(), dry }
+    }
+
+    /// As one value, for receipts.
+    pub fn json(&self) -> Value {
+        match (self.backend, self.dry) {
+            (None, false) => Value::Null,
+            (backend, dry) => json!({ "backend": backend, "targets": self.targets, "dryRun": dry }),
+        }
+    }
+
+    /// Nothing is written of what runs here.
+    pub(super) fn put(&self, put: &mut impl FnMut(&str, Value)) {
+        if let Some(backend) = self.backend {
+            put("backend", json!(backend));
+            put("targets", json!(self.targets));
+        }
+        if self.dry {
+            put("dryRun", json!(true));
+        }
     }
 }
 

@@ -26,7 +26,7 @@ mod space;
 mod tests;
 
 pub use bartizan_audit::{Fields, hex};
-pub use record::{Gate, Record};
+pub use record::{Gate, Ran, Record};
 pub use search::Found;
 
 use crate::brain::Checkpoint;

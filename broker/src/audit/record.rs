@@ -8,6 +8,7 @@ use bartizan_proto::{Role, text};
 use serde_json::{Map, Value, json};
 
 pub use super::fields::Gate;
+pub use super::fields::Ran;
 use super::fields::{name_of, put_end, put_intent, put_stop, state_of};
 use super::hex;
 use crate::brain::Checkpoint;
@@ -50,6 +51,8 @@ pub enum Record {
         arguments: Vec<(String, String)>,
         /// SHA-256 of the script's file.
         sha256: String,
+        /// Where, where not here.
+        ran: Ran,
     },
     /// A job's elevator or authorizer is about to be asked.
     Authorizing {
@@ -335,13 +338,14 @@ impl Record {
                 put("gates", Value::Object(gates));
                 put("error", json!(cause));
             }
-            Record::JobStart { job, intent, arguments, sha256 } => {
+            Record::JobStart { job, intent, arguments, sha256, ran } => {
                 put("event", json!("job-start"));
                 put_intent(&mut put, *job, intent);
                 let arguments: Map<String, Value> =
                     arguments.iter().map(|(name, value)| (name.clone(), json!(text::printable(value)))).collect();
                 put("arguments", Value::Object(arguments));
                 put("scriptSha256", json!(sha256));
+                ran.put(&mut put);
             }
             Record::Authorizing { kind, job, intent, authorizer, sha256 } => {
                 put("event", json!(format!("{}-start", kind.as_str())));

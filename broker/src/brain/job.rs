@@ -2,8 +2,9 @@
 //! is looked through for them.
 
 use super::{Brain, BrainError, RecordId};
+use crate::config::Attached;
+use crate::gate::file::Opener;
 use crate::store::Store;
-use bartizan_proto::ids::SecretName;
 use bartizan_proto::limits::MAX_SECRETS_SIZE;
 use bartizan_secret::SecretBytes;
 use std::io;
@@ -17,17 +18,25 @@ pub struct JobSecrets {
 }
 
 impl JobSecrets {
-    /// Fetches them. `None` when there are none to fetch.
+    /// Fetches them: from the brain, or the one that the configuration names a file for, from there. `None` when there are none
+    /// to fetch.
     ///
     /// # Errors
     /// [`BrainError`] for the first that cannot be had.
     pub fn fetch(
         brain: &mut Brain,
         store: &Store,
-        names: impl Iterator<Item = SecretName>,
+        attached: &[Attached],
+        opener: &Opener,
     ) -> Result<Option<Self>, BrainError> {
-        let values: Vec<SecretBytes> =
-            names.map(|name| brain.get(store, &RecordId::secret(&name))).collect::<Result<_, _>>()?;
+        let one = |attached: &Attached| match &attached.file {
+            None => brain.get(store, &RecordId::secret(&attached.name)),
+            Some(path) => {
+                let bytes = opener.read_key(path).map_err(BrainError::KeyFile)?;
+                Ok(SecretBytes::new(bytes).map_err(super::seal::SealError::from)?)
+            }
+        };
+        let values: Vec<SecretBytes> = attached.iter().map(one).collect::<Result<_, _>>()?;
         if values.is_empty() {
             return Ok(None);
         }

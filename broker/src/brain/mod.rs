@@ -71,6 +71,9 @@ pub enum BrainError {
     /// No key.
     #[error("the key: {0}")]
     Key(#[from] KeyError),
+    /// A private key's file.
+    #[error("{0}")]
+    KeyFile(String),
     /// There is no such record.
     #[error("there is no {0}")]
     Missing(RecordId),

@@ -15,6 +15,8 @@ pub enum Builtin {
     Whoami,
     /// Run a script by its name.
     Run,
+    /// What would this script change?
+    DryRun,
     /// What would happen if I ran this?
     Explain,
     /// Which version, for how long, how well confined?
@@ -79,8 +81,9 @@ pub enum Builtin {
 
 impl Builtin {
     /// Every one, in the order of `help`.
-    pub const ALL: [Builtin; 34] = [
+    pub const ALL: [Builtin; 35] = [
         Builtin::Run,
+        Builtin::DryRun,
         Builtin::Help,
         Builtin::Explain,
         Builtin::Whoami,
@@ -123,6 +126,7 @@ impl Builtin {
             | Builtin::Help
             | Builtin::Whoami
             | Builtin::Run
+            | Builtin::DryRun
             | Builtin::Explain
             | Builtin::About
             | Builtin::Jobs
@@ -159,6 +163,7 @@ impl Builtin {
             | Builtin::Help
             | Builtin::Whoami
             | Builtin::Run
+            | Builtin::DryRun
             | Builtin::Explain
             | Builtin::About
             | Builtin::Users
@@ -199,6 +204,7 @@ impl Builtin {
             Builtin::Help => "help",
             Builtin::Whoami => "whoami",
             Builtin::Run => "run",
+            Builtin::DryRun => "dry-run",
             Builtin::Explain => "explain",
             Builtin::About => "about",
             Builtin::Users => "users",
@@ -261,7 +267,7 @@ impl Builtin {
             Builtin::Audit => " @USER [24h]",
             Builtin::Secret => " set NAMESPACE/NAME VALUE",
             Builtin::Help => " [NAME]",
-            Builtin::Run => " NAME [ARGUMENT…]",
+            Builtin::Run | Builtin::DryRun => " NAME [ARGUMENT…]",
             Builtin::Explain => " COMMAND",
             Builtin::Lockdown => " \"REASON\" [--kill]",
         }
@@ -274,6 +280,7 @@ impl Builtin {
             Builtin::Help => "lists what you can run here, or shows one command",
             Builtin::Whoami => "shows who you are to me",
             Builtin::Run => "runs a script; its name alone works too",
+            Builtin::DryRun => "shows what a script would change, and changes nothing; for playbooks",
             Builtin::Explain => "shows whether a command would be let through, and runs nothing",
             Builtin::About => "shows my version, uptime and the layers around scripts",
             Builtin::Users => "lists everybody who has a level or flags",

@@ -40,7 +40,11 @@ pub fn answer(
         })
         .collect();
     let with = if arguments.is_empty() { "no arguments".to_owned() } else { arguments.join(", ") };
-    out.push_str(&format!("It would run {} with {with}. Nothing was run.", code(&command.name)));
+    let run = if command.dry { "show what would change by" } else { "run" };
+    out.push_str(&format!("It would {run} {} with {with}. Nothing was run.", code(&command.name)));
+    if let Some(place) = survey.script.and_then(|script| script.place(survey.values.as_deref().unwrap_or_default())) {
+        out.push_str(&format!("\nIt runs by {}.", escape(&place)));
+    }
     if let (true, Some(script), Some(sha256)) = (admin, survey.script, &survey.sha256) {
         let path = code(&script.path.display().to_string());
         out.push_str(&format!("\nFile {path}, SHA-256 {}.", code(sha256)));

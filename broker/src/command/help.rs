@@ -51,6 +51,14 @@ pub fn one(name: &str, requester: &Requester, place: &Place, policy: &Policy) ->
     for argument in &script.arguments {
         out.push_str(&format!("- {}\n", described_argument(argument)));
     }
+    if let Some(place) = script.place(&[]) {
+        out.push_str(&format!("Runs by {}.", escape(&place)));
+        if script.backend.checks() {
+            let dry = code(&format!("{prefix}{} {}", Builtin::DryRun.name(), script.name));
+            out.push_str(&format!(" {dry} shows what it would change."));
+        }
+        out.push('\n');
+    }
     if !channel::may(script, place, policy) {
         out.push_str(&words::not_here(script.name.as_str(), &channel::wanted(script, policy)));
     }

@@ -49,20 +49,31 @@ pub fn user_name(word: &str) -> Option<String> {
 /// The command that the words after the name make: of `run deploy x`, `deploy x`.
 pub fn inner(command: &parse::Command) -> Option<parse::Command> {
     let (name, words) = command.words.split_first()?;
-    Some(parse::Command { name: name.text.clone(), words: words.to_vec() })
+    Some(parse::Command { name: name.text.clone(), words: words.to_vec(), dry: false })
 }
 
 /// The command that is given with a broken glass, and why: of `breakglass deploy x "fire"`, `deploy x` and `fire`.
 pub fn glass(command: &parse::Command) -> Option<(parse::Command, &str)> {
     let (reason, words) = command.words.split_last()?;
     let (name, words) = words.split_first()?;
-    Some((parse::Command { name: name.text.clone(), words: words.to_vec() }, &reason.text))
+    Some((parse::Command { name: name.text.clone(), words: words.to_vec(), dry: false }, &reason.text))
 }
 
-/// The command itself, without a `run` before it, or `breakglass` before it and a reason after it.
+/// The command of which only is to be said what it would do: of `dry-run deploy x`, `deploy x`.
+pub fn dry(command: &parse::Command) -> Option<parse::Command> {
+    inner(command).map(|command| parse::Command { dry: true, ..command })
+}
+
+/// Whether a stored line is one that only says what would be done.
+pub fn is_dry(line: &str) -> bool {
+    parse::command(line).ok().flatten().is_some_and(|command| without_run(command).dry)
+}
+
+/// The command itself, without a `run` or `dry-run` before it, or `breakglass` before it and a reason after it.
 pub fn without_run(command: parse::Command) -> parse::Command {
     let inside = match command.name.as_str() {
         name if name == Builtin::Run.name() => inner(&command),
+        name if name == Builtin::DryRun.name() => dry(&command),
         name if name == Builtin::Breakglass.name() => glass(&command).map(|(command, _)| command),
         _script => None,
     };

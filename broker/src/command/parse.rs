@@ -28,6 +28,8 @@ pub struct Command {
     pub name: String,
     /// The others.
     pub words: Vec<Word>,
+    /// Whether only what would be done is to be said: after `dry-run`.
+    pub dry: bool,
 }
 
 /// One word of a command.
@@ -79,7 +81,7 @@ pub fn command(line: &str) -> Result<Option<Command>, ParseError> {
     // One that only looks like a known name is an unknown one.
     match oddity::find(&name.text, Allow { look_alikes: true, ..Allow::default() }) {
         Some(odd) => Err(ParseError::Odd(odd)),
-        None => Ok(Some(Command { name: name.text, words: words.collect() })),
+        None => Ok(Some(Command { name: name.text, words: words.collect(), dry: false })),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The allowlist as the gates see it: scripts by name, each with everything that decides about it.
 
-use super::{Approval, Elevate, Level, Rate, Schedule, Steps, Trigger, nearest};
+use super::{Approval, Backend, Elevate, Level, Rate, Schedule, Steps, Targets, Trigger, nearest};
+use crate::argument::Value;
 use bartizan_proto::ids::{FlagName, MemoryKey, ScriptName, SecretName};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::Profile;
@@ -147,6 +148,8 @@ pub struct Attached {
     pub name: SecretName,
     /// The variable.
     pub variable: Option<String>,
+    /// The file that it is read from at each start, instead of the brain: the seed's `sshKeyPath`.
+    pub file: Option<PathBuf>,
 }
 
 /// One script on the allowlist.
@@ -154,7 +157,7 @@ pub struct Attached {
 pub struct Script {
     /// `name`.
     pub name: ScriptName,
-    /// `path`, absolute and without `.` or `..`; the playbook's where there is a [`Script::remote`].
+    /// `path`, absolute and without `.` or `..`; the playbook's where [`Script::backend`] is ansible.
     pub path: PathBuf,
     /// `description`, for `!help`.
     pub description: String,
@@ -207,8 +210,10 @@ pub struct Script {
     pub profile_name: Option<String>,
     /// `sha256`: the only content that may be run.
     pub sha256: Option<[u8; 32]>,
-    /// `remote-config`: run a playbook instead of a script here. Kept; a script that has it is refused at run time.
-    pub remote: Option<RemoteConfig>,
+    /// `backend`: where it runs, and how.
+    pub backend: Backend,
+    /// `targets`: the machines that it may run on; none for one that runs here.
+    pub targets: Targets,
     /// `secrets`: what it is given of the brain's.
     pub secrets: Vec<Attached>,
     /// `api`: the verbs of the script API that it may use.
@@ -217,15 +222,29 @@ pub struct Script {
     pub steps: Steps,
 }
 
-/// Where a remote script's playbook is (the seed's `remoteConfig`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteConfig {
-    /// `playbook-path`.
-    pub playbook: PathBuf,
-    /// `inventory-path`.
-    pub inventory: Option<PathBuf>,
-    /// `ssh-key-path`.
-    pub ssh_key: Option<PathBuf>,
+impl Script {
+    /// Where it runs with these arguments, in words; `None` for what runs here.
+    pub fn place(&self, values: &[Value]) -> Option<String> {
+        if self.backend == Backend::Local {
+            return None;
+        }
+        let targets = self.targets.narrowed(&self.arguments, values);
+        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        Some(match names.as_slice() {
+            [] => self.backend.name().to_owned(),
+            names => format!("{} on {}", self.backend.name(), some_of(names)),
+        })
+    }
+}
+
+/// As many names as a line holds, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 /// One argument of a script.
@@ -247,6 +266,8 @@ pub struct Argument {
     pub allow: Allow,
     /// `context`: as what its value is remembered, for "it".
     pub context: Option<MemoryKey>,
+    /// `type = "target"`: its value chooses among the script's targets.
+    pub narrows: bool,
 }
 
 /// What an argument may have that is otherwise refused, because it is read as something else than it is.

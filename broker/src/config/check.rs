@@ -50,8 +50,7 @@ pub(super) fn warnings(config: &Config, trust: &Trust) -> Vec<String> {
             "nobody in [people] or people.toml is an admin; `bartizan admin bootstrap USER` makes one".to_owned(),
         );
     }
-    let own =
-        config.allowlist.iter().filter(|script| script.remote.is_none() && belongs_to_runner(&script.path, trust));
+    let own = config.allowlist.iter().filter(|script| belongs_to_runner(&script.path, trust));
     let own = own.count();
     if own > 0 {
         let scripts = counted(own, "script belongs", "scripts belong");

@@ -1,6 +1,6 @@
 //! What a reload would change, in words: both configurations written out as `key: value`, and compared.
 
-use super::{Argument, Config, Group, Kind, Rate, Script};
+use super::{Argument, Backend, Config, Group, Kind, Rate, Script};
 use bartizan_proto::text::printable;
 use bartizan_proto::worker::Profile;
 use std::collections::BTreeMap;
@@ -90,6 +90,18 @@ fn flat(config: &Config) -> Flat {
     put("rate.script", &rate(config.rates.script));
     put("rate.thread-replies", &rate(config.rates.thread_replies));
     put("rate.channel-replies", &rate(config.rates.channel_replies));
+    for (name, target) in &config.targets.targets {
+        let key = target.key.as_ref().map_or("none".to_owned(), ToString::to_string);
+        let keys = target.host_keys.join(", ");
+        put(
+            &format!("target.{name}"),
+            &format!("{}@{}:{}, key {key}, host keys {keys}", target.user, target.host, target.port),
+        );
+    }
+    for (name, members) in &config.targets.groups {
+        put(&format!("target-groups.{name}"), &members.join(", "));
+    }
+    put("ansible.program", &config.ansible.display());
     for (name, profile) in &config.profiles {
         put(&format!("profiles.{name}"), &words(profile));
     }
@@ -154,8 +166,10 @@ fn put_script(out: &mut Flat, kind: &str, script: &Script) {
     if let Some(sha256) = &script.sha256 {
         put("sha256", &sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     }
-    if let Some(remote) = &script.remote {
-        put("remote-config", &format!("{remote:?}"));
+    put("backend", &script.backend.name());
+    if script.backend != Backend::Local {
+        put(script.backend.name(), &format!("{:?}", script.backend));
+        put("targets", &list(script.targets.names(), "none"));
     }
     for (i, attached) in script.secrets.iter().enumerate() {
         let variable = attached.variable.as_ref().map_or(String::new(), |name| format!(" as ${name}"));

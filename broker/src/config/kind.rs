@@ -1,11 +1,14 @@
 //! What an argument may be: from its schema as it is written.
 
 use super::error::{Wrong, not_one_of};
-use super::{Kind, pattern, raw, settings};
+use super::{Kind, Targets, pattern, raw, settings};
 use bartizan_proto::limits::MAX_ARGUMENT;
 
+/// One of the script's targets, or of their groups that it names.
+pub(super) const TARGET: &str = "target";
+
 /// Checks one.
-pub(super) fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {
+pub(super) fn kind(raw: &raw::Argument, targets: &Targets) -> Result<Kind, Wrong> {
     let given = [
         ("regex", raw.regex.is_some(), "string"),
         ("length", raw.length.is_some(), "string"),
@@ -13,7 +16,7 @@ pub(super) fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {
         ("max", raw.max.is_some(), "number"),
         ("values", raw.values.is_some(), "enum"),
     ];
-    let known = ["string", "number", "boolean", "enum"];
+    let known = ["string", "number", "boolean", "enum", TARGET];
     if !known.contains(&raw.kind.as_str()) {
         return Err(not_one_of("there is no type", &raw.kind, &known).within("type"));
     }
@@ -24,6 +27,11 @@ pub(super) fn kind(raw: &raw::Argument) -> Result<Kind, Wrong> {
     match raw.kind.as_str() {
         "boolean" => Ok(Kind::Boolean),
         "number" => numbers(raw.min, raw.max),
+        TARGET if targets.is_empty() => {
+            let what = "an argument of type target, and the entry has no targets";
+            Err(Wrong::new(what, "name them: targets = [\"NAME\"]").within("type"))
+        }
+        TARGET => Ok(Kind::Enum(targets.words.iter().map(|(word, _)| word.clone()).collect())),
         "enum" => values(raw.values.as_deref().unwrap_or_default()).map_err(|wrong| wrong.within("values")),
         _ => text(raw.regex.as_deref(), raw.length),
     }

@@ -7,6 +7,7 @@
 mod allowlist;
 mod api;
 mod approval;
+mod backend;
 mod check;
 mod concurrency;
 mod context;
@@ -23,6 +24,7 @@ mod quantity;
 mod rate;
 mod raw;
 mod raw_arguments;
+mod raw_backends;
 mod raw_people;
 mod raw_schedules;
 mod raw_secrets;
@@ -38,8 +40,9 @@ mod trigger;
 pub mod trust;
 mod url;
 
-pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, RemoteConfig, Script};
+pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, Script};
 pub use approval::{Approval, Approvals};
+pub use backend::{Ansible, Backend, Slurm, Ssh, Target, Targets};
 pub use check::{Checked, check_config};
 pub use elevation::{Elevate, Elevation};
 pub use error::ConfigError;
@@ -62,6 +65,9 @@ use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+
+/// `ansible-playbook`, where Debian, Fedora and RHEL install it.
+const ANSIBLE: &str = "/usr/bin/ansible-playbook";
 
 /// Everything that `bartizan.toml` and the allowlist it names say. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -116,6 +122,10 @@ pub struct Config {
     pub allowlist: Allowlist,
     /// The addresses of the hosts that profiles grant, as start-up looked them up; empty until then.
     pub addresses: BTreeMap<String, Vec<std::net::IpAddr>>,
+    /// `[[target]]` and `[target-groups]`.
+    pub targets: backend::Known,
+    /// `[ansible] program`: `ansible-playbook`, by its path.
+    pub ansible: PathBuf,
     /// What is allowed and still worth a line in the log.
     pub warnings: Vec<String>,
 }
@@ -273,6 +283,13 @@ impl Config {
             profiles.insert(name.clone(), profile);
         }
 
+        let targets = backend::known(&raw.target, &raw.target_groups).map_err(|wrong| source.place(wrong))?;
+        let ansible = raw.ansible.program.unwrap_or_else(|| PathBuf::from(ANSIBLE));
+        if !ansible.is_absolute() {
+            let what = format!("\"{}\" is not the path of a program", ansible.display());
+            return Err(place(Wrong::new(what, "begin it with /").within("program"), "ansible"));
+        }
+
         // 4. The allowlist.
         let directories = script_directories(&raw.scripts, &folder, &allowlist_path);
         let list = Source::read(&allowlist_path, trust).map_err(|error| match error {
@@ -289,6 +306,8 @@ impl Config {
             groups: &groups,
             authorizers: &authorizers,
             elevators: &elevators,
+            targets: &targets,
+            own: &own,
         };
         let allowlist = list::read(&list, &raw_list, &around)?;
 
@@ -320,6 +339,8 @@ impl Config {
             allowlist_path,
             allowlist,
             addresses: BTreeMap::new(),
+            targets,
+            ansible,
             warnings: Vec::new(),
         };
         // 5. What is allowed, and perhaps not meant.

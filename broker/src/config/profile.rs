@@ -4,6 +4,7 @@ use super::error::Wrong;
 use super::quantity::Amount;
 use super::url::check_host;
 use super::{absolute, raw};
+use bartizan_proto::limits::{MAX_ENDPOINTS, MAX_GRANTS};
 use bartizan_proto::worker::{Endpoint, Limits, Profile};
 use bartizan_proto::{List, Text};
 use std::net::IpAddr;
@@ -95,7 +96,13 @@ fn paths(raw: &[PathBuf], folder: &Path, kept: &[&Path]) -> Result<Paths, Wrong>
     List::new(granted).map_err(|e| Wrong::new(format!("too many paths ({e})"), "grant a directory above them"))
 }
 
-fn network(raw: &[String]) -> Result<List<Endpoint, { bartizan_proto::limits::MAX_GRANTS }>, Wrong> {
+/// Paths that a script is to read, where they give it nothing of Bartizan's own.
+pub(super) fn readable(all: &[PathBuf], own: &Own) -> Result<Paths, Wrong> {
+    let secret: Vec<&Path> = own.secret.iter().map(PathBuf::as_path).collect();
+    paths(all, Path::new("/"), &secret)
+}
+
+fn network(raw: &[String]) -> Result<List<Endpoint, MAX_ENDPOINTS>, Wrong> {
     let mut granted = Vec::new();
     for (i, text) in raw.iter().enumerate() {
         let endpoint = endpoint(text).ok_or_else(|| {
@@ -103,6 +110,9 @@ fn network(raw: &[String]) -> Result<List<Endpoint, { bartizan_proto::limits::MA
                 .within(i)
         })?;
         granted.push(endpoint);
+    }
+    if granted.len() > MAX_GRANTS {
+        return Err(Wrong::new(format!("more than {MAX_GRANTS} hosts"), "grant fewer"));
     }
     List::new(granted).map_err(|e| Wrong::new(format!("too many hosts ({e})"), "grant fewer"))
 }

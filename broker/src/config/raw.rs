@@ -4,6 +4,7 @@
 
 use super::quantity::Amount;
 pub(super) use super::raw_arguments::{Argument, Arguments, Scalar};
+pub(super) use super::raw_backends::{Ansible, AnsibleProgram, Lines, Remote, Slurm, Ssh, Target};
 pub(super) use super::raw_people::{Group, GroupsFile, Listed, PeopleFile};
 pub(super) use super::raw_schedules::Schedule;
 pub(super) use super::raw_secrets::Attached;
@@ -50,6 +51,12 @@ pub(super) struct File {
     pub(super) sandbox: Sandbox,
     #[serde(default)]
     pub(super) profiles: BTreeMap<String, Profile>,
+    #[serde(default)]
+    pub(super) target: Vec<Target>,
+    #[serde(default)]
+    pub(super) target_groups: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) ansible: AnsibleProgram,
 }
 
 #[derive(Deserialize)]
@@ -300,6 +307,12 @@ pub(super) struct Script {
     pub(super) sha256: Option<String>,
     #[serde(alias = "remoteConfig")]
     pub(super) remote_config: Option<Remote>,
+    pub(super) backend: Option<String>,
+    #[serde(default)]
+    pub(super) targets: Vec<String>,
+    pub(super) ansible: Option<Ansible>,
+    pub(super) ssh: Option<Ssh>,
+    pub(super) slurm: Option<Slurm>,
     #[serde(default)]
     pub(super) secrets: Vec<Attached>,
     #[serde(default)]
@@ -356,17 +369,11 @@ impl Script {
             on_failure: Vec::new(),
             finally: Vec::new(),
             remote_config: None,
+            backend: None,
+            targets: Vec::new(),
+            ansible: None,
+            ssh: None,
+            slurm: None,
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Remote {
-    #[serde(alias = "playbookPath")]
-    pub(super) playbook_path: PathBuf,
-    #[serde(alias = "inventoryPath")]
-    pub(super) inventory_path: Option<PathBuf>,
-    #[serde(alias = "sshKeyPath")]
-    pub(super) ssh_key_path: Option<PathBuf>,
 }

@@ -175,6 +175,9 @@ pub(super) fn runs_alone(line: &str, channel: &str, allowlist: &Allowlist) -> Re
         Verdict::Pass(values) => values,
         Verdict::Refuse(_, cause) => return Err(Wrong::new(cause.0, "correct the command").within("command")),
     };
+    if command.dry && !script.backend.checks() {
+        return refused("has no dry run", "remove dry-run, or use a script of the backend ansible");
+    }
     if script.authorizer.is_some() {
         return refused("has an authorizer, which is told who asks, and here nobody does", "use a script without one");
     }

@@ -3,8 +3,8 @@
 use super::error::{Wrong, not_one_of};
 use super::trust::Trust;
 use super::{
-    Allow, Argument, Rate, RemoteConfig, Script, Steps, absolute, api, approval, concurrency, context, elevation, kind,
-    nearest, profile, raw, secrets, settings, steps,
+    Allow, Argument, Rate, Script, Steps, Targets, absolute, api, approval, backend, concurrency, context, elevation,
+    kind, nearest, profile, raw, secrets, settings, steps,
 };
 use crate::argument;
 use bartizan_proto::ids::{FlagName, ScriptName};
@@ -34,6 +34,10 @@ pub(super) struct Surroundings<'a> {
     pub(super) authorizers: &'a [&'a str],
     /// Names of its elevators.
     pub(super) elevators: &'a [&'a str],
+    /// Machines that scripts may run on.
+    pub(super) targets: &'a backend::Known,
+    /// What is Bartizan's own.
+    pub(super) own: &'a profile::Own,
 }
 
 /// What an entry runs that has steps, and no file of its own: the system's `true`.
@@ -106,15 +110,20 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         })?),
         None => None,
     };
-    let remote = raw.remote_config.as_ref().map(|remote| remote_config(remote, around));
-    let path = path(raw, remote.as_ref(), around).map_err(|wrong| wrong.within("path"))?;
+    let chosen = backend::choose(raw, around)?;
+    let profile = backend::grant(profile, &chosen, around)?;
+    let path = match &chosen.file {
+        Some(file) => file.clone(),
+        None => path(raw, around).map_err(|wrong| wrong.within("path"))?,
+    };
     if let Some(grant) = profile.write.iter().find(|grant| path.starts_with(grant.as_str())) {
         let what = format!("its profile lets it write {grant}, where it is itself");
         return Err(Wrong::new(what, "grant a narrower path").within("profile"));
     }
     visibility(raw, around)?;
     let rate = raw.rate.as_deref().map(Rate::read).transpose().map_err(|wrong| wrong.within("rate"))?.flatten();
-    let arguments = arguments(&raw.arguments).map_err(|wrong| wrong.within("arguments"))?;
+    let arguments = arguments(&raw.arguments, &chosen.targets).map_err(|wrong| wrong.within("arguments"))?;
+    let secrets = secrets::check(&raw.secrets, chosen.secrets)?;
     Ok(Script {
         name,
         path,
@@ -148,8 +157,9 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         profile,
         profile_name: raw.profile.clone(),
         sha256,
-        remote,
-        secrets: secrets::check(&raw.secrets)?,
+        backend: chosen.backend,
+        targets: chosen.targets,
+        secrets,
         api: api::check(&raw.api).map_err(|wrong| wrong.within("api"))?,
     })
 }
@@ -237,66 +247,53 @@ fn profile(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Profile, Wron
 }
 
 /// Finds the script's file and looks at it as it will be looked at before each run.
-fn path(raw: &raw::Script, remote: Option<&RemoteConfig>, around: &Surroundings<'_>) -> Result<PathBuf, Wrong> {
+fn path(raw: &raw::Script, around: &Surroundings<'_>) -> Result<PathBuf, Wrong> {
     let nothing = PathBuf::from(NOTHING);
     let Some(written) = raw.path.as_ref().or((!raw.steps.is_empty()).then_some(&nothing)) else {
-        return match remote {
-            Some(remote) => Ok(remote.playbook.clone()),
-            None => Err(Wrong::new("the key \"path\" is missing", "say which file it is")),
-        };
+        return Err(Wrong::new("the key \"path\" is missing", "say which file it is"));
     };
-    if remote.is_some() {
-        return Ok(found(written, around.directories).unwrap_or_else(|| first(written, around.directories)));
-    }
-    let path = found(written, around.directories).ok_or_else(|| {
-        let places: Vec<String> = around.directories.iter().map(|place| place.display().to_string()).collect();
+    let path = must_find(written, around.directories)?;
+    around.trust.open_script(&path)?;
+    Ok(path)
+}
+
+/// The file of that path in the first of the directories that has it.
+pub(super) fn must_find(written: &Path, directories: &[PathBuf]) -> Result<PathBuf, Wrong> {
+    let path = found(written, directories).ok_or_else(|| {
+        let places: Vec<String> = directories.iter().map(|place| place.display().to_string()).collect();
         let sought = if written.is_absolute() { String::new() } else { format!(" in {}", places.join(" or ")) };
         Wrong::new(format!("there is no file {}{sought}", written.display()), "put it there or correct the path")
     })?;
     if path.as_os_str().len() > MAX_PATH || path.to_str().is_none() {
         return Err(Wrong::new("its path is too long or not UTF-8", "move it"));
     }
-    around.trust.open_script(&path)?;
     Ok(path)
 }
 
-fn found(written: &Path, directories: &[PathBuf]) -> Option<PathBuf> {
+pub(super) fn found(written: &Path, directories: &[PathBuf]) -> Option<PathBuf> {
     if written.is_absolute() {
         return Some(absolute(Path::new("/"), written)).filter(|path| path.symlink_metadata().is_ok());
     }
     directories.iter().map(|place| absolute(place, written)).find(|path| path.symlink_metadata().is_ok())
 }
 
-fn first(written: &Path, directories: &[PathBuf]) -> PathBuf {
-    absolute(directories.first().map_or(Path::new("/"), PathBuf::as_path), written)
-}
-
-fn remote_config(raw: &raw::Remote, around: &Surroundings<'_>) -> RemoteConfig {
-    let resolved = |path: &PathBuf| found(path, around.directories).unwrap_or_else(|| first(path, around.directories));
-    RemoteConfig {
-        playbook: resolved(&raw.playbook_path),
-        inventory: raw.inventory_path.as_ref().map(resolved),
-        ssh_key: raw.ssh_key_path.as_ref().map(resolved),
-    }
-}
-
-fn arguments(raw: &raw::Arguments) -> Result<Vec<Argument>, Wrong> {
+fn arguments(raw: &raw::Arguments, targets: &Targets) -> Result<Vec<Argument>, Wrong> {
     if raw.0.len() > MAX_ARGUMENTS {
         return Err(Wrong::new(format!("more than {MAX_ARGUMENTS} arguments"), "give fewer"));
     }
     let checked = |(name, raw): &(String, raw::Argument)| {
-        argument(name, raw).map_err(|wrong| wrong.about(&format!("argument \"{name}\"")).within(name.as_str()))
+        argument(name, raw, targets).map_err(|wrong| wrong.about(&format!("argument \"{name}\"")).within(name.as_str()))
     };
     let arguments = raw.0.iter().map(checked).collect::<Result<Vec<_>, _>>()?;
     context::once_each(&arguments)?;
     Ok(arguments)
 }
 
-fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
+fn argument(name: &str, raw: &raw::Argument, targets: &Targets) -> Result<Argument, Wrong> {
     if !is_word(name) || name.starts_with('-') {
         return Err(Wrong::new("this cannot be its name", "use 1 to 64 letters, digits, - and _"));
     }
-    let kind = kind::kind(raw)?;
+    let kind = kind::kind(raw, targets)?;
     if let Some(text) = &raw.description {
         settings::visible("description", text)?;
     }
@@ -309,6 +306,7 @@ fn argument(name: &str, raw: &raw::Argument) -> Result<Argument, Wrong> {
         sensitive: raw.sensitive,
         allow: allow(&raw.allow).map_err(|wrong| wrong.within("allow"))?,
         context: context::check(raw).map_err(|wrong| wrong.within("context"))?,
+        narrows: raw.kind == kind::TARGET,
     };
     if let Some(raw::Scalar(text)) = &raw.default {
         if raw.required {

@@ -6,12 +6,13 @@ use crate::brain::record::RESERVED;
 use bartizan_proto::ids::SecretName;
 use bartizan_proto::limits::MAX_SECRETS;
 
-/// The secrets of a script, each once, and where one goes into the environment, into a variable of its own.
-pub(super) fn check(raw: &[raw::Attached]) -> Result<Vec<Attached>, Wrong> {
-    if raw.len() > MAX_SECRETS {
+/// The secrets of a script, each once, and where one goes into the environment, into a variable of its own. Before them those
+/// that its backend needs.
+pub(super) fn check(raw: &[raw::Attached], first: Vec<Attached>) -> Result<Vec<Attached>, Wrong> {
+    if raw.len() + first.len() > MAX_SECRETS {
         return Err(Wrong::new(format!("more than {MAX_SECRETS} secrets"), "attach fewer").within("secrets"));
     }
-    let mut all: Vec<Attached> = Vec::new();
+    let mut all = first;
     for (i, one) in raw.iter().enumerate() {
         let wrong = |what: String, remedy: &str| Wrong::new(what, remedy).within(i).within("secrets");
         let name: SecretName = one
@@ -36,7 +37,7 @@ pub(super) fn check(raw: &[raw::Attached]) -> Result<Vec<Attached>, Wrong> {
                 return Err(wrong(format!("two secrets go into ${variable}"), "name another variable"));
             }
         }
-        all.push(Attached { name, variable: one.variable.clone() });
+        all.push(Attached { name, variable: one.variable.clone(), file: None });
     }
     Ok(all)
 }

@@ -230,6 +230,7 @@ mod tests {
             sensitive: false,
             allow: Allow::default(),
             context: None,
+            narrows: false,
         };
         names.iter().map(argument).collect()
     }

@@ -1,5 +1,6 @@
 //! Whole configurations, in files: what loads, and what it means.
 
+mod backends;
 mod mistakes;
 
 use super::*;
@@ -175,9 +176,8 @@ fn json_has_every_key_of_toml_in_camel_case() {
             "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "arguments": {"zeta": {"type": "string", "regex": "\\d+", "length": 5, "default": 7},
                           "alpha": {"type": "number", "min": -1, "max": 2.5, "sensitive": true},
-                          "mid": {"type": "boolean", "default": true, "description": "x"}}},
-          {"name": "play", "path": "playbooks/x.yml",
-            "remoteConfig": {"playbookPath": "playbooks/x.yml", "inventoryPath": "hosts", "sshKeyPath": ".ssh/id"}}]}"##,
+                          "mid": {"type": "boolean", "default": true, "description": "x"}}}
+]}"##,
         0o644,
     );
     let main = format!(
@@ -197,8 +197,6 @@ fn json_has_every_key_of_toml_in_camel_case() {
     assert_eq!(names, ["zeta", "alpha", "mid"]);
     assert_eq!(script.arguments[0].default.as_deref(), Some("7"));
     assert_eq!(script.arguments[2].default.as_deref(), Some("true"));
-    let remote = config.allowlist.get(&"play".parse().unwrap()).unwrap().remote.as_ref().unwrap();
-    assert_eq!(remote.ssh_key.as_deref(), Some(place.path(".ssh/id").as_path()));
 }
 
 #[test]
@@ -283,6 +281,8 @@ proptest! {
             groups: &BTreeMap::new(),
             authorizers: &[],
             elevators: &[],
+            targets: &backend::Known::default(),
+            own: &profile::Own { secret: Vec::new(), fixed: Vec::new() },
         };
         if let Err(error) = source.parse().and_then(|raw| list::read(&source, &raw, &around)) {
             prop_assert!(!error.to_string().contains('\n'));

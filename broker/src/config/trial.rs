@@ -2,7 +2,7 @@
 //! For `bartizan script try`, whose worker runs with the caller's rights and with nothing of the service's.
 
 use super::trust::Trust;
-use super::{Checked, Config, Script};
+use super::{Backend, Checked, Config, Script};
 use crate::argument;
 use crate::command::parse::Word;
 use bartizan_proto::bounded::TooLong;
@@ -29,8 +29,8 @@ fn made(path: &Path, trust: &Trust, words: &[String]) -> Result<String, String> 
     let config = Config::load(path, trust).map_err(|error| error.to_string())?;
     let known = name.parse::<ScriptName>().ok().and_then(|name| config.allowlist.get(&name));
     let script = known.ok_or_else(|| format!("there is no script {name:?} in {}", config.allowlist_path.display()))?;
-    if script.remote.is_some() {
-        return Err(format!("{name} runs elsewhere (remoteConfig): there is nothing to try here"));
+    if script.backend != Backend::Local {
+        return Err(format!("{name} runs by the backend {}: there is nothing to try here", script.backend.name()));
     }
     let words: Vec<Word> = words.iter().map(|text| Word { text: text.clone(), bare: text.len() }).collect();
     let values = argument::bind(&script.arguments, &words).map_err(|error| error.to_string())?;

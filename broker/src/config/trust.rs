@@ -106,6 +106,14 @@ pub enum TrustError {
         /// Its mode.
         mode: u32,
     },
+    /// The user who runs jobs may not read it.
+    #[error("{path} cannot be read by the user who runs it (mode {mode:04o}); chmod a+r {path}")]
+    NotReadable {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// Nothing on this file system can be executed.
     #[error("{0} is on a file system that is mounted noexec; move it to another one")]
     NoExec(PathBuf),
@@ -166,6 +174,20 @@ impl Trust {
             mode if mode & 0o177 != 0 => Err(TrustError::Exposed { path: path.to_owned(), mode }),
             _ => Ok((file, metadata)),
         }
+    }
+
+    /// Opens a file that jobs read: a playbook, an inventory.
+    ///
+    /// # Errors
+    /// As [`Trust::open`], and [`TrustError::NotReadable`].
+    pub fn open_shared(&self, path: &Path) -> Result<(File, Metadata), TrustError> {
+        let (file, metadata) = self.open_for(path, Use::Read)?;
+        let own = self.allow_own && metadata.uid() == self.owner.as_raw();
+        let mode = metadata.mode() & 0o7777;
+        if mode & if own { 0o400 } else { 0o004 } == 0 {
+            return Err(TrustError::NotReadable { path: path.to_owned(), mode });
+        }
+        Ok((file, metadata))
     }
 
     /// Opens a script. What is returned is what has to be run; opening the path again would be a different question.

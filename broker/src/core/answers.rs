@@ -229,6 +229,7 @@ impl Core {
             post: entry.intent.post,
             path: launched.map(|l| Text::cut(l.path.display().to_string())).unwrap_or_default(),
             sha256: launched.map(|l| Text::cut(l.sha256.clone())).unwrap_or_default(),
+            place: launched.and_then(|l| l.place.as_deref()).map(Text::cut).unwrap_or_default(),
             uid: self.workers,
             limits: launched.map(|l| l.limits).unwrap_or_default(),
             timeout_ms: launched.map_or(0, |l| u64::try_from(l.timeout.as_millis()).unwrap_or(u64::MAX)),

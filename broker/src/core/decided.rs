@@ -154,7 +154,8 @@ fn mistyped(line: &str, prefix: &str) -> Option<String> {
     let mut words = line.split_whitespace().map(|word| word.replace(['"', '\'', '\\'], ""));
     let bare = |word: String| word.strip_prefix(prefix).map_or(word.clone(), str::to_owned);
     let first = bare(words.next()?);
-    let goes_before = [Builtin::Run, Builtin::Explain, Builtin::Help].iter().any(|builtin| builtin.name() == first);
+    let goes_before =
+        [Builtin::Run, Builtin::DryRun, Builtin::Explain, Builtin::Help].iter().any(|builtin| builtin.name() == first);
     if goes_before { words.next().map(bare) } else { Some(first) }
 }
 

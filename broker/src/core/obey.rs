@@ -5,7 +5,7 @@ use super::{Core, CoreError};
 use crate::argument::Value;
 use crate::audit::Gate;
 use crate::command::parse::Command;
-use crate::command::{Builtin, about, elevate, explain, help, inner, whoami, without_run};
+use crate::command::{Builtin, about, dry, elevate, explain, help, inner, whoami, without_run};
 use crate::config::Script;
 use crate::context::Meant;
 use crate::gate::{self, Refusal, Verdict, allowlist, approval};
@@ -55,6 +55,10 @@ impl Core {
                     return self.run((report, line), &command, requester, place, given);
                 }
                 None => help::one(Builtin::Run.name(), &requester, &place, policy),
+            },
+            Some(Builtin::DryRun) => match dry(&command) {
+                Some(command) => return self.run((report, line), &command, requester, place, Given::default()),
+                None => help::one(Builtin::DryRun.name(), &requester, &place, policy),
             },
             Some(Builtin::Lockdown) => return self.lockdown_command(report, &command, &requester),
             Some(Builtin::Elevate) => return self.elevate_command(report, &command, &requester, &place),

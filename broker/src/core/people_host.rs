@@ -201,7 +201,13 @@ impl Core {
                 verdict: seen.verdict,
                 cause: Text::cut(seen.cause),
             })),
-            words: Text::cut(survey.refusal.and_then(|refusal| refusal.words(prefix)).unwrap_or_default()),
+            words: Text::cut(match &survey.refusal {
+                Some(refusal) => refusal.words(prefix).unwrap_or_default(),
+                None => survey
+                    .script
+                    .and_then(|script| script.place(survey.values.as_deref().unwrap_or_default()))
+                    .map_or_else(String::new, |place| format!("It runs by {place}.")),
+            }),
         })))
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Core, CoreError};
 use crate::approvals::Voter;
-use crate::audit::hex;
+use crate::audit::{Ran, hex};
 use crate::command::Builtin;
 use crate::command::jobs::{is_here, may_see, number};
 use crate::command::parse::Command;
@@ -31,12 +31,13 @@ pub(crate) struct Started<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) sha256: &'a str,
     pub(crate) elevator: Option<&'a str>,
+    pub(crate) ran: &'a Ran,
 }
 
 impl Core {
     /// A job is about to start. Arguments are as the audit log has them: sensitive ones as keyed hashes.
     pub(crate) fn begin_receipt(&mut self, job: JobId, started: &Started<'_>) -> Result<(), CoreError> {
-        let Started { intent, arguments, profile, sha256, elevator } = started;
+        let Started { intent, arguments, profile, sha256, elevator, ran } = started;
         let approved = self.store.approved(intent.post)?;
         let elevated = self.store.elevated(intent.post)?;
         let glass = self.store.broken_glass(intent.post)?;
@@ -64,6 +65,7 @@ impl Core {
             "pipeline": intent.part_of.map(|whole| whole.0),
             "elevation": elevation,
             "elevator": elevator,
+            "ran": ran.json(),
             "approval": approval,
             "breakGlass": glass.map(|(_, reason)| text::printable(&reason)),
             "started": now(),

@@ -218,6 +218,14 @@ fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
     add(config.server.ca_file.as_deref());
     for script in config.allowlist.programs() {
         add(script.path.parent());
+        for secret in &script.secrets {
+            add(secret.file.as_deref());
+        }
+    }
+    // What backends have started, and the program that one of them needs.
+    let own = std::env::current_exe().unwrap_or_default();
+    for name in crate::job::backend::PROGRAMS {
+        add(Some(&own.with_file_name(name)));
     }
     for bundle in bartizan_proto::installation::SYSTEM_CA_BUNDLES {
         add(Some(std::path::Path::new(bundle)));

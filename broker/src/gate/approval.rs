@@ -7,7 +7,7 @@ use super::{Cause, Refusal, Verdict};
 use crate::approvals::{Pending, Voter};
 use crate::argument::Value;
 use crate::audit::hex;
-use crate::config::{Approval, Script};
+use crate::config::{Approval, Backend, Script};
 use crate::policy::{Policy, Requester};
 use crate::words;
 use bartizan_audit::PersonSignature;
@@ -30,6 +30,9 @@ pub fn digest(post: PostId, user: UserId, script: &Script, values: &[Value], sha
     for secret in &script.secrets {
         put(secret.name.to_string().as_bytes());
         put(secret.variable.as_deref().unwrap_or_default().as_bytes());
+    }
+    if script.backend != Backend::Local {
+        put(format!("{:?} {:?}", script.backend, script.targets.narrowed(&script.arguments, values)).as_bytes());
     }
     put(b"arguments");
     for value in values {

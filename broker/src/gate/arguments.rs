@@ -5,11 +5,8 @@ use crate::argument::{self, ArgumentError, Value};
 use crate::command::parse::Command;
 use crate::config::Script;
 
-/// Binds the words to the schema. A script that runs elsewhere is refused here: it has no local arguments to give.
+/// Binds the words to the schema.
 pub fn check(script: &Script, command: &Command) -> Verdict<Vec<Value>> {
-    if script.remote.is_some() {
-        return Verdict::Refuse(Refusal::Remote, Cause(format!("{} has a remoteConfig", script.name)));
-    }
     match argument::bind(&script.arguments, &command.words) {
         Ok(values) => Verdict::Pass(values),
         Err(error) => {

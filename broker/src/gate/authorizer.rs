@@ -152,6 +152,7 @@ pub(super) fn clear(
         values: given,
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         file,
+        dry: false,
         generation: policy.generation,
         kind: PhantomData,
     })

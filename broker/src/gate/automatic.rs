@@ -1,7 +1,7 @@
 //! The gates for what nobody asked for: what has to do with a person is not asked, and where something of the script would ask
 //! one, nothing starts.
 
-use super::{Automatic, Cause, Cleared, Refusal, approval, arguments, channel, file, lockdown, pass};
+use super::{Automatic, Cause, Cleared, Refusal, approval, arguments, channel, dry_run, file, lockdown, pass};
 use crate::argument::Value;
 use crate::command::parse::Command;
 use crate::config::Script;
@@ -26,6 +26,9 @@ pub fn decide<'p>(
     let script = command.name.parse().ok().and_then(|name| policy.config.allowlist.get(&name)).ok_or_else(unknown)?;
     pass("channel", channel::check(script, place, policy), &mut gates)?;
     let values = pass("arguments", arguments::check(script, command), &mut gates)?;
+    if command.dry {
+        pass("dry-run", dry_run::check(script), &mut gates)?;
+    }
     let asks = script.authorizer.is_some() || script.elevate.is_some() || script.elevator.is_some();
     if asks || approval::wanted(script, &values).is_some() {
         let cause = Cause(format!("{} asks a person, and nobody asked for it", script.name));
@@ -51,6 +54,7 @@ pub fn clear(
         values,
         environment: Vec::new(),
         file,
+        dry: command.dry,
         generation: policy.generation,
         kind: PhantomData,
     }))

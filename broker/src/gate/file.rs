@@ -6,7 +6,7 @@
 use super::{Cause, Refusal, Verdict};
 use crate::audit::hex;
 use crate::config::{Script, Trust};
-use bartizan_proto::limits::MAX_TOKEN;
+use bartizan_proto::limits::{MAX_SECRET, MAX_TOKEN};
 use rustix::fs::{MemfdFlags, SealFlags};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
@@ -15,6 +15,8 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Largest script, in bytes: it is read whole to be hashed.
 const MAX_SCRIPT: u64 = 16 * 1024 * 1024;
@@ -37,6 +39,7 @@ type Identity = (u64, u64, u64, i64, i64, i64, i64);
 #[derive(Debug)]
 pub struct Opener {
     trust: Trust,
+    programs: PathBuf,
     hashes: RefCell<HashMap<Identity, String>>,
 }
 
@@ -48,11 +51,35 @@ impl Opener {
 
     /// Opens what `trust` accepts.
     pub fn new(trust: Trust) -> Self {
-        Self { trust, hashes: RefCell::new(HashMap::new()) }
+        let own = std::env::current_exe().unwrap_or_default();
+        let programs = own.parent().map(Path::to_owned).unwrap_or_default();
+        Self { trust, programs, hashes: RefCell::new(HashMap::new()) }
+    }
+
+    /// Where Bartizan's own programs lie: beside the one that runs.
+    pub fn programs(&self) -> &Path {
+        &self.programs
     }
 }
 
 impl Opener {
+    /// A private key from its file, which only its owner may read.
+    ///
+    /// # Errors
+    /// In words, with the file's name.
+    pub fn read_key(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+        let (file, _) = self.trust.open_secret(path).map_err(|error| error.to_string())?;
+        let mut key = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
+        let limit = u64::try_from(MAX_SECRET + 1).unwrap_or(u64::MAX);
+        std::io::Read::take(file, limit)
+            .read_to_end(&mut key)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        if key.is_empty() || key.len() > MAX_SECRET {
+            return Err(format!("{}: is no private key", path.display()));
+        }
+        Ok(key)
+    }
+
     /// The bot's token, from its file, without the line break that editors leave.
     ///
     /// # Errors
@@ -83,7 +110,11 @@ pub fn check(script: &Script, opener: &Opener) -> Verdict<ScriptFile> {
 }
 
 fn open(script: &Script, opener: &Opener) -> Result<ScriptFile, String> {
-    let (file, metadata) = opener.trust.open_script(&script.path).map_err(|error| error.to_string())?;
+    let opened = match script.backend.reads_its_file() {
+        true => opener.trust.open_shared(&script.path),
+        false => opener.trust.open_script(&script.path),
+    };
+    let (file, metadata) = opened.map_err(|error| error.to_string())?;
     let path = script.path.display();
     if metadata.len() > MAX_SCRIPT {
         return Err(format!("{path} is larger than {MAX_SCRIPT} bytes"));

@@ -14,6 +14,7 @@ pub mod authorizer;
 pub mod automatic;
 pub mod ban;
 pub mod channel;
+pub mod dry_run;
 pub mod elevation;
 pub mod file;
 #[cfg(test)]
@@ -156,8 +157,6 @@ pub enum Refusal {
     Unrecorded,
     /// The script's file or sandbox is not as it must be.
     Broken,
-    /// It would run on another machine.
-    Remote,
 }
 
 /// Why somebody did not give an argument that they were asked for.
@@ -205,7 +204,6 @@ impl Refusal {
             Refusal::JobElsewhere(job) => words::job_elsewhere(*job),
             Refusal::Unrecorded => words::UNRECORDED.to_owned(),
             Refusal::Broken => words::BROKEN.to_owned(),
-            Refusal::Remote => words::REMOTE.to_owned(),
         })
     }
 }
@@ -238,6 +236,7 @@ pub struct Cleared<K> {
     values: Vec<Value>,
     environment: Vec<(String, String)>,
     file: file::ScriptFile,
+    dry: bool,
     generation: u64,
     kind: PhantomData<K>,
 }
@@ -261,6 +260,11 @@ impl<K> Cleared<K> {
     /// The open file: what was checked is what runs.
     pub fn file(&self) -> &file::ScriptFile {
         &self.file
+    }
+
+    /// Whether it may only say what it would do.
+    pub fn is_dry(&self) -> bool {
+        self.dry
     }
 
     /// The policy's generation that it was cleared under.
@@ -304,6 +308,10 @@ fn ask<'p>(
     pass("channel", channel::check(script, place, policy), gates)?;
     // 6. Do the arguments fit?
     let values = pass("arguments", arguments::check(script, command), gates)?;
+    // 7. Can it say what it would do, where only that is wanted?
+    if command.dry {
+        pass("dry-run", dry_run::check(script), gates)?;
+    }
     Ok((script, values))
 }
 
@@ -335,23 +343,23 @@ pub fn clear(
     proofs: Proofs<'_>,
 ) -> Result<Clearance, (Refusal, Cause)> {
     let (script, values) = decide(command, requester, place, policy).outcome?;
-    // 7. Is its file what it must be?
+    // 8. Is its file what it must be?
     let file = match file::check(script, opener) {
         Verdict::Pass(file) => file,
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     };
-    // 8. Did the person give the second factor for it?
+    // 9. Did the person give the second factor for it?
     match elevation::check(script, requester.user, proofs.elevated) {
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }
-    // 9. Did others agree to this, who still may?
+    // 10. Did others agree to this, who still may?
     let asked = (proofs.post, requester.user);
     match approval::check(script, &values, asked, &file.sha256, policy, (proofs.approved, proofs.glass)) {
         Verdict::Pass(()) => {}
         Verdict::Refuse(refusal, cause) => return Err((refusal, cause)),
     }
-    // 10. Did the person show in its elevator's way that it is them? 11. Does its authorizer grant it?
+    // 11. Did the person show in its elevator's way that it is them? 12. Does its authorizer grant it?
     for kind in authorizer::Kind::ALL {
         let given = proofs.grants.iter().any(|grant| grant.holds(kind, policy));
         if kind.named(script).is_some() && !given {
@@ -365,6 +373,7 @@ pub fn clear(
         values,
         environment: Vec::new(),
         file,
+        dry: command.dry,
         generation: policy.generation,
         kind: PhantomData,
     })))

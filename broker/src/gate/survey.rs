@@ -4,7 +4,8 @@
 //! Nothing is used up, no authorizer is called.
 
 use super::{
-    Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, elevation, file, lockdown, permission, rate,
+    Cause, Refusal, Verdict, allowlist, approval, arguments, ban, channel, dry_run, elevation, file, lockdown,
+    permission, rate,
 };
 use crate::argument::Value;
 use crate::command::parse::Command;
@@ -68,6 +69,9 @@ pub fn survey<'p>(
     out.take("permission", permission::check(script, command, requester, policy));
     out.take("channel", channel::check(script, place, policy));
     out.values = out.take("arguments", arguments::check(script, command));
+    if command.dry {
+        out.take("dry-run", dry_run::check(script));
+    }
     out.sha256 = out.take("file", file::check(script, opener)).map(|file| file.sha256);
     if let Some(elevate) = script.elevate {
         match elevation::ask(script, standing, false) {

@@ -25,7 +25,7 @@ impl Core {
         entry.usage = usage;
         entry.ending = Some(ending);
         let name = intent.script.as_str();
-        let mut head = words::result(name, ending, usage);
+        let mut head = words::result(&intent.title(), ending, usage);
         if ending == Ending::Stopped && self.stopping.is_some() {
             head.push_str(words::stopped_by(self.is_restarting()));
         }
@@ -65,7 +65,7 @@ impl Core {
         let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
         tracing::error!(job = job.0, script = %intent.script, why, "not started");
-        let text = words::not_started(intent.script.as_str());
+        let text = words::not_started(&intent.title());
         self.reply(intent.channel, intent.post, intent.root, "result", text)?;
         self.react_finally(&intent, words::FAILED)?;
         self.close_job(job, &intent, None, Usage::default(), Some(why))
@@ -80,7 +80,7 @@ impl Core {
         let usage = entry.usage;
         tracing::error!(job = job.0, script = %intent.script, why, "its worker died");
         let output = limit::limit(entry.shown(true), self.config.limits.output).post;
-        let head = words::lost(intent.script.as_str());
+        let head = words::lost(&intent.title());
         let body = if output.is_empty() {
             Body::Markup(Text::cut(head))
         } else {

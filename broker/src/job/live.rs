@@ -181,7 +181,7 @@ impl Core {
         if entry.live.last.is_none() && !entry.live.waits {
             return Ok(());
         }
-        let text = words::live_over(entry.intent.script.as_str(), job);
+        let text = words::live_over(&entry.intent.title(), job);
         self.send(&Act::Edit { post, body: Body::Markup(Text::cut(text)) }, false)
     }
 }
@@ -189,7 +189,7 @@ impl Core {
 /// What the post says now.
 fn shown(id: JobId, job: &Job) -> Body {
     let age = job.live.since.map_or(Duration::ZERO, |since| since.elapsed());
-    let mut head = words::live(job.intent.script.as_str(), id, age);
+    let mut head = words::live(&job.intent.title(), id, age);
     if let Some(progress) = &job.api.progress {
         head.push_str(&format!("\n{}", words::progress(progress.percent, &progress.text)));
     }

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod authorize;
+pub mod backend;
 pub mod end;
 pub mod launch;
 pub mod live;
@@ -137,6 +138,8 @@ pub struct Launched {
     pub limits: Limits,
     /// Its time-out.
     pub timeout: Duration,
+    /// Where it runs, in words, if not here.
+    pub place: Option<String>,
 }
 
 /// All jobs and workers.

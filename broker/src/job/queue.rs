@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::pipeline::asked_by;
 use super::{Job, launch};
-use crate::audit::Record;
+use crate::audit::{Ran, Record};
 use crate::brain::BrainError;
 use crate::brain::job::JobSecrets;
 use crate::command::parse;
@@ -47,10 +47,10 @@ impl Core {
             self.react(intent.post, words::RUNNING)?;
         }
         if self.is_draining() {
-            let text = words::waits(intent.script.as_str(), job);
+            let text = words::waits(&intent.title(), job);
             self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
         } else if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
-            let text = words::accepted(intent.script.as_str(), job, place);
+            let text = words::accepted(&intent.title(), job, place);
             self.reply(intent.channel, intent.post, intent.root, "accepted", text)?;
             let delivery = self.outbox.written;
             self.remember(job, intent);
@@ -289,15 +289,15 @@ impl Core {
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse_job(job, &Refusal::Unrecorded, &Cause(cause));
         }
-        let attached = cleared.script().secrets.iter().map(|attached| attached.name.clone());
-        let secrets = match JobSecrets::fetch(&mut self.brain, &self.store, attached) {
+        let attached = &cleared.script().secrets;
+        let secrets = match JobSecrets::fetch(&mut self.brain, &self.store, attached, &self.opener) {
             Ok(secrets) => secrets,
             Err(BrainError::Store(error)) => return Err(error.into()),
             Err(error) => {
                 return self.refuse_job(job, &Refusal::Broken, &Cause(format!("its secrets: {error}")));
             }
         };
-        let launch = match launch::order(job, cleared, policy, secrets.as_ref()) {
+        let launch = match launch::order(job, cleared, policy, secrets.as_ref(), &self.opener) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
@@ -316,20 +316,25 @@ impl Core {
                 (value.name.clone(), shown)
             })
             .collect();
+        let ran = Ran::of(cleared.script(), cleared.values(), cleared.is_dry());
         let started = Started {
             intent: &intent,
             arguments: &arguments,
             profile: &cleared.script().profile,
             sha256: &cleared.file().sha256,
             elevator: cleared.script().elevator.as_ref().map(ScriptName::as_str),
+            ran: &ran,
         };
         self.begin_receipt(job, &started)?;
         let (steps, values) = (cleared.script().steps.clone(), cleared.values().to_vec());
         let record =
-            Record::JobStart { job, intent: Box::new(intent), arguments, sha256: cleared.file().sha256.clone() };
+            Record::JobStart { job, intent: Box::new(intent), arguments, sha256: cleared.file().sha256.clone(), ran };
         self.record_first(&record);
         self.store.job_starting(job)?;
-        self.add_steps(job, &steps, &values)?;
+        // What would come after it would be done, and not only said.
+        if !cleared.is_dry() {
+            self.add_steps(job, &steps, &values)?;
+        }
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
             worker.job = Some(job);
             worker.phase = worker::Phase::Ordered;

@@ -44,6 +44,16 @@ pub struct Intent {
     pub part_of: Option<JobId>,
 }
 
+impl Intent {
+    /// What it is called where people read: the script's name, and whether it only says what it would do.
+    pub fn title(&self) -> String {
+        match crate::command::is_dry(&self.command) {
+            true => format!("{} {}", crate::command::Builtin::DryRun.name(), self.script),
+            false => self.script.to_string(),
+        }
+    }
+}
+
 /// On whose behalf a job runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {

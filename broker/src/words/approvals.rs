@@ -3,7 +3,7 @@
 use super::{rough, time};
 use crate::approvals::{End, Pending};
 use crate::argument::Value;
-use crate::config::{Approval, Script};
+use crate::config::{Approval, Backend, Script};
 use bartizan_audit::NAMESPACE;
 use bartizan_proto::text::{code, escape, is_hidden};
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
              :no_entry: or `{prefix}deny {id} REASON` denies. Expires in {wait}.\n\
              ```\n{statement}\n```",
             asker = code(&pending.intent.user_name),
-            name = escape(shown.script.name.as_str()),
+            name = escape(&pending.intent.title()),
             count = approvals(shown.approval.count.into()),
             who = who(shown.approval),
             wait = rough(shown.wait),
@@ -60,7 +60,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
          {facts}",
         prefix = shown.prefix,
         asker = code(&pending.intent.user_name),
-        name = escape(shown.script.name.as_str()),
+        name = escape(&pending.intent.title()),
         count = approvals(shown.approval.count.into()),
         who = who(shown.approval),
         wait = rough(shown.wait),
@@ -71,8 +71,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
 
 /// What was asked for, as it is told from its end on.
 pub fn story(pending: &Pending, shown: &Shown<'_>) -> String {
-    let asked =
-        format!("{} asked to run **{}**", code(&pending.intent.user_name), escape(pending.intent.script.as_str()));
+    let asked = format!("{} asked to run **{}**", code(&pending.intent.user_name), escape(&pending.intent.title()));
     if shown.approval.signed {
         return format!("{asked}\n```\n{}\n```", pending.statement);
     }
@@ -84,7 +83,7 @@ pub fn closed(pending: &Pending, end: End, ended: &str, story: &str) -> String {
     let (emoji, ended) = match end {
         End::Approved => {
             let names: Vec<String> = pending.voters.iter().map(|voter| code(&voter.name)).collect();
-            let name = escape(pending.intent.script.as_str());
+            let name = escape(&pending.intent.title());
             let id = code(&pending.id.to_string());
             ("white_check_mark", format!("{id} was approved by {}; **{name}** runs.", names.join(" and ")))
         }
@@ -245,6 +244,7 @@ fn grants(script: &Script, code: fn(&str) -> String) -> String {
     let network: Vec<String> = profile.network.iter().map(|to| code(&format!("{}:{}", to.host, to.port))).collect();
     let secrets: Vec<String> = script.secrets.iter().map(|secret| code(&secret.name.to_string())).collect();
     let parts = [
+        (script.backend != Backend::Local).then(|| format!("run by {}", script.backend.name())),
         paths("reads", profile.read.iter().map(|path| path.as_str()).collect()),
         paths("writes", profile.write.iter().map(|path| path.as_str()).collect()),
         paths("executes", profile.exec.iter().map(|path| path.as_str()).collect()),

@@ -22,6 +22,7 @@ pub fn inspect(job: &Inspection, look: &Look) -> String {
         ("Since", duration(row.age_ms)),
         ("Script", format!("{} at {}", row.script, printable(&job.path))),
         ("SHA-256", printable(&job.sha256)),
+        ("Runs by", if job.place.is_empty() { "local".to_owned() } else { printable(&job.place) }),
         ("Ending", job.ending.map_or_else(|| "not yet".to_owned(), |ending| ended(ending, look))),
         ("Runs as", format!("uid {}, worker {}, processes {}", job.uid, pid(row), or_dash(&pids.join(" ")))),
         (

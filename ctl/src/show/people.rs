@@ -100,6 +100,9 @@ pub fn explained(explained: &Explained, look: &Look) -> String {
     }
     if explained.allowed {
         out.push_str("It would be let through. Nothing was run.\n");
+        if !explained.words.is_empty() {
+            out.push_str(&format!("{}\n", printable(&explained.words)));
+        }
     } else if explained.words.is_empty() {
         out.push_str("It would be refused, in silence.\n");
     } else {

@@ -17,6 +17,7 @@ static SCHEMA: LazyLock<Vec<Argument>> = LazyLock::new(|| {
         sensitive: false,
         allow: Allow::default(),
         context: None,
+        narrows: false,
     };
     let regex = regex::Regex::new("^(?:[A-Za-z][A-Za-z0-9 ,.'-]*)$").expect("a regex of ours");
     vec![

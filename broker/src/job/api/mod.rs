@@ -65,7 +65,8 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// Of a job that is about to be started.
     pub fn of<K>(cleared: &Cleared<K>) -> Self {
-        let granted = cleared.script().api.clone();
+        let mut granted = cleared.script().api.clone();
+        granted.extend(crate::job::backend::of(cleared.script()).verbs());
         // Kept only where they can be asked for.
         let params = match granted.contains(&Verb::Param) {
             true => cleared.values().iter().map(|value| (value.name.clone(), value.text.clone())).collect(),

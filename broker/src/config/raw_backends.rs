@@ -1,0 +1,81 @@
+//! Targets, and where a script runs, as they are written: every key, and nothing checked but its type.
+
+use super::quantity::Amount;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// `[[target]]` of `bartizan.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+    pub(super) user: String,
+    pub(super) host_key: Option<Lines>,
+    pub(super) key: Option<String>,
+}
+
+/// One line, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Lines {
+    One(String),
+    More(Vec<String>),
+}
+
+/// `[ansible]` of `bartizan.toml`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AnsibleProgram {
+    pub(super) program: Option<PathBuf>,
+}
+
+/// `[scripts.ansible]`.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ansible {
+    pub(super) inventory: Option<PathBuf>,
+    pub(super) key: Option<String>,
+    #[serde(alias = "keyFile")]
+    pub(super) key_file: Option<PathBuf>,
+    #[serde(alias = "vaultPassword")]
+    pub(super) vault_password: Option<String>,
+    pub(super) forks: Option<u64>,
+    pub(super) check: Option<bool>,
+}
+
+/// `[scripts.ssh]`.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ssh {
+    pub(super) fanout: Option<u64>,
+    pub(super) canary: Option<u64>,
+    #[serde(alias = "stopAfter")]
+    pub(super) stop_after: Option<u64>,
+    pub(super) key: Option<String>,
+}
+
+/// `[scripts.slurm]`.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Slurm {
+    pub(super) partition: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) nodes: Option<u64>,
+    pub(super) tasks: Option<u64>,
+    #[serde(alias = "timeLimit")]
+    pub(super) time_limit: Option<Amount>,
+}
+
+/// The seed's `remoteConfig`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Remote {
+    #[serde(alias = "playbookPath")]
+    pub(super) playbook_path: PathBuf,
+    #[serde(alias = "inventoryPath")]
+    pub(super) inventory_path: Option<PathBuf>,
+    #[serde(alias = "sshKeyPath")]
+    pub(super) ssh_key_path: Option<PathBuf>,
+}

@@ -1,0 +1,210 @@
+//! Where a job runs, and how. Every job, of any backend, is one worker: confined, supervised, killed and shown in the same way. A
+//! backend only turns a right into an order: which program runs, with what, and what it may reach. The programs of backends
+//! (`bartizan-remote`, `bartizan-driver`) speak to the other machines from inside the sandbox, which reaches the named targets and
+//! nothing else; the core speaks to none.
+//!
+//! The trait has the shape of a job scheduler. Of what such a one can do, `events`, `logs` and `cancel` are the worker's and the same
+//! for all: a driver reports over the script API ([`Backend::verbs`]) and prints, and a kill ends its sandbox. What differs is
+//! [`Backend::submit`], and whether the same key finds the work again ([`Backend::reattaches`]).
+
+mod ansible;
+mod local;
+mod slurm;
+mod ssh;
+
+use super::Launched;
+use super::launch::{GRACE, Launch, LaunchError};
+use crate::argument::Value;
+use crate::brain::job::JobSecrets;
+use crate::config::{Attached, Backend as Chosen, Script, Target};
+use crate::gate::Cleared;
+use crate::gate::file::{Opener, ScriptFile};
+use crate::policy::Policy;
+use bartizan_proto::bounded::TooLong;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::script::Verb;
+use bartizan_proto::driver::Work;
+use bartizan_proto::frame;
+use bartizan_proto::worker::{Endpoint, Order, Profile, SecretSlot};
+use bartizan_proto::{List, Text};
+use std::fs::File;
+use rustix::fs::{MemfdFlags, SealFlags};
+use std::io::{Seek as _, Write as _};
+use std::os::fd::OwnedFd;
+
+/// Programs of Bartizan's own that backends have run, beside the core's.
+pub const PROGRAMS: [&str; 2] = ["bartizan-remote", "bartizan-driver"];
+
+/// What a backend can do.
+pub trait Backend: Sync {
+    /// Its word in the allowlist.
+    fn name(&self) -> &'static str;
+
+    /// Turns a right into a worker's order. The same key ([`Right::key`]) is given each time the same job is begun, also after the
+    /// service has ended under it: work that goes on elsewhere is found by it, and not begun twice.
+    ///
+    /// # Errors
+    /// [`LaunchError`]; then nothing runs.
+    fn submit(&self, right: &Right<'_>) -> Result<Launch, LaunchError>;
+
+    /// How its driver reports: the verbs of the script API that it may use, beside those of the entry.
+    fn verbs(&self) -> &'static [Verb];
+
+    /// Whether its work outlives the service and is found again by its key: such a job is begun again after a restart.
+    fn reattaches(&self) -> bool;
+}
+
+/// The backend of a script.
+pub fn of(script: &Script) -> &'static dyn Backend {
+    match script.backend {
+        Chosen::Local => &local::Local,
+        Chosen::Ansible(_) => &ansible::Ansible,
+        Chosen::Ssh(_) => &ssh::Ssh,
+        Chosen::Slurm(_) => &slurm::Slurm,
+    }
+}
+
+/// A right, as backends see it. It is made of a [`Cleared`], and of nothing else.
+pub struct Right<'a> {
+    job: JobId,
+    script: &'a Script,
+    values: &'a [Value],
+    environment: &'a [(String, String)],
+    file: &'a ScriptFile,
+    dry: bool,
+    policy: &'a Policy,
+    secrets: Option<&'a JobSecrets>,
+    opener: &'a Opener,
+}
+
+impl<'a> Right<'a> {
+    /// Of a right that was cleared under the policy in force.
+    pub(super) fn of<K>(
+        job: JobId,
+        cleared: &'a Cleared<K>,
+        policy: &'a Policy,
+        secrets: Option<&'a JobSecrets>,
+        opener: &'a Opener,
+    ) -> Self {
+        Self {
+            job,
+            script: cleared.script(),
+            values: cleared.values(),
+            environment: cleared.environment(),
+            file: cleared.file(),
+            dry: cleared.is_dry(),
+            policy,
+            secrets,
+            opener,
+        }
+    }
+
+    /// Whether it may only say what it would do.
+    pub fn is_dry(&self) -> bool {
+        self.dry
+    }
+
+    /// The targets that the arguments leave.
+    pub fn targets(&self) -> Vec<&'a Target> {
+        self.script.targets.narrowed(&self.script.arguments, self.values)
+    }
+
+    /// The order for the script itself, run here; other backends change what is different.
+    pub fn order(&self) -> Result<Order, LaunchError> {
+        let too_long = |what| move |source| LaunchError::TooLong { what, source };
+        let (script, config) = (self.script, &self.policy.config);
+        let arguments: Result<Vec<_>, TooLong> =
+            self.values.iter().map(|value| Text::new(value.text.clone())).collect();
+        let environment: Result<Vec<_>, TooLong> = self
+            .environment
+            .iter()
+            .map(|(name, value)| Ok((Text::new(name.clone())?, Text::new(value.clone())?)))
+            .collect();
+        Ok(Order {
+            job: self.job,
+            name: script.name.clone(),
+            path: Text::new(script.path.display().to_string()).map_err(too_long("path"))?,
+            arguments: List::new(arguments.map_err(too_long("an argument"))?).map_err(too_long("arguments"))?,
+            environment: List::new(environment.map_err(too_long("a variable"))?).map_err(too_long("variables"))?,
+            secrets: List::new(self.slots()).map_err(too_long("secrets"))?,
+            alone: config.secrets().any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
+            api: !script.api.is_empty(),
+            sealed: self.file.sealed,
+            profile: self.granted(),
+            require: List::new(config.require.clone()).map_err(too_long("sandbox.require"))?,
+            timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
+            grace_ms: u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX),
+            max_output: u64::try_from(config.limits.attachment).unwrap_or(u64::MAX),
+            without: List::default(),
+        })
+    }
+
+    /// The launch of that order: descriptors are the program's, and a pipe with the secrets where there are any.
+    pub fn launch(&self, order: Order, program: OwnedFd) -> Result<Launch, LaunchError> {
+        let launched = Launched {
+            path: self.script.path.clone(),
+            sha256: self.file.sha256.clone(),
+            limits: self.script.profile.limits,
+            timeout: self.script.timeout,
+            place: self.script.place(self.values),
+        };
+        let mut descriptors = vec![program];
+        descriptors.extend(self.secrets.map(JobSecrets::pipe).transpose()?);
+        Ok(Launch { order, descriptors, launched })
+    }
+
+    /// The same with what its driver is told, in memory that nobody can change: what the worker calls a plan.
+    pub fn launch_planned(&self, mut order: Order, program: OwnedFd, work: &Work) -> Result<Launch, LaunchError> {
+        let bytes = frame::encode(work).map_err(|error| LaunchError::Program(error.to_string()))?;
+        order.plan = true;
+        let mut launch = self.launch(order, program)?;
+        launch.descriptors.insert(1, sealed(&bytes)?);
+        Ok(launch)
+    }
+
+    /// One of Bartizan's own programs, which lies beside the core's, opened, with its path.
+    pub fn program(&self, name: &str) -> Result<(File, String), LaunchError> {
+        let path = self.opener.programs().join(name);
+        let (file, _) =
+            self.opener.trust().open_script(&path).map_err(|error| LaunchError::Program(error.to_string()))?;
+        Ok((file, path.display().to_string()))
+    }
+
+    /// What the worker is told of the secrets: names, sizes, and the variables that were asked for.
+    fn slots(&self) -> Vec<SecretSlot> {
+        let sizes = self.secrets.map(JobSecrets::sizes).unwrap_or_default();
+        let slot = |(attached, size): (&Attached, &usize)| SecretSlot {
+            name: attached.name.clone(),
+            size: u32::try_from(*size).unwrap_or(u32::MAX),
+            variable: attached.variable.as_deref().map(Text::cut),
+        };
+        self.script.secrets.iter().zip(sizes).map(slot).collect()
+    }
+
+    /// The profile with the addresses of the hosts that it grants, without the targets that this job is not for.
+    fn granted(&self) -> Profile {
+        let mut profile = self.script.profile.clone();
+        let left = self.targets();
+        let is = |target: &Target, to: &Endpoint| target.host == to.host && target.port == to.port;
+        let wanted = |to: &Endpoint| {
+            let is_target = self.script.targets.all.iter().any(|target| is(target, to));
+            !is_target || left.iter().any(|target| is(target, to))
+        };
+        let network = profile.network.into_iter().filter(wanted).map(|endpoint| {
+            let known = self.policy.config.addresses.get(endpoint.host.as_str()).cloned().unwrap_or_default();
+            Endpoint { addresses: List::cut(known), ..endpoint }
+        });
+        profile.network = List::cut(network);
+        profile
+    }
+}
+
+/// Bytes in memory that nobody can change any more, to be read from their beginning.
+fn sealed(bytes: &[u8]) -> std::io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(rustix::fs::memfd_create("plan", flags)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(file.into())
+}

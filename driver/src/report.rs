@@ -1,0 +1,46 @@
+//! The script API, as a driver uses it: how far it is, and a card at the end. Nobody waits for it: what cannot be said is printed anyway.
+
+use bartizan_proto::card::Colour;
+use bartizan_proto::limits::{MAX_PROGRESS, MAX_REASON};
+use bartizan_proto::script::{Answer, frame};
+
+/// In the job's live post.
+pub(crate) fn progress(text: &str) {
+    let text = cut(text, MAX_PROGRESS);
+    let _unheard = bartizan_bz::call(&frame(&[b"progress", b"text", text.as_bytes()]));
+}
+
+/// A card with a table. `Err` is why there is none.
+pub(crate) fn card(colour: Colour, title: &str, text: &str, rows: &str) -> Result<(), String> {
+    let colour = match colour {
+        Colour::Plain => "plain",
+        Colour::Good => "good",
+        Colour::Warning => "warning",
+        Colour::Danger => "danger",
+    };
+    let title = cut(title, MAX_REASON);
+    let words: [&[u8]; 9] = [
+        b"attach",
+        b"colour",
+        colour.as_bytes(),
+        b"title",
+        title.as_bytes(),
+        b"text",
+        text.as_bytes(),
+        b"rows",
+        rows.as_bytes(),
+    ];
+    match bartizan_bz::call(&frame(&words)) {
+        Ok(Answer::Done | Answer::Value(_) | Answer::Nothing(_)) => Ok(()),
+        Ok(Answer::Refused(why)) => Err(why.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// So many bytes at most, whole characters.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    text.get(..most).unwrap_or_else(|| {
+        let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.get(..end).unwrap_or_default()
+    })
+}

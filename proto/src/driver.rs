@@ -1,0 +1,72 @@
+//! core → a job's `bartizan-driver`: what it is to do, as one frame in the plan that the worker hands it. The driver runs in the job's
+//! sandbox; it reports over the script API, and prints.
+
+use crate::bounded::{List, Text};
+use crate::ids::SecretName;
+use crate::limits::{
+    MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENDPOINTS, MAX_NAME, MAX_PATH, MAX_SECRETS, MAX_TARGET_GROUPS, MAX_TARGET_KEY,
+    MAX_TARGET_KEYS,
+};
+use serde::{Deserialize, Serialize};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Work {
+    /// Play a playbook.
+    Play(Box<Play>),
+}
+
+/// A playbook, and how it is played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Play {
+    /// `ansible-playbook`.
+    pub program: Text<MAX_PATH>,
+    /// The playbook.
+    pub playbook: Text<MAX_PATH>,
+    /// SHA-256 of what the core opened there, in hexadecimal.
+    pub sha256: Text<64>,
+    /// The inventory; made of the targets where there is none.
+    pub inventory: Option<Text<MAX_PATH>>,
+    /// The machines.
+    pub targets: List<Machine, MAX_ENDPOINTS>,
+    /// Their groups, by name, with places in `targets`.
+    pub groups: List<(Text<MAX_NAME>, List<u32, MAX_ENDPOINTS>), MAX_TARGET_GROUPS>,
+    /// Whether the arguments have left out some targets: then it is played on these alone.
+    pub limited: bool,
+    /// Arguments, by name.
+    pub variables: List<(Text<MAX_NAME>, Variable), MAX_ARGUMENTS>,
+    /// Only say what would change.
+    pub check: bool,
+    /// On so many machines at once.
+    pub forks: u16,
+    /// The job's secrets that are private keys for them.
+    pub keys: List<SecretName, MAX_SECRETS>,
+    /// The job's secret that opens what is encrypted.
+    pub vault: Option<SecretName>,
+}
+
+/// A machine that is logged in on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its name.
+    pub name: Text<MAX_NAME>,
+    /// A name or an address.
+    pub host: Text<MAX_NAME>,
+    /// Of its SSH server.
+    pub port: u16,
+    /// As whom.
+    pub user: Text<64>,
+    /// The keys that it may show.
+    pub host_keys: List<Text<MAX_TARGET_KEY>, MAX_TARGET_KEYS>,
+}
+
+/// The value of an argument, as its schema says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Variable {
+    /// Text, one of an enum's values, a target.
+    Text(Text<MAX_ARGUMENT>),
+    /// A plain decimal number, as it was typed.
+    Number(Text<64>),
+    /// Yes or no.
+    Boolean(bool),
+}
