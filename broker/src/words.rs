@@ -237,7 +237,7 @@ pub fn alert(what: &str, unsaid: u32) -> String {
 
 /// To `dry-run` of a script whose backend has none.
 pub fn no_dry_run(name: &str) -> String {
-    format!("{name} has no dry run: what it would do is not known before it does it")
+    format!("there is no dry run of {name}: what it would do is not known before it does it")
 }
 
 /// Above a script's output.

@@ -49,7 +49,7 @@ pub fn check(found: &Installation) -> Vec<Check> {
         let path = found.programs.join(name);
         checks.push(check_rule(&Rule { path: &path, kind: Kind::File, owner: Some(0), modes: &[0o711, 0o755] }));
     }
-    for name in ["bartizan", "bartizan-remote", "bz"] {
+    for name in ["bartizan", "bartizan-remote", "bartizan-driver", "bz"] {
         let path = found.programs.join(name);
         checks.push(check_rule(&Rule { path: &path, kind: Kind::File, owner: Some(0), modes: &[0o755] }));
     }

@@ -77,8 +77,13 @@ impl Account {
     /// For the live post.
     pub(crate) fn progress(&self) -> String {
         let names = ["ok", "changed", "failed", "unreachable", "skipped"];
-        let counts: Vec<String> =
-            self.now.iter().zip(names).filter(|(count, _)| **count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+        let counts: Vec<String> = self
+            .now
+            .iter()
+            .zip(names)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect();
         let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
         format!("task {} {}{counts}", self.tasks, self.task)
     }
@@ -190,7 +195,12 @@ mod tests {
     fn the_table_has_the_failed_first_and_fits_a_card() {
         let mut account = Account::new(true);
         for number in 0..200 {
-            let counts = Counts { ok: 3, changed: u64::from(number == 7), failures: u64::from(number == 150), ..Counts::default() };
+            let counts = Counts {
+                ok: 3,
+                changed: u64::from(number == 7),
+                failures: u64::from(number == 150),
+                ..Counts::default()
+            };
             account.take(Event::Host { host: format!("machine-{number:03}.example.com"), counts });
         }
         assert!(!account.is_whole());
@@ -198,7 +208,11 @@ mod tests {
         assert!(account.is_whole());
         let (table, more) = account.table();
         let rows: Vec<&str> = table.lines().collect();
-        assert!(rows[0].contains("would change") && rows[1].starts_with("machine-150") && rows[2].starts_with("machine-007"));
+        assert!(
+            rows[0].contains("would change")
+                && rows[1].starts_with("machine-150")
+                && rows[2].starts_with("machine-007")
+        );
         assert_eq!(rows.len() - 1 + more, 200);
         assert!(rows.len() <= 51 && table.chars().count() <= MOST_TABLE);
         assert_eq!(account.colour(), Colour::Danger);

@@ -85,7 +85,7 @@ fn run() -> Result<u8, DriverError> {
     // 1. Nobody in the sandbox looks into this process, and no program that it starts has its descriptors.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(|error| failed("this process's memory")(error.into()))?;
-    let plan = system::plan(PLAN_VARIABLE).ok_or(DriverError::NoJob(PLAN_VARIABLE))?;
+    let plan = system::given(PLAN_VARIABLE).ok_or(DriverError::NoJob(PLAN_VARIABLE))?;
     system::keep_from_programs();
 
     // 2. What to do.
@@ -114,7 +114,8 @@ impl Secrets {
     fn take(folder: Option<&Path>) -> Result<Self, DriverError> {
         let mut all = Vec::new();
         let Some(folder) = folder else { return Ok(Self(all)) };
-        let entries = |path: &Path| -> io::Result<Vec<PathBuf>> { fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect() };
+        let entries =
+            |path: &Path| -> io::Result<Vec<PathBuf>> { fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect() };
         let lost = |source| DriverError::Io { what: "the job's secrets".to_owned(), source };
         for space in entries(folder).map_err(lost)? {
             for path in entries(&space).map_err(lost)? {
@@ -122,6 +123,7 @@ impl Secrets {
                 all.push((name, Zeroizing::new(fs::read(&path).map_err(lost)?)));
                 fs::remove_file(&path).map_err(lost)?;
             }
+            fs::remove_dir(&space).map_err(lost)?;
         }
         Ok(Self(all))
     }

@@ -53,7 +53,10 @@ pub(crate) fn play(work: &Play, secrets: &Secrets, home: &Path) -> Result<u8, Dr
         .current_dir(folder)
         .stdin(Stdio::null())
         .spawn()
-        .map_err(failed(format!("{}; is ansible-core installed, and does the profile let it be executed", work.program)))?;
+        .map_err(failed(format!(
+            "{}; is ansible-core installed, and does the profile let it be executed",
+            work.program
+        )))?;
     drop((theirs, vault));
     leave_stopping_to_others()?;
 

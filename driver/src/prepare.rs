@@ -9,8 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The events' plugin: its folder's name, its own, and what is in it.
-const PLUGIN: (&str, &str, &str) =
-    ("callback", "bartizan_events", include_str!("../ansible/bartizan_events.py"));
+const PLUGIN: (&str, &str, &str) = ("callback", "bartizan_events", include_str!("../ansible/bartizan_events.py"));
 
 /// Files of the driver, in the job's directory.
 pub(crate) struct Files {
@@ -60,9 +59,10 @@ impl Files {
         if work.limited {
             // An inventory of its own may call a machine by its name or by its address.
             let own = work.inventory.is_some();
-            let names = work.targets.iter().flat_map(|target| {
-                [target.name.as_str()].into_iter().chain(own.then_some(target.host.as_str()))
-            });
+            let names = work
+                .targets
+                .iter()
+                .flat_map(|target| [target.name.as_str()].into_iter().chain(own.then_some(target.host.as_str())));
             words.push(format!("--limit={}", names.collect::<Vec<_>>().join(",")));
         }
         if work.check {
@@ -110,9 +110,9 @@ fn alias(machine: &Machine) -> String {
 
 /// `sshd(8)`, SSH_KNOWN_HOSTS FILE FORMAT.
 fn known_hosts(machines: &[Machine]) -> String {
-    let lines = machines.iter().flat_map(|machine| {
-        machine.host_keys.iter().map(move |key| format!("{} {key}\n", alias(machine)))
-    });
+    let lines = machines
+        .iter()
+        .flat_map(|machine| machine.host_keys.iter().map(move |key| format!("{} {key}\n", alias(machine))));
     lines.collect()
 }
 
@@ -167,9 +167,13 @@ fn inventory(work: &Play) -> Value {
 /// The arguments, as one object.
 fn variables(work: &Play) -> Value {
     let value = |variable: &Variable| match variable {
-        Variable::Text(text) => json!(text.as_str()),
+        // What somebody typed is no template, wherever the play uses it: else `{{ lookup(…) }}` would be carried out. This is
+        // how ansible's own JSON says so (AnsibleUnsafe); a version that did not know it would have a table here, and fail.
+        Variable::Text(text) => json!({ "__ansible_unsafe": text.as_str() }),
         // As it was typed, where JSON has such a number.
-        Variable::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| json!(text.as_str())),
+        Variable::Number(text) => {
+            serde_json::from_str(text).unwrap_or_else(|_| json!({ "__ansible_unsafe": text.as_str() }))
+        }
         Variable::Boolean(value) => json!(value),
     };
     Value::Object(work.variables.iter().map(|(name, variable)| (name.to_string(), value(variable))).collect())
@@ -196,7 +200,11 @@ mod tests {
             playbook: Text::cut("/srv/site.yml"),
             sha256: Text::default(),
             inventory: None,
-            targets: List::cut([machine("web1", "10.0.0.1", 22), machine("web2", "10.0.0.1", 2222), machine("db", "db.example.com", 22)]),
+            targets: List::cut([
+                machine("web1", "10.0.0.1", 22),
+                machine("web2", "10.0.0.1", 2222),
+                machine("db", "db.example.com", 22),
+            ]),
             groups: List::cut([(Text::cut("web"), List::cut([0, 1]))]),
             limited: true,
             variables: List::cut([
@@ -233,18 +241,22 @@ mod tests {
         let written: Value = serde_json::from_slice(&fs::read(&files.variables).expect("there")).expect("JSON");
         assert_eq!(
             written,
-            json!({ "text": "{{ lookup('file', '/etc/passwd') }} \"'\n", "number": -7.5, "flag": true })
+            json!({ "text": { "__ansible_unsafe": "{{ lookup('file', '/etc/passwd') }} \"'\n" }, "number": -7.5, "flag": true })
         );
     }
 
     #[test]
     fn every_machine_is_known_by_its_pinned_keys_alone() {
         let text = ssh_config(&work().targets, Path::new("/scratch/known"), Path::new("/scratch/agent"));
-        let first = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key).map(str::trim).map(str::to_owned));
+        let first =
+            |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key).map(str::trim).map(str::to_owned));
         assert_eq!(first("StrictHostKeyChecking").as_deref(), Some("yes"));
         assert_eq!(first("ForwardAgent").as_deref(), Some("no"));
         assert_eq!(first("GlobalKnownHostsFile").as_deref(), Some("/dev/null"));
-        assert!(text.contains("Host web1\n  HostName 10.0.0.1\n  Port 22\n  User deploy\n  HostKeyAlias bartizan.web1\n"), "{text}");
+        assert!(
+            text.contains("Host web1\n  HostName 10.0.0.1\n  Port 22\n  User deploy\n  HostKeyAlias bartizan.web1\n"),
+            "{text}"
+        );
         assert!(text.contains("Host web2\n  HostName 10.0.0.1\n  Port 2222\n"), "{text}");
         assert!(text.contains("Host db db.example.com\n"), "{text}");
         assert!(known_hosts(&work().targets).contains("bartizan.db ssh-ed25519 AAAA\n"));

@@ -1,13 +1,15 @@
 //! The script API, as a driver uses it: how far it is, and a card at the end. Nobody waits for it: what cannot be said is printed anyway.
 
+use crate::system;
 use bartizan_proto::card::Colour;
 use bartizan_proto::limits::{MAX_PROGRESS, MAX_REASON};
-use bartizan_proto::script::{Answer, frame};
+use bartizan_proto::script::{Answer, VARIABLE, ask, frame};
+use std::os::fd::AsFd as _;
 
 /// In the job's live post.
 pub(crate) fn progress(text: &str) {
     let text = cut(text, MAX_PROGRESS);
-    let _unheard = bartizan_bz::call(&frame(&[b"progress", b"text", text.as_bytes()]));
+    let _unheard = call(&[b"progress", b"text", text.as_bytes()]);
 }
 
 /// A card with a table. `Err` is why there is none.
@@ -30,11 +32,15 @@ pub(crate) fn card(colour: Colour, title: &str, text: &str, rows: &str) -> Resul
         b"rows",
         rows.as_bytes(),
     ];
-    match bartizan_bz::call(&frame(&words)) {
-        Ok(Answer::Done | Answer::Value(_) | Answer::Nothing(_)) => Ok(()),
-        Ok(Answer::Refused(why)) => Err(why.to_string()),
-        Err(error) => Err(error.to_string()),
+    match call(&words)? {
+        Answer::Done | Answer::Value(_) | Answer::Nothing(_) => Ok(()),
+        Answer::Refused(why) => Err(why.to_string()),
     }
+}
+
+fn call(words: &[&[u8]]) -> Result<Answer, String> {
+    let inherited = system::given(VARIABLE).ok_or("this job may call nothing")?;
+    ask(inherited.as_fd(), &frame(words)).map_err(|error| error.to_string())
 }
 
 /// So many bytes at most, whole characters.

@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 const HIGHEST: i32 = 256;
 
 /// A copy of the one whose number that variable says.
-pub(crate) fn plan(variable: &str) -> Option<OwnedFd> {
+pub(crate) fn given(variable: &str) -> Option<OwnedFd> {
     let number: i32 = std::env::var(variable).ok()?.parse().ok().filter(|number| *number > 2)?;
     // SAFETY: the borrow ends before this returns, and nothing in this program closes that number; one that is not open
     // makes the call fail.

@@ -4,8 +4,8 @@
 use crate::bounded::{List, Text};
 use crate::ids::SecretName;
 use crate::limits::{
-    MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENDPOINTS, MAX_NAME, MAX_PATH, MAX_SECRETS, MAX_TARGET_GROUPS, MAX_TARGET_KEY,
-    MAX_TARGET_KEYS,
+    MAX_ARGUMENT, MAX_ARGUMENTS, MAX_ENDPOINTS, MAX_HOST_KEY, MAX_HOST_KEYS, MAX_NAME, MAX_PATH, MAX_SECRETS,
+    MAX_TARGET_GROUPS,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ pub struct Machine {
     /// As whom.
     pub user: Text<64>,
     /// The keys that it may show.
-    pub host_keys: List<Text<MAX_TARGET_KEY>, MAX_TARGET_KEYS>,
+    pub host_keys: List<Text<MAX_HOST_KEY>, MAX_HOST_KEYS>,
 }
 
 /// The value of an argument, as its schema says.

@@ -11,6 +11,7 @@
 //! | [`verbs`] | connector ↔ egress: typed REST |
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
+//! | [`driver`] | core → a job's `bartizan-driver`: its plan |
 //! | [`script`] | worker ↔ a job's script: the script API |
 //! | [`remote`] | a job's `bartizan-remote` ↔ the one on another machine, through SSH |
 //! | [`control`], [`people`], [`brain`] | `bartizan` ↔ core: the control socket |

@@ -45,12 +45,6 @@ pub const MAX_ENDPOINTS: usize = 1024;
 /// Most groups of targets that one job knows.
 pub const MAX_TARGET_GROUPS: usize = 256;
 
-/// Most host keys of one target.
-pub const MAX_TARGET_KEYS: usize = 8;
-
-/// Longest host key, in bytes: an RSA key of 8,192 bits has 1,400.
-pub const MAX_TARGET_KEY: usize = 2048;
-
 /// Most rows in one answer on the control socket.
 pub const MAX_ROWS: usize = 1024;
 

@@ -42,7 +42,7 @@ mod url;
 
 pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, Script};
 pub use approval::{Approval, Approvals};
-pub use backend::{Ansible, Backend, Slurm, Ssh, Target, Targets};
+pub use backend::{Ansible, Backend, Ssh, Target, Targets};
 pub use check::{Checked, check_config};
 pub use elevation::{Elevate, Elevation};
 pub use error::ConfigError;

@@ -1,6 +1,5 @@
 //! Targets, and where a script runs, as they are written: every key, and nothing checked but its type.
 
-use super::quantity::Amount;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -54,18 +53,6 @@ pub(super) struct Ssh {
     #[serde(alias = "stopAfter")]
     pub(super) stop_after: Option<u64>,
     pub(super) key: Option<String>,
-}
-
-/// `[scripts.slurm]`.
-#[derive(Deserialize, Default, Clone)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Slurm {
-    pub(super) partition: Option<String>,
-    pub(super) account: Option<String>,
-    pub(super) nodes: Option<u64>,
-    pub(super) tasks: Option<u64>,
-    #[serde(alias = "timeLimit")]
-    pub(super) time_limit: Option<Amount>,
 }
 
 /// The seed's `remoteConfig`.

@@ -222,11 +222,8 @@ fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
             add(secret.file.as_deref());
         }
     }
-    // What backends have started, and the program that one of them needs.
-    let own = std::env::current_exe().unwrap_or_default();
-    for name in crate::job::backend::PROGRAMS {
-        add(Some(&own.with_file_name(name)));
-    }
+    // What backends have run; the folder, because an upgrade puts other files there.
+    add(std::env::current_exe().unwrap_or_default().parent());
     for bundle in bartizan_proto::installation::SYSTEM_CA_BUNDLES {
         add(Some(std::path::Path::new(bundle)));
     }

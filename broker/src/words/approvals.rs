@@ -3,7 +3,7 @@
 use super::{rough, time};
 use crate::approvals::{End, Pending};
 use crate::argument::Value;
-use crate::config::{Approval, Backend, Script};
+use crate::config::{Approval, Script};
 use bartizan_audit::NAMESPACE;
 use bartizan_proto::text::{code, escape, is_hidden};
 use std::time::Duration;
@@ -108,7 +108,7 @@ fn facts(pending: &Pending, shown: &Shown<'_>) -> String {
         "On {host}; sandbox: {grants}\n\
          Script SHA-256 {sha}; digest of all of this {digest}",
         host = code(shown.host),
-        grants = grants(shown.script, code),
+        grants = grants(shown, code),
         sha = code(shown.sha256),
         digest = code(short(&pending.digest)),
     )
@@ -121,10 +121,10 @@ pub fn statement(pending: &Pending, shown: &Shown<'_>) -> String {
     let mut lines = vec![
         format!("bartizan approval {id}"),
         format!("asked by {} ({}), post {}", quoted(&intent.user_name), intent.user, intent.post),
-        format!("script {}, SHA-256 {}", intent.script, shown.sha256),
+        format!("script {}, SHA-256 {}", intent.title(), shown.sha256),
     ];
     lines.extend(shown.values.iter().map(|value| format!("argument {} = {}", value.name, quoted(&value.text))));
-    lines.push(format!("on {}; sandbox: {}", quoted(shown.host), grants(shown.script, quoted)));
+    lines.push(format!("on {}; sandbox: {}", quoted(shown.host), grants(shown, quoted)));
     lines.push(format!("expires {} ({host_expires_ms})", time(*host_expires_ms)));
     lines.push(format!("digest {digest}"));
     lines.join("\n")
@@ -188,7 +188,7 @@ pub fn ended(pending: &Pending, end: End, by: Option<&str>, reason: &str) -> Str
     let id = code(&pending.id.to_string());
     let by = by.map_or(String::new(), |name| format!(" by {}", code(name)));
     let reason = if reason.is_empty() { String::new() } else { format!(": {}", escape(reason)) };
-    let name = escape(pending.intent.script.as_str());
+    let name = escape(&pending.intent.title());
     match end {
         End::Approved => format!("{id} was approved{by}; **{name}** runs."),
         End::Denied => format!("{id} was denied{by}{reason}. **{name}** was not run."),
@@ -214,7 +214,7 @@ pub fn list(pending: &[&Pending]) -> String {
             "- {}: {} asks for **{}**, until {}; {} so far",
             code(&pending.id.to_string()),
             code(&pending.intent.user_name),
-            escape(pending.intent.script.as_str()),
+            escape(&pending.intent.title()),
             time(pending.expires_ms),
             approvals(pending.voters.len())
         )
@@ -235,7 +235,8 @@ fn who(approval: &Approval) -> String {
 }
 
 /// What the sandbox lets it have beside the system's programs.
-fn grants(script: &Script, code: fn(&str) -> String) -> String {
+fn grants(shown: &Shown<'_>, code: fn(&str) -> String) -> String {
+    let script = shown.script;
     let profile = &script.profile;
     let paths = |what: &str, paths: Vec<&str>| {
         let paths: Vec<String> = paths.into_iter().map(code).collect();
@@ -244,7 +245,7 @@ fn grants(script: &Script, code: fn(&str) -> String) -> String {
     let network: Vec<String> = profile.network.iter().map(|to| code(&format!("{}:{}", to.host, to.port))).collect();
     let secrets: Vec<String> = script.secrets.iter().map(|secret| code(&secret.name.to_string())).collect();
     let parts = [
-        (script.backend != Backend::Local).then(|| format!("run by {}", script.backend.name())),
+        script.place(shown.values).map(|place| format!("run by {}", code(&place))),
         paths("reads", profile.read.iter().map(|path| path.as_str()).collect()),
         paths("writes", profile.write.iter().map(|path| path.as_str()).collect()),
         paths("executes", profile.exec.iter().map(|path| path.as_str()).collect()),

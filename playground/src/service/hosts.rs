@@ -53,7 +53,8 @@ pub fn missing() -> Option<String> {
 
 impl Hosts {
     /// Makes and starts these, each a name and an address, in `home/hosts`. They take orders by `programs/bartizan-remote`, of the
-    /// broker whose public key is put into `hosts/broker.pub`, from whoever logs in with `hosts/key`.
+    /// broker whose public key is put into `hosts/broker.pub`, from whoever logs in with `hosts/key`. With `hosts/key.shell` one logs in
+    /// for anything.
     ///
     /// # Errors
     /// When a file cannot be written or a daemon does not start.
@@ -66,7 +67,11 @@ impl Hosts {
         write(&directory.join("host"), SCRIPT, 0o700)?;
         let key = new_key()?;
         write(&directory.join("key"), key.to_openssh(LineEnding::LF).map_err(odd)?.as_str(), 0o600)?;
-        let public = public_line(&key)?;
+        let mut public = vec![public_line(&key)?];
+        // With this one somebody logs in as usual, without a command that is forced: ansible does.
+        let key = new_key()?;
+        write(&directory.join("key.shell"), key.to_openssh(LineEnding::LF).map_err(odd)?.as_str(), 0o600)?;
+        public.push(public_line(&key)?);
         let mut hosts = Self { directory, port, names: Vec::new() };
         for (name, address) in targets {
             hosts.make(name, *address, programs, &public)?;
@@ -76,7 +81,7 @@ impl Hosts {
         Ok(hosts)
     }
 
-    fn make(&self, name: &str, address: IpAddr, programs: &Path, login: &str) -> io::Result<()> {
+    fn make(&self, name: &str, address: IpAddr, programs: &Path, logins: &[String]) -> io::Result<()> {
         let host = self.directory.join(name);
         DirBuilder::new().mode(0o700).create(&host)?;
         DirBuilder::new().mode(0o700).create(host.join("state"))?;
@@ -98,7 +103,11 @@ impl Hosts {
         let program = programs.join("bartizan-remote");
         let command =
             format!("{} serve --target {name} --broker-key {all}/broker.pub --state {here}/state", program.display());
-        write(&host.join("authorized_keys"), &format!("restrict,command=\"{command}\" {login}\n"), 0o600)
+        let lines = logins.iter().enumerate().map(|(i, login)| match i {
+            0 => format!("restrict,command=\"{command}\" {login}\n"),
+            _ => format!("restrict {login}\n"),
+        });
+        write(&host.join("authorized_keys"), &lines.collect::<String>(), 0o600)
     }
 
     /// `host VERB NAME …`

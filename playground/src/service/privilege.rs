@@ -163,7 +163,7 @@ fn copy_tree(
     Ok(())
 }
 
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "bartizan",
     "bartizan-broker",
     "bartizan-launcher",
@@ -171,6 +171,7 @@ const PROGRAMS: [&str; 8] = [
     "bartizan-connector",
     "bartizan-worker",
     "bartizan-remote",
+    "bartizan-driver",
     "bz",
 ];
 

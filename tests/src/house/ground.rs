@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const NOBODY: u32 = 64_102;
 
 /// What is taken along.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "bartizan",
     "bartizan-broker",
     "bartizan-launcher",
@@ -23,6 +23,7 @@ const PROGRAMS: [&str; 9] = [
     "bartizan-connector",
     "bartizan-worker",
     "bartizan-remote",
+    "bartizan-driver",
     "bz",
     "bartizan-puppet",
 ];

@@ -3,12 +3,10 @@
 
 mod ansible;
 mod inventory;
-mod slurm;
 mod ssh;
 mod target;
 
 pub use ansible::Ansible;
-pub use slurm::Slurm;
 pub use ssh::Ssh;
 pub(super) use target::known;
 pub use target::{Known, Target, Targets};
@@ -29,13 +27,11 @@ pub enum Backend {
     Ansible(Ansible),
     /// The script itself, on the targets, in the same sandbox there.
     Ssh(Ssh),
-    /// A batch script of the Slurm cluster that this machine can submit to.
-    Slurm(Slurm),
 }
 
 impl Backend {
     /// The words for `backend`.
-    pub const NAMES: [&str; 4] = ["local", "ansible", "ssh", "slurm"];
+    pub const NAMES: [&str; 3] = ["local", "ansible", "ssh"];
 
     /// Its word.
     pub fn name(&self) -> &'static str {
@@ -43,7 +39,6 @@ impl Backend {
             Backend::Local => "local",
             Backend::Ansible(_) => "ansible",
             Backend::Ssh(_) => "ssh",
-            Backend::Slurm(_) => "slurm",
         }
     }
 
@@ -51,7 +46,7 @@ impl Backend {
     pub fn reads_its_file(&self) -> bool {
         match self {
             Backend::Ansible(_) => true,
-            Backend::Local | Backend::Ssh(_) | Backend::Slurm(_) => false,
+            Backend::Local | Backend::Ssh(_) => false,
         }
     }
 
@@ -59,7 +54,7 @@ impl Backend {
     pub fn checks(&self) -> bool {
         match self {
             Backend::Ansible(ansible) => ansible.check,
-            Backend::Local | Backend::Ssh(_) | Backend::Slurm(_) => false,
+            Backend::Local | Backend::Ssh(_) => false,
         }
     }
 }
@@ -90,7 +85,7 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
     if !Backend::NAMES.contains(&word) {
         return Err(not_one_of("there is no backend", word, &Backend::NAMES).within("backend"));
     }
-    let tables = [("ansible", raw.ansible.is_some()), ("ssh", raw.ssh.is_some()), ("slurm", raw.slurm.is_some())];
+    let tables = [("ansible", raw.ansible.is_some()), ("ssh", raw.ssh.is_some())];
     if let Some((table, _)) = tables.into_iter().find(|(table, given)| *given && *table != word) {
         let what = format!("the table {table} means nothing for the backend {word}");
         return Err(Wrong::new(what, format!("remove it, or say backend = \"{table}\"")).within(table));
@@ -98,6 +93,10 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
     if word != "local" && !raw.api.is_empty() {
         let what = format!("what runs by the backend {word} cannot call the script API");
         return Err(Wrong::new(what, "remove api").within("api"));
+    }
+    if word == "ssh" && !raw.secrets.is_empty() {
+        let what = "secrets do not reach the other machines";
+        return Err(Wrong::new(what, "remove secrets").within("secrets"));
     }
     if word != "local" && (!raw.steps.is_empty() && raw.path.is_none() && raw.remote_config.is_none()) {
         let what = format!("steps alone have nothing that runs by the backend {word}");
@@ -107,7 +106,6 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
     match word {
         "ansible" => ansible::choose(raw, targets, around),
         "ssh" => ssh::choose(raw, targets),
-        "slurm" => slurm::choose(raw, targets),
         _ if targets.is_empty() => {
             let (file, secrets, reads) = (None, Vec::new(), Vec::new());
             Ok(Chosen { backend: Backend::Local, targets, file, secrets, reads })

@@ -7,7 +7,7 @@ use crate::argument::Value;
 use crate::brain::record::RESERVED;
 use bartizan_proto::Text;
 use bartizan_proto::ids::SecretName;
-use bartizan_proto::limits::{MAX_ENDPOINTS, MAX_NAME};
+use bartizan_proto::limits::{MAX_ENDPOINTS, MAX_HOST_KEY, MAX_HOST_KEYS, MAX_NAME};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
@@ -23,9 +23,6 @@ const HOST_KEYS: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 ];
-
-/// Most keys of one host.
-const MOST_KEYS: usize = 8;
 
 /// A machine that scripts may run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,10 +143,10 @@ fn target(raw: &raw::Target) -> Result<Target, Wrong> {
         Some(raw::Lines::One(line)) => std::slice::from_ref(line),
         Some(raw::Lines::More(lines)) => lines,
     };
-    if lines.is_empty() || lines.len() > MOST_KEYS {
+    if lines.is_empty() || lines.len() > MAX_HOST_KEYS {
         let what = "no host key is pinned, or too many";
         let remedy = format!(
-            "add host-key = \"ssh-ed25519 …\", as /etc/ssh/ssh_host_ed25519_key.pub on that machine has it (at most {MOST_KEYS})"
+            "add host-key = \"ssh-ed25519 …\", as /etc/ssh/ssh_host_ed25519_key.pub on that machine has it (at most {MAX_HOST_KEYS})"
         );
         return Err(Wrong::new(what, remedy).within("host-key"));
     }
@@ -167,7 +164,7 @@ fn host_key(line: &str) -> Result<String, Wrong> {
         .split_first_chunk::<4>()
         .and_then(|(length, rest)| rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?))
         .is_some_and(|name| name == kind.as_bytes());
-    if !HOST_KEYS.contains(&kind) || !named {
+    if !HOST_KEYS.contains(&kind) || !named || line.len() > MAX_HOST_KEY {
         let what = "this is not a host key";
         let remedy = "write it as in the machine's /etc/ssh/ssh_host_ed25519_key.pub: ssh-ed25519 AAAA…";
         return Err(Wrong::new(what, remedy).within("host-key"));

@@ -6,7 +6,7 @@ use crate::config::{Argument, Backend as Chosen, Kind};
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::driver::{Machine, Play, Variable, Work};
 use bartizan_proto::script::Verb;
-use bartizan_proto::{List, Text};
+use bartizan_proto::{List, Text, frame};
 
 /// What the driver is called.
 const DRIVER: &str = "bartizan-driver";
@@ -20,7 +20,8 @@ impl Backend for Ansible {
     }
 
     fn submit(&self, right: &Right<'_>) -> Result<Launch, LaunchError> {
-        let work = Work::Play(Box::new(play(right).map_err(|source| LaunchError::TooLong { what: "its plan", source })?));
+        let work =
+            Work::Play(Box::new(play(right).map_err(|source| LaunchError::TooLong { what: "its plan", source })?));
         let (program, path) = right.program(DRIVER)?;
         let mut order = right.order()?;
         order.path = Text::new(path).map_err(|source| LaunchError::TooLong { what: "path", source })?;
@@ -31,21 +32,18 @@ impl Backend for Ansible {
         order.api = true;
         // ssh asks an agent, and ansible shares connections, over sockets in the job's own directory.
         order.sockets = !order.profile.network.is_empty();
-        right.launch_planned(order, program.into(), &work)
+        let plan = frame::encode(&work).map_err(|error| LaunchError::Program(error.to_string()))?;
+        right.launch_with(order, program.into(), &plan)
     }
 
     fn verbs(&self) -> &'static [Verb] {
         &[Verb::Progress, Verb::Attach]
     }
-
-    fn reattaches(&self) -> bool {
-        false
-    }
 }
 
 fn play(right: &Right<'_>) -> Result<Play, TooLong> {
     let (script, config) = (right.script, &right.policy.config);
-    let Chosen::Ansible(ansible) = &script.backend else { return Err(TooLong { length: 1, max: 0 }) };
+    let Chosen::Ansible(ansible) = &script.backend else { return Err(TooLong { actual: 1, limit: 0 }) };
     let path = |path: &std::path::Path| Text::new(path.display().to_string());
     let left = right.targets();
     let machine = |target: &&crate::config::Target| {
@@ -57,7 +55,8 @@ fn play(right: &Right<'_>) -> Result<Play, TooLong> {
             host_keys: List::new(target.host_keys.iter().map(Text::new).collect::<Result<Vec<_>, _>>()?)?,
         })
     };
-    let place = |name: &String| left.iter().position(|target| target.name == *name).and_then(|at| u32::try_from(at).ok());
+    let place =
+        |name: &String| left.iter().position(|target| target.name == *name).and_then(|at| u32::try_from(at).ok());
     let groups = config.targets.groups.iter().filter_map(|(group, members)| {
         let places: Vec<u32> = members.iter().filter_map(place).collect();
         (!places.is_empty()).then(|| Ok((Text::new(group.as_str())?, List::new(places)?)))

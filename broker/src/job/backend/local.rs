@@ -18,8 +18,4 @@ impl Backend for Local {
     fn verbs(&self) -> &'static [Verb] {
         &[]
     }
-
-    fn reattaches(&self) -> bool {
-        false
-    }
 }

@@ -5,11 +5,10 @@
 //!
 //! The trait has the shape of a job scheduler. Of what such a one can do, `events`, `logs` and `cancel` are the worker's and the same
 //! for all: a driver reports over the script API ([`Backend::verbs`]) and prints, and a kill ends its sandbox. What differs is
-//! [`Backend::submit`], and whether the same key finds the work again ([`Backend::reattaches`]).
+//! [`Backend::submit`].
 
 mod ansible;
 mod local;
-mod slurm;
 mod ssh;
 
 use super::Launched;
@@ -23,25 +22,20 @@ use crate::policy::Policy;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::script::Verb;
-use bartizan_proto::driver::Work;
-use bartizan_proto::frame;
 use bartizan_proto::worker::{Endpoint, Order, Profile, SecretSlot};
 use bartizan_proto::{List, Text};
-use std::fs::File;
 use rustix::fs::{MemfdFlags, SealFlags};
+use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
-
-/// Programs of Bartizan's own that backends have run, beside the core's.
-pub const PROGRAMS: [&str; 2] = ["bartizan-remote", "bartizan-driver"];
 
 /// What a backend can do.
 pub trait Backend: Sync {
     /// Its word in the allowlist.
     fn name(&self) -> &'static str;
 
-    /// Turns a right into a worker's order. The same key ([`Right::key`]) is given each time the same job is begun, also after the
-    /// service has ended under it: work that goes on elsewhere is found by it, and not begun twice.
+    /// Turns a right into a worker's order. The job's number is the key of its work: the same each time the same job is begun, also
+    /// after the service has ended under it.
     ///
     /// # Errors
     /// [`LaunchError`]; then nothing runs.
@@ -49,9 +43,6 @@ pub trait Backend: Sync {
 
     /// How its driver reports: the verbs of the script API that it may use, beside those of the entry.
     fn verbs(&self) -> &'static [Verb];
-
-    /// Whether its work outlives the service and is found again by its key: such a job is begun again after a restart.
-    fn reattaches(&self) -> bool;
 }
 
 /// The backend of a script.
@@ -60,7 +51,6 @@ pub fn of(script: &Script) -> &'static dyn Backend {
         Chosen::Local => &local::Local,
         Chosen::Ansible(_) => &ansible::Ansible,
         Chosen::Ssh(_) => &ssh::Ssh,
-        Chosen::Slurm(_) => &slurm::Slurm,
     }
 }
 
@@ -130,6 +120,8 @@ impl<'a> Right<'a> {
             alone: config.secrets().any(|secret| script.path.parent().is_some_and(|folder| secret.starts_with(folder))),
             api: !script.api.is_empty(),
             sealed: self.file.sealed,
+            sockets: false,
+            plan: false,
             profile: self.granted(),
             require: List::new(config.require.clone()).map_err(too_long("sandbox.require"))?,
             timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
@@ -154,11 +146,10 @@ impl<'a> Right<'a> {
     }
 
     /// The same with what its driver is told, in memory that nobody can change: what the worker calls a plan.
-    pub fn launch_planned(&self, mut order: Order, program: OwnedFd, work: &Work) -> Result<Launch, LaunchError> {
-        let bytes = frame::encode(work).map_err(|error| LaunchError::Program(error.to_string()))?;
+    pub fn launch_with(&self, mut order: Order, program: OwnedFd, plan: &[u8]) -> Result<Launch, LaunchError> {
         order.plan = true;
         let mut launch = self.launch(order, program)?;
-        launch.descriptors.insert(1, sealed(&bytes)?);
+        launch.descriptors.insert(1, sealed(plan)?);
         Ok(launch)
     }
 

@@ -18,8 +18,4 @@ impl Backend for Ssh {
     fn verbs(&self) -> &'static [Verb] {
         &[]
     }
-
-    fn reattaches(&self) -> bool {
-        false
-    }
 }

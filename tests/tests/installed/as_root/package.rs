@@ -11,13 +11,14 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// The programs that are root's, and their modes.
-const PROGRAMS: [(&str, u32); 7] = [
+const PROGRAMS: [(&str, u32); 8] = [
     ("bartizan-launcher", 0o711),
     ("bartizan-egress", 0o711),
     ("bartizan-connector", 0o711),
     ("bartizan-worker", 0o711),
     ("bartizan", 0o755),
     ("bartizan-remote", 0o755),
+    ("bartizan-driver", 0o755),
     ("bz", 0o755),
 ];
 
