@@ -97,7 +97,9 @@ pub(crate) fn secrets(values: &[&[u8]]) -> JobSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Trust;
     use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn the_pipe_gives_every_value_once_and_ends() {
@@ -113,5 +115,32 @@ mod tests {
     fn as_much_as_a_job_may_have_fits_the_pipe() {
         let all = vec![1; MAX_SECRETS_SIZE];
         assert!(secrets(&[&all]).pipe().is_ok());
+    }
+
+    /// The seed's form has the key in a file.
+    #[test]
+    fn a_key_that_is_named_by_its_file_comes_from_there_and_only_while_nobody_else_can_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(&folder.path().join("state.db")).expect("a store");
+        let source = crate::brain::KeySource::Own(folder.path().join("brain.key"));
+        let mut brain = Brain::start(source, None, Trust::single_user(), None, &mut store).expect("a brain");
+        let kept = RecordId::secret(&"ssh/deploy".parse().expect("a name"));
+        brain.put(&mut store, &kept, b"from the brain").expect("put");
+        let path = folder.path().join("id_ed25519_bot");
+        std::fs::write(&path, "from the file\n").expect("written");
+        let attached = [
+            Attached { name: "ssh/deploy".parse().expect("a name"), variable: None, file: None },
+            Attached { name: "bot/ssh-key-file".parse().expect("a name"), variable: None, file: Some(path.clone()) },
+        ];
+        let opener = Opener::new(Trust::single_user());
+        let close = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+        close(0o644);
+        let refused = JobSecrets::fetch(&mut brain, &store, &attached, &opener).expect_err("open to others");
+        assert!(refused.to_string().contains("chmod 600"), "{refused}");
+        close(0o600);
+        let secrets = JobSecrets::fetch(&mut brain, &store, &attached, &opener).expect("fetched").expect("some");
+        assert_eq!(secrets.values().collect::<Vec<_>>(), [&b"from the brain"[..], b"from the file\n"]);
+        std::fs::remove_file(&path).expect("removed");
+        assert!(JobSecrets::fetch(&mut brain, &store, &attached, &opener).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! `bartizan-broker --check-config`, and the warnings that it shares with every start.
 
 use super::trust::Trust;
-use super::{Config, Kind};
+use super::{Backend, Config, Kind};
 use bartizan_proto::text::printable;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -22,8 +22,12 @@ pub fn check_config(path: &Path, trust: &Trust) -> Checked {
     match Config::load(path, trust) {
         Ok(config) => {
             let (scripts, people) = (config.allowlist.len(), config.people.len() + config.people_file.len());
-            let mut lines =
-                vec![format!("ok: {}, {}", counted(scripts, "script", "scripts"), counted(people, "person", "people"))];
+            let mut counts = vec![counted(scripts, "script", "scripts"), counted(people, "person", "people")];
+            let targets = config.targets.targets.len();
+            if targets > 0 {
+                counts.push(counted(targets, "target", "targets"));
+            }
+            let mut lines = vec![format!("ok: {}", counts.join(", "))];
             lines.extend(config.warnings.iter().map(|warning| format!("warning: {}", printable(warning))));
             Checked { code: 0, lines }
         }
@@ -58,6 +62,18 @@ pub(super) fn warnings(config: &Config, trust: &Trust) -> Vec<String> {
     }
     for script in config.allowlist.iter() {
         let name = &script.name;
+        if let (Backend::Ansible(_), false) = (&script.backend, config.ansible.exists()) {
+            let program = config.ansible.display();
+            warnings.push(format!(
+                "script \"{name}\" needs {program}, which is not there: install ansible-core, or name it as [ansible] program"
+            ));
+        }
+        if let Some(file) = script.secrets.iter().find_map(|secret| secret.file.as_deref()) {
+            let file = file.display();
+            warnings.push(format!(
+                "script \"{name}\" has its private key in the file {file}: kept in the brain, it would be on no disk"
+            ));
+        }
         if script.timeout > Duration::from_secs(3600) {
             warnings.push(format!("script \"{name}\" may run for more than an hour"));
         }

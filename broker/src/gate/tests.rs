@@ -148,15 +148,15 @@ fn people() -> People {
     people
 }
 
-pub(super) fn person(letter: &str) -> Requester {
+pub(crate) fn person(letter: &str) -> Requester {
     Requester { user: id(letter), name: Text::cut(letter), restricted: false }
 }
 
-pub(super) fn nothing() -> Proofs<'static> {
+pub(crate) fn nothing() -> Proofs<'static> {
     Proofs { post: id("p"), elevated: None, approved: None, glass: None, grants: &[] }
 }
 
-pub(super) fn channel(letter: &str) -> Place {
+pub(crate) fn channel(letter: &str) -> Place {
     Place { channel: id(letter), name: Text::cut("somewhere"), direct: false, private: false }
 }
 

@@ -41,7 +41,7 @@ impl Backend for Ansible {
     }
 }
 
-fn play(right: &Right<'_>) -> Result<Play, TooLong> {
+pub(super) fn play(right: &Right<'_>) -> Result<Play, TooLong> {
     let (script, config) = (right.script, &right.policy.config);
     let Chosen::Ansible(ansible) = &script.backend else { return Err(TooLong { actual: 1, limit: 0 }) };
     let path = |path: &std::path::Path| Text::new(path.display().to_string());

@@ -10,6 +10,8 @@
 mod ansible;
 mod local;
 mod ssh;
+#[cfg(test)]
+mod tests;
 
 use super::Launched;
 use super::launch::{GRACE, Launch, LaunchError};
