@@ -37,7 +37,7 @@ pub(crate) fn play(work: &Play, secrets: &Secrets, home: &Path) -> Result<u8, Dr
     serve_keys(work, secrets, &files)?;
 
     // 3. What it is told by descriptor: the vault's password; where it tells its events.
-    let vault = work.vault.as_ref().map(|name| secrets.get(name).and_then(|value| pipe_with(value))).transpose()?;
+    let vault = work.vault.as_ref().map(|name| secrets.get(name).and_then(pipe_with)).transpose()?;
     let (events, theirs) = pipe()?;
     let hand = |fd: &OwnedFd| system::hand_on(fd).map_err(failed("a descriptor"));
     let (vault_number, events_number) = (vault.as_ref().map(hand).transpose()?, hand(&theirs)?);
