@@ -14,6 +14,7 @@ mod command;
 mod crowd;
 mod gates;
 mod http;
+mod jobs;
 mod latency;
 mod memory;
 mod meter;
@@ -43,6 +44,10 @@ struct Effort {
     starts: usize,
     /// Runs of each sandbox.
     sandboxes: usize,
+    /// Jobs that wait in the queue together.
+    jobs: usize,
+    /// Jobs that run at once.
+    at_once: usize,
     /// Lines of a long audit log.
     audit_lines: u64,
 }
@@ -55,6 +60,8 @@ impl Effort {
         commands: 10_000,
         starts: 7,
         sandboxes: 60,
+        jobs: 1_000,
+        at_once: 200,
         audit_lines: 1_000_000,
     };
     /// The same figures, less certain: to see whether a change made anything much slower.
@@ -65,6 +72,8 @@ impl Effort {
         commands: 1_000,
         starts: 3,
         sandboxes: 12,
+        jobs: 200,
+        at_once: 40,
         audit_lines: 100_000,
     };
 }
@@ -73,7 +82,9 @@ impl Effort {
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick | --audit | --outage | --soak SECONDS [COMMAND]]")]
+    #[error(
+        "usage: bartizan-bench [--quick | --soak SECONDS [COMMAND] | WHICH [--quick]]; WHICH: --audit --jobs --memory --outage --sandbox --start"
+    )]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]
