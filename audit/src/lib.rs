@@ -16,8 +16,8 @@ pub use entry::{Entry, Unreadable};
 pub use files::{Segment, segments};
 pub use key::{BadKey, PublicKey, SealingKey};
 pub use person::{
-    BadPersonKey, BadSignature, CannotSign, MAX_SIGNATURE, NAMESPACE, PersonKey, PersonSignature, sha512,
-    sign_as_person,
+    BadPersonKey, BadSignature, CannotSign, MAX_SIGNATURE, NAMESPACE, PersonKey, PersonSignature, openssh_fingerprint,
+    sha512, sign_as_person,
 };
 pub use receipt::{BadReceipt, MAX_RECEIPT, Receipt, seal_receipt, verify_receipt};
 pub use seal::{Chain, Fields, proof_of_new_key};

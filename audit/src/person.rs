@@ -5,9 +5,9 @@
 //! anything else is one of these.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, LineEnding, PrivateKey, SshSig};
 use std::fmt;
@@ -71,6 +71,16 @@ impl PersonKey {
             .map(|key| key.fingerprint(ssh_key::HashAlg::Sha256).to_string())
             .unwrap_or_default()
     }
+}
+
+/// `SHA256:…` of any public key in OpenSSH's form (`KIND BASE64`), as `ssh-keygen -l` prints it; `None` where it is none: the kind
+/// stands inside it, too (RFC 4253, section 6.6).
+pub fn openssh_fingerprint(line: &str) -> Option<String> {
+    let mut words = line.split_ascii_whitespace();
+    let (kind, blob) = (words.next()?, BASE64.decode(words.next()?).ok()?);
+    let (length, rest) = blob.split_first_chunk::<4>()?;
+    let named = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    (named == kind.as_bytes()).then(|| format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&blob))))
 }
 
 impl fmt::Display for PersonKey {

@@ -193,7 +193,8 @@ impl Supervisor {
 impl Core {
     /// Orders egress or the connector to be started.
     pub(crate) fn start_peer(&mut self, role: Role) -> Result<(), CoreError> {
-        if self.is_ending() {
+        // Before the sandbox was tried out nothing begins that could bring a command.
+        if self.is_ending() || self.jobs.trying.is_some() {
             return Ok(());
         }
         if role == Role::Egress && !self.brain.has_token() {

@@ -1,8 +1,10 @@
 //! The command line: one list of every word that `bartizan` takes, hence its more than 400 lines.
 
 mod people;
+mod remote;
 
 pub use people::{Admin, Bans, Key, People, Totp};
+pub use remote::{Enrol, Remote};
 
 use crate::installation;
 use bartizan_proto::ids::{JobId, ScriptName, SecretName};
@@ -225,6 +227,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: BrainCommand,
+    },
+    /// The machines that scripts may run on by SSH: list them, and say what to install on one
+    Remote {
+        /// What to do
+        #[command(subcommand)]
+        what: Remote,
     },
     /// Secrets of scripts
     Secret {

@@ -3,6 +3,7 @@
 mod approve;
 mod people;
 mod receipt;
+mod remote;
 
 use crate::arguments::{Arguments, Command, DEFAULT_CONFIG, ReceiptCommand};
 use crate::ask::{ask, nobody_listens};
@@ -120,6 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
         Command::Totp { what } => people::totp(what, &ask, &out),
         Command::Explain { who, channel, command } => people::explain((who, channel.as_deref(), command), &ask, &out),
         Command::Brain { command } => out.tell(brain::brain(&socket, command)?),
+        Command::Remote { what } => remote::remote(what, &ask, &out),
         Command::Secret { command } => out.tell(brain::secret(&socket, command)?),
         Command::Token { command } => out.tell(brain::token(&socket, command)?),
     }

@@ -11,6 +11,7 @@ use crate::ids::{JobId, PostId, ScriptName, UserId};
 use crate::limits::{MAX_BODY, MAX_MESSAGE, MAX_NAME, MAX_PATH, MAX_REASON, MAX_ROWS};
 use crate::people::{PeopleAnswer, PeopleRequest};
 use crate::schedule::ScheduleRow;
+use crate::targets::{TargetsAnswer, TargetsRequest};
 use crate::version::Role;
 use crate::worker::{Ending, Given, InForce, Limits, Usage};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,8 @@ pub enum Request {
     AuditRotateKey,
     /// Keys, secrets, the token.
     Brain(Box<BrainRequest>),
+    /// Something about the machines that scripts may run on.
+    Targets(TargetsRequest),
     /// Start nothing any more.
     Lockdown {
         /// Why.
@@ -137,6 +140,8 @@ pub enum Answer {
     AuditPruned(AuditPruned),
     /// To [`Request::Brain`].
     Brain(BrainAnswer),
+    /// To [`Request::Targets`].
+    Targets(Box<TargetsAnswer>),
     /// To [`Request::Metrics`], in Prometheus' text format.
     Metrics(Text<MAX_BODY>),
     /// To [`Request::Lockdown`] and [`Request::EndLockdown`]: how it is now.

@@ -14,7 +14,7 @@
 //! | [`driver`] | core → a job's `bartizan-driver`: its plan |
 //! | [`script`] | worker ↔ a job's script: the script API |
 //! | [`remote`] | a job's `bartizan-remote` ↔ the one on another machine, through SSH |
-//! | [`control`], [`people`], [`brain`] | `bartizan` ↔ core: the control socket |
+//! | [`control`], [`people`], [`brain`], [`targets`] | `bartizan` ↔ core: the control socket |
 //!
 //! [`installation`] has the paths that the core and `bartizan` must agree on.
 #![forbid(unsafe_code)]
@@ -42,6 +42,7 @@ pub mod schedule;
 pub mod script;
 #[cfg(feature = "tokio")]
 pub mod stream;
+pub mod targets;
 pub mod text;
 pub mod trial;
 pub mod verbs;

@@ -2,15 +2,16 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::process::Command;
 
-/// A key as `ssh-keygen -t ed25519 -N ''` makes one; `None` where there is no ssh-keygen.
-fn made(passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let directory = tempfile::tempdir().expect("tempdir");
-    let path = directory.path().join("key");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(&path).status();
-    made.is_ok_and(|status| status.success()).then(|| std::fs::read(&path).expect("a key").into())
-}
+/// `ssh-keygen -t ed25519 -N secret`
+const LOCKED: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+    b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABAkKlhOUy\n\
+    2i5yz30jl8mYweAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIFA0OAeuReDGW0f8\n\
+    dtQUk+TMHDo+9mT7T5gxhO5UHbdBAAAAkGtAxJOCFzanEUbiInE8qmoOUnUt5VqJ8YeWZK\n\
+    PqT5ISqHnZoBZQXlof1kwkzGubF6vWSywOTsWp1OJ0A8DS93/WQ1+inIPoWd/Fuk3UsZgg\n\
+    lfG8Ak8J1PAPRfv7ScYgClRsjx0/eZiP8JEuA+4/ZwwiR/WVSjOCiGP7rjWotYJ5ydeQi8\n\
+    RVMs+BMOtZpMnoiw==\n\
+    -----END OPENSSH PRIVATE KEY-----\n";
 
 fn key() -> AgentKey {
     let signing = SigningKey::from_bytes(&[7; 32]);
@@ -81,22 +82,42 @@ fn nothing_but_a_log_in_of_a_known_user_with_this_very_key_is_signed() {
 }
 
 #[test]
-fn openssh_lists_the_key_and_a_key_with_a_passphrase_is_refused_with_what_to_do() {
-    let (Some(plain), Some(locked)) = (made(""), made("secret")) else {
-        return eprintln!("skipped: there is no ssh-keygen");
-    };
-    assert_eq!(AgentKey::parse(&locked).expect_err("locked"), KeyError::Passphrase);
-    assert_eq!(AgentKey::parse(&Zeroizing::new(b"no key".to_vec())).expect_err("none"), KeyError::Unreadable);
-    let key = AgentKey::parse(&plain).expect("a key");
-    let line = key.public_line();
+fn a_key_is_read_as_openssh_writes_it_and_one_with_a_passphrase_is_refused_with_what_to_do() {
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+    let private = ssh_key::PrivateKey::new(KeypairData::Ed25519(pair), "somebody").expect("a key");
+    let text = private.to_openssh(ssh_key::LineEnding::LF).expect("text");
+    let parsed = AgentKey::parse(&Zeroizing::new(text.as_bytes().to_vec())).expect("a key");
+    assert_eq!(parsed.public_line(), key().public_line());
+    let parse = |text: &str| AgentKey::parse(&Zeroizing::new(text.into())).expect_err("no key");
+    assert_eq!(parse(LOCKED), KeyError::Passphrase);
+    assert_eq!(parse("no key"), KeyError::Unreadable);
+}
+
+#[test]
+fn requests_that_come_in_pieces_or_together_are_answered_in_turn_over_its_socket() {
     let directory = tempfile::tempdir().expect("tempdir");
     let socket = directory.path().join("agent");
-    let agent = Agent::bind(&socket, vec![key], users(&["deploy"])).expect("binds");
+    let agent = Agent::bind(&socket, vec![key()], users(&["deploy"])).expect("binds");
     std::thread::spawn(|| agent.serve());
-    let listed = Command::new("ssh-add").arg("-L").env("SSH_AUTH_SOCK", &socket).output().expect("ssh-add");
-    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), line.trim());
-    let added = Command::new("ssh-add").arg("-D").env("SSH_AUTH_SOCK", &socket).output().expect("ssh-add");
-    assert!(!added.status.success());
+    let mut client = UnixStream::connect(&socket).expect("connects");
+    let login = framed(&request(&key(), &login_of("deploy", "publickey", &key())));
+    let both = [framed(&[REQUEST_IDENTITIES]), login].concat();
+    for piece in both.chunks(3) {
+        client.write_all(piece).expect("written");
+    }
+    for kind in [IDENTITIES_ANSWER, SIGN_RESPONSE] {
+        let mut length = [0; 4];
+        client.read_exact(&mut length).expect("an answer");
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        client.read_exact(&mut answer).expect("all of it");
+        assert_eq!(answer[0], kind);
+    }
+    // A length that no request has ends the connection, and the next one is served.
+    client.write_all(&u32::MAX.to_be_bytes()).expect("written");
+    assert_eq!(client.read(&mut [0; 1]).expect("closed"), 0);
+    let mut next = UnixStream::connect(&socket).expect("connects");
+    next.write_all(&framed(&[REQUEST_IDENTITIES])).expect("written");
+    next.read_exact(&mut [0; 5]).expect("an answer");
 }
 
 proptest! {

@@ -94,7 +94,8 @@ pub fn summary(results: &[HostResult]) -> String {
         let count = results.iter().filter(|result| result.outcome.word() == *kind).count();
         (count > 0).then(|| format!("{count} {kind}"))
     });
-    format!("{} targets: {}", results.len(), counted.collect::<Vec<_>>().join(", "))
+    let targets = if results.len() == 1 { "target" } else { "targets" };
+    format!("{} {targets}: {}", results.len(), counted.collect::<Vec<_>>().join(", "))
 }
 
 /// Rows with tabs between their cells, the first the head; and how many are left out.

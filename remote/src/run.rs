@@ -65,10 +65,8 @@ pub fn run() -> ExitCode {
 fn roll_out() -> Result<bool, RunError> {
     let failed = |what| move |source| RunError::Io { what, source };
     // 1. The plan's beginning; its targets are read as they are due.
-    let number = std::env::var(PLAN_VARIABLE).map_err(|_| RunError::NoJob(PLAN_VARIABLE))?;
-    let number: u32 = number.parse().map_err(|_| RunError::NoJob(PLAN_VARIABLE))?;
-    let file = File::open(format!("/proc/self/fd/{number}")).map_err(FrameError::Io)?;
-    let mut reader = PlanReader(BufReader::new(file));
+    let plan = system::inherited(PLAN_VARIABLE).ok_or(RunError::NoJob(PLAN_VARIABLE))?;
+    let mut reader = PlanReader(BufReader::new(File::from(plan)));
     let plan: Plan = reader.next()?.ok_or(FrameError::Truncated)?;
 
     // 2. The keys, out of the job's secrets into this process's memory and nowhere else.

@@ -124,8 +124,8 @@ pub fn serve(options: &Options) -> ExitCode {
         }
         Err(error) => {
             let refused = FromRemote::Refused { step: Text::cut(error.step()), why: Text::cut(error.to_string()) };
-            eprintln!("bartizan-remote: {error}");
             // Whoever is told may be gone.
+            let _gone = writeln!(io::stderr(), "bartizan-remote: {error}");
             let _gone = say(&refused);
             ExitCode::FAILURE
         }
@@ -252,7 +252,8 @@ fn watch_connection() {
 }
 
 fn leave(why: &str) -> ! {
-    eprintln!("bartizan-remote: {why}: the job ends");
+    // With the connection this has gone, too; `eprintln!` would panic, and this thread alone would end.
+    let _gone = writeln!(io::stderr(), "bartizan-remote: {why}: the job ends");
     std::process::exit(1)
 }
 

@@ -142,6 +142,10 @@ pub fn reason(printed: &str) -> (Reached, String) {
         let what = "it does not let this key in: is the line of `bartizan remote enroll` in its authorized_keys?";
         return (Reached::Unreachable, what.to_owned());
     }
+    // The job's own relay takes every connection, and ends it where the host takes none.
+    if printed.contains("kex_exchange_identification") {
+        return (Reached::Unreachable, "nobody answers there: the connection was refused or broke off".to_owned());
+    }
     (Reached::Unreachable, last.to_owned())
 }
 

@@ -5,4 +5,5 @@ pub mod bench;
 pub mod chaos;
 pub mod house;
 pub mod installed;
+pub mod remote;
 pub mod terminal;

@@ -15,6 +15,7 @@
 //! | to a file and back | `backup.rs` |
 //! | long-term memories with check-out; short-term ones | `memory.rs`, `short.rs` |
 //! | the secrets of one job | `job.rs` |
+//! | the key that signs orders for other machines | `remote.rs` |
 //! | rows | `../store/brain.rs` |
 
 pub mod backup;
@@ -25,6 +26,7 @@ pub mod memory;
 mod open;
 pub mod record;
 mod rekey;
+mod remote;
 pub mod seal;
 pub mod short;
 #[cfg(test)]
@@ -88,6 +90,9 @@ pub enum BrainError {
     /// `bot` is not for scripts.
     #[error("the namespace bot is the bot's own; name another")]
     Reserved,
+    /// A secret that was to be a key that logs in somewhere.
+    #[error("the secret {0}")]
+    NotALogin(String),
     /// No more room.
     #[error("the brain holds {MAX_RECORDS} records, and no more; remove some")]
     Full,

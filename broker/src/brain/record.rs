@@ -41,6 +41,13 @@ impl RecordId {
         Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key: "token".parse().expect(valid) }
     }
 
+    /// Where the key is that signs orders for other machines.
+    pub fn remote_key() -> Self {
+        let valid = "these are valid names";
+        let key = "remote-signing-key".parse().expect(valid);
+        Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key }
+    }
+
     /// Where the secret of somebody's second factor is.
     pub fn second_factor(user: UserId) -> Self {
         let valid = "these are valid names";

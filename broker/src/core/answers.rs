@@ -71,6 +71,7 @@ impl Core {
             Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
             Request::People(request) => return self.on_people(request, uid, answer),
             Request::Brain(request) => return self.on_brain(*request, uid, answer),
+            Request::Targets(request) => self.targets_for_host(&request, &by)?,
         };
         self.effects.push(Effect::Answer(answer, Box::new(told)));
         Ok(())

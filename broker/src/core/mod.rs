@@ -46,6 +46,7 @@ mod setup;
 mod shutdown;
 mod slow_jobs;
 mod stop_votes;
+mod targets_host;
 mod timers;
 mod token;
 mod triggers;

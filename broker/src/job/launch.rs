@@ -7,6 +7,7 @@ use crate::brain::job::JobSecrets;
 use crate::gate::Cleared;
 use crate::gate::file::Opener;
 use crate::policy::Policy;
+use bartizan_audit::SealingKey;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::worker::Order;
@@ -64,9 +65,10 @@ pub fn order<K>(
     policy: &Policy,
     secrets: Option<&JobSecrets>,
     opener: &Opener,
+    signing: Option<&SealingKey>,
 ) -> Result<Launch, LaunchError> {
     if cleared.generation() != policy.generation {
         return Err(LaunchError::Outdated { cleared: cleared.generation(), now: policy.generation });
     }
-    backend::of(cleared.script()).submit(&Right::of(job, cleared, policy, secrets, opener))
+    backend::of(cleared.script()).submit(&Right::of(job, cleared, policy, secrets, opener, signing))
 }

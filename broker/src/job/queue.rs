@@ -8,6 +8,7 @@ use crate::brain::BrainError;
 use crate::brain::job::JobSecrets;
 use crate::command::parse;
 use crate::command::without_run;
+use crate::config::Backend;
 use crate::core::{Core, CoreError, Effect, Started, Timer};
 use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal};
 use crate::peer::{Outgoing, worker};
@@ -17,10 +18,9 @@ use crate::store::state::JobStage;
 use crate::store::wanted::Asked;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::{JobId, ScriptName, UserId};
+use bartizan_proto::ids::{JobId, ScriptName};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
-use std::collections::HashSet;
 use std::time::Duration;
 
 /// How much later than its time and grace allow a job may be told to have ended.
@@ -165,23 +165,16 @@ impl Core {
     /// The next of the queue: of whoever has the fewest jobs running, and of these of whoever had a turn longest ago. So nobody
     /// waits for the many jobs of another one.
     fn next_in_queue(&mut self) -> Option<JobId> {
+        let user = |job: &JobId| self.jobs.all.get(job).map(|entry| entry.intent.user);
         let taken = self.taken();
-        let turn = |user: &UserId| self.jobs.turns.get(user).copied().unwrap_or(0);
-        // Of each person the first that may start: asked for every job that a place is free for, of all that wait.
-        let mut people = HashSet::new();
-        let mut next: Option<((usize, u64), usize, Option<UserId>)> = None;
-        for (place, job) in self.jobs.queue.iter().enumerate() {
-            let intent = self.jobs.all.get(job).map(|entry| &entry.intent);
-            if intent.is_some_and(|intent| people.contains(&intent.user) || self.blocked(intent, &taken).is_some()) {
-                continue;
-            }
-            people.extend(intent.map(|intent| intent.user));
-            let by_turn = intent.map_or((0, 0), |intent| (taken.of(intent.user), turn(&intent.user)));
-            if next.is_none_or(|(first, ..)| by_turn < first) {
-                next = Some((by_turn, place, intent.map(|intent| intent.user)));
-            }
-        }
-        let (_, place, whose) = next?;
+        let of = |job: &JobId| user(job).map_or(0, |user| taken.of(user));
+        let turn = |job: &JobId| user(job).and_then(|user| self.jobs.turns.get(&user).copied()).unwrap_or(0);
+        let by_turn = |(place, job): &(usize, &JobId)| (of(job), turn(job), *place);
+        let may = |(_, job): &(usize, &JobId)| {
+            self.jobs.all.get(job).is_none_or(|entry| self.blocked(&entry.intent, &taken).is_none())
+        };
+        let (place, next) = self.jobs.queue.iter().enumerate().filter(may).min_by_key(by_turn)?;
+        let whose = user(next);
         if self.jobs.turns.len() > MOST_TURNS {
             self.jobs.turns.clear();
         }
@@ -305,7 +298,18 @@ impl Core {
                 return self.refuse_job(job, &Refusal::Broken, &Cause(format!("its secrets: {error}")));
             }
         };
-        let launch = match launch::order(job, cleared, policy, secrets.as_ref(), &self.opener) {
+        let signing = match cleared.script().backend {
+            Backend::Ssh(_) => match self.brain.remote_key(&self.store) {
+                Ok(signing) => signing,
+                Err(BrainError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    let cause = format!("the key that signs its orders: {error}");
+                    return self.refuse_job(job, &Refusal::Broken, &Cause(cause));
+                }
+            },
+            Backend::Local | Backend::Ansible(_) => None,
+        };
+        let launch = match launch::order(job, cleared, policy, secrets.as_ref(), &self.opener, signing.as_ref()) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };

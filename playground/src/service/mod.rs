@@ -84,12 +84,13 @@ pub enum ServiceError {
 /// A running service. Dropping it ends everything in it.
 #[derive(Debug)]
 pub struct Service {
+    /// They end before their files go.
+    hosts: Option<Hosts>,
     home: TempDir,
     programs: PathBuf,
     config: PathBuf,
     environment: Vec<(String, String)>,
     manager: Manager,
-    hosts: Option<Hosts>,
 }
 
 impl Service {

@@ -97,11 +97,13 @@ impl Target {
 
     pub fn start(&self) -> Connection {
         let mut command = Command::new(PROGRAM);
-        command.args(self.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(self.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What a client could ask for is not looked at.
         command.env("SSH_ORIGINAL_COMMAND", "touch /tmp/never");
         let mut child = command.spawn().expect("starts");
         let stdin = child.stdin.take();
+        // Nobody reads its errors: as over a connection that has gone, writing them fails.
+        drop(child.stderr.take());
         Connection { child, stdin, decoder: Decoder::default() }
     }
 

@@ -21,6 +21,7 @@ use crate::config::{Attached, Backend as Chosen, Script, Target};
 use crate::gate::Cleared;
 use crate::gate::file::{Opener, ScriptFile};
 use crate::policy::Policy;
+use bartizan_audit::SealingKey;
 use bartizan_proto::bounded::TooLong;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::script::Verb;
@@ -67,6 +68,8 @@ pub struct Right<'a> {
     policy: &'a Policy,
     secrets: Option<&'a JobSecrets>,
     opener: &'a Opener,
+    /// What signs orders for other machines, where there is such a key and the backend wants it.
+    signing: Option<&'a SealingKey>,
 }
 
 impl<'a> Right<'a> {
@@ -77,6 +80,7 @@ impl<'a> Right<'a> {
         policy: &'a Policy,
         secrets: Option<&'a JobSecrets>,
         opener: &'a Opener,
+        signing: Option<&'a SealingKey>,
     ) -> Self {
         Self {
             job,
@@ -88,6 +92,7 @@ impl<'a> Right<'a> {
             policy,
             secrets,
             opener,
+            signing,
         }
     }
 
