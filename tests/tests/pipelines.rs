@@ -74,3 +74,74 @@ async fn row_74_whoever_is_banned_in_the_middle_has_nothing_more_done() {
         house.audit().into_iter().filter(|record| record["event"] == "job-end" && record["error"] != Value::Null);
     assert_eq!(refused.count(), 2);
 }
+
+/// Once a script that everybody may start could have done what only operators may, by the rights of an operator who started it,
+/// and by nobody's where a schedule did.
+#[tokio::test(flavor = "current_thread")]
+async fn what_everybody_may_start_adds_nothing_that_only_some_may_whoever_began_it() {
+    let adds = "for verb in add-task final-task spawn-job; do bz $verb deploy || true; done; bz add-task hello there";
+    let plan = Plan::default().bash("open", adds, "api = [\"add-task\", \"final-task\", \"spawn-job\"]\n");
+    let house = House::build(plan).await;
+    for who in ["bob", "alice"] {
+        let post = house.say(who, "ops", "!open");
+        house.reaction(&post, "white_check_mark").await;
+        let said = house.said(&post).concat();
+        let refused = said.matches("Deploy needs level operator, which open itself does not").count();
+        assert_eq!(refused, 3, "{said}");
+    }
+    assert_eq!(started(&house), ["open", "hello", "open", "hello"]);
+}
+
+/// Its name in quotes, and the log had it as the script that added it.
+#[tokio::test(flavor = "current_thread")]
+async fn a_task_is_recorded_as_what_runs_however_its_name_is_written() {
+    let adds = "bz add-command '\"hello\" there'; bz add-command '!hel\\lo again'";
+    let house = House::build(Plan::default().bash("odd", adds, "api = [\"add-command\"]\n")).await;
+    let post = house.say("carol", "ops", "!odd");
+    house.reaction(&post, "white_check_mark").await;
+    assert_eq!(started(&house), ["odd", "hello", "hello"]);
+    let receipt = house.operator(&["receipt", "2"]).await.output;
+    let receipt: Value = serde_json::from_str(receipt.trim()).expect("a receipt");
+    assert_eq!(receipt["script"], "hello");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_runs_beside_a_job_has_nothing_more_run_beside_it() {
+    let beside = "bz spawn-job chain || echo refused";
+    let house = House::build(Plan::default().bash("chain", beside, "api = [\"spawn-job\"]\n")).await;
+    let post = house.say("carol", "ops", "!chain");
+    let said = house.replies(&post, 2).await.concat();
+    assert!(said.contains("a job that runs beside another one cannot have more run beside it"), "{said}");
+    house.works().await;
+    assert_eq!(started(&house), ["chain", "chain", "hello"]);
+}
+
+/// A task of an `idempotent` script was begun again by the next start, and added its tasks a second time.
+#[tokio::test(flavor = "current_thread")]
+async fn a_task_that_ran_counts_as_failed_also_where_its_script_may_run_twice() {
+    let adds = "idempotent = true\napi = [\"final-task\"]\n";
+    let plan = Plan::default()
+        .bash("whole", "echo whole", "steps = [\"long\"]\n")
+        .bash("long", "bz final-task cleanup; echo long; sleep 600 & wait $!", adds)
+        .bash("cleanup", "echo cleanup", "");
+    let house = House::build(plan).await;
+    let post = house.say("carol", "ops", "!whole");
+    house.wait("its task", || house.said(&post).concat().contains("cleanup").then_some(())).await;
+    house.service.kill(Role::Core).await.expect("killed");
+    house.service.connected().await.expect("back");
+    house.reaction(&post, "x").await;
+    assert_eq!(started(&house), ["whole", "long", "cleanup"]);
+}
+
+/// What nobody asked for has nobody's rights: its script's own entry is what may be done.
+#[tokio::test(flavor = "current_thread")]
+async fn what_a_schedule_begins_adds_nothing_that_its_own_entry_does_not_stand_for() {
+    let adds = "bz add-task deploy || true; bz add-task hello there";
+    let mut plan = Plan::default().bash("open", adds, "api = [\"add-task\"]\n");
+    let schedule = "name = \"once\"\ncommand = \"open\"\nwhen = \"@start\"\nchannel = \"ops\"";
+    plan.allowlist.push_str(&format!("\n[[schedules]]\n{schedule}\n"));
+    let house = House::build(plan).await;
+    let is_hello = |record: &Value| record["event"] == "job-end" && record["scriptName"] == "hello";
+    house.recorded("the task that it may add", is_hello).await;
+    assert_eq!(started(&house), ["open", "hello"]);
+}

@@ -54,7 +54,7 @@ mod wanted;
 
 pub use alert::Topic;
 use fault::Point;
-pub(crate) use obey::MAX_QUEUED;
+pub(crate) use obey::{MAX_QUEUED, MAX_QUEUED_OF_ONE};
 pub(crate) use questions::TOLERANCE_MS;
 pub(crate) use receipts::Started;
 pub use shutdown::Ended;

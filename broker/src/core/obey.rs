@@ -17,7 +17,7 @@ use bartizan_proto::connector::Report;
 
 /// Jobs that wait for a place, of everybody and of one person. More are refused.
 pub(crate) const MAX_QUEUED: usize = 1000;
-pub(super) const MAX_QUEUED_OF_ONE: usize = 250;
+pub(crate) const MAX_QUEUED_OF_ONE: usize = 250;
 
 /// How a script's command is given.
 #[derive(Debug, Clone, Copy, Default)]

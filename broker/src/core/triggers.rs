@@ -4,8 +4,7 @@
 //! make a post up nor change one. A person's command is a command, and not a trigger. Each post begins one job at most, by its
 //! place in the inbox.
 
-use super::obey::MAX_QUEUED_OF_ONE;
-use super::{Core, CoreError, MAX_QUEUED};
+use super::{Core, CoreError, MAX_QUEUED, MAX_QUEUED_OF_ONE};
 use crate::audit::{Gate, Record};
 use crate::command::parse;
 use crate::gate::{self, Refusal, Verdict, ban, trigger};

@@ -29,6 +29,19 @@ pub fn may_at(level: Level, script: &Script, requester: &Requester, policy: &Pol
     missing(script, requester, level, policy).is_none()
 }
 
+/// What a script asks of a person that another one does not, in words: of two entries, whoever the person is.
+pub fn asks_more(script: &Script, than: &Script) -> Option<String> {
+    if script.level > than.level {
+        return Some(format!("level {}", script.level));
+    }
+    if let Some(flag) = script.required_flags.iter().find(|flag| !than.required_flags.contains(flag)) {
+        return Some(format!("the flag {flag}"));
+    }
+    let is_for_some = !script.users.is_empty() || !script.groups.is_empty();
+    let same = script.users == than.users && script.groups == than.groups;
+    (is_for_some && !same).then(|| "certain users or groups".to_owned())
+}
+
 /// What a person lacks.
 enum Missing<'s> {
     Level,

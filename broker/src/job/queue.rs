@@ -88,10 +88,10 @@ impl Core {
         for unfinished in self.store.unfinished_jobs()? {
             let Unfinished { job, stage, age, begun_again, .. } = unfinished;
             let script = self.config.allowlist.get(&unfinished.intent.script);
-            // What has added tasks would add them again.
+            // What has added tasks would add them again, and a task that ran counts as failed.
             let idempotent = script.is_some_and(|script| script.idempotent)
                 && begun_again < MOST_BEGINNINGS
-                && !self.jobs.pipelines.is_going(job);
+                && !self.jobs.pipelines.has_turn(job, unfinished.intent.part_of);
             match stage {
                 JobStage::Queued if age > self.config.limits.stale_after => match unfinished.intent.actor {
                     Actor::Person if unfinished.intent.part_of.is_some() => self.too_late(job, &unfinished.intent)?,

@@ -2,11 +2,12 @@
 
 use super::Kind;
 use super::run::{Pipelines, task_of};
-use crate::core::{Core, CoreError, MAX_QUEUED};
+use crate::core::{Core, CoreError, MAX_QUEUED, MAX_QUEUED_OF_ONE};
+use crate::gate::{Cause, Refusal, permission};
 use crate::job::api::refused;
 use bartizan_proto::Text;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::{JobId, MemoryKey};
+use bartizan_proto::ids::{JobId, MemoryKey, ScriptName};
 use bartizan_proto::script::{Answer, Part};
 use bartizan_proto::worker::CallId;
 
@@ -46,8 +47,13 @@ impl Core {
             Part::Command => line.strip_prefix(self.config.bot.prefix.as_str()).unwrap_or(line),
             Part::Task | Part::Job | Part::Final | Part::Fail | Part::Spawn => line,
         };
-        let script = match self.may_run_as_task(&whole, line) {
-            Ok((_, script)) => script,
+        let by = entry.intent.script.clone();
+        let allowed = self.may_run_as_task(&whole, line).and_then(|(_, script)| {
+            self.asks_no_more(&by, &script)?;
+            Ok(script)
+        });
+        let script = match allowed {
+            Ok(script) => script,
             Err((refusal, cause)) => {
                 tracing::info!(job = job.0, cause = cause.0, "a task was refused");
                 let words = refusal.words(&self.config.bot.prefix);
@@ -78,9 +84,35 @@ impl Core {
         Ok(Ok(()))
     }
 
+    /// Whether a script may add another one: not one that asks for a higher level, or for other flags and people, than its own entry.
+    /// What everybody may start has nothing done that only some may, whoever started it, and also where nobody did.
+    fn asks_no_more(&self, by: &ScriptName, task: &ScriptName) -> Result<(), (Refusal, Cause)> {
+        let (Some(own), Some(task)) = (self.config.allowlist.get(by), self.config.allowlist.get(task)) else {
+            return Err((Refusal::Broken, Cause(format!("{by} or {task} is not on the allowlist any more"))));
+        };
+        match permission::asks_more(task, own) {
+            None => Ok(()),
+            Some(what) => {
+                let why = format!("{} needs {what}, which {by} itself does not, so {by} cannot add it", task.name);
+                Err((Refusal::Denied(why.clone()), Cause(why)))
+            }
+        }
+    }
+
     /// A job beside it, in the same thread.
     fn spawn(&mut self, job: JobId, line: &str) -> Result<Result<(), String>, CoreError> {
         let queued = self.jobs.queue.len();
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(Err("no such job".to_owned())) };
+        // Without end, otherwise: each of them 20 again.
+        let part_of = entry.intent.part_of;
+        if part_of.is_some() && !self.jobs.pipelines.has_turn(job, part_of) {
+            return Ok(Err("a job that runs beside another one cannot have more run beside it".to_owned()));
+        }
+        let user = entry.intent.user;
+        let theirs = |other: &&JobId| self.jobs.all.get(other).is_some_and(|entry| entry.intent.user == user);
+        if self.jobs.queue.iter().filter(theirs).count() >= MAX_QUEUED_OF_ONE {
+            return Ok(Err("too many jobs wait for one person; try again".to_owned()));
+        }
         let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(Err("no such job".to_owned())) };
         if entry.spawned >= MOST_SPAWNED {
             return Ok(Err(format!("a job runs at most {MOST_SPAWNED} others beside it")));
@@ -89,7 +121,7 @@ impl Core {
             return Ok(Err("too many jobs wait; try again".to_owned()));
         }
         entry.spawned += 1;
-        let whole = entry.intent.part_of.unwrap_or(job);
+        let whole = part_of.unwrap_or(job);
         let intent = task_of(&entry.intent, whole, &format!("spawn {job} {}", entry.spawned), line);
         self.queue_task(intent)?;
         Ok(Ok(()))

@@ -43,6 +43,11 @@ impl Pipelines {
         self.all.contains_key(&job)
     }
 
+    /// Whether a job is at its turn in the pipeline that it began or is a part of.
+    pub(crate) fn has_turn(&self, job: JobId, part_of: Option<JobId>) -> bool {
+        self.all.get(&part_of.unwrap_or(job)).is_some_and(|going| going.pipeline.job() == Some(job))
+    }
+
     /// Whether a post began one that is not over.
     pub(crate) fn began_with(&self, post: PostId) -> bool {
         self.all.values().any(|going| going.intent.post == post)
@@ -253,7 +258,8 @@ impl Core {
 
 /// A task of a pipeline, as a job. `what` makes its id one of its own.
 pub(super) fn task_of(whole: &Intent, job: JobId, what: &str, line: &str) -> Intent {
-    let script = line.split(' ').next().and_then(|name| name.parse().ok());
+    // As the gates read it: a name may be written in quotes.
+    let script = parse::command(line).ok().flatten().and_then(|command| command.name.parse().ok());
     Intent {
         post: id_of(whole.post, what),
         script: script.unwrap_or_else(|| whole.script.clone()),
