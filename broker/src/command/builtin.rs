@@ -255,7 +255,7 @@ impl Builtin {
             Builtin::Job | Builtin::Tail | Builtin::Kill | Builtin::Withdraw => " NUMBER",
             Builtin::Approve => " NUMBER [SIGNATURE]",
             Builtin::Deny => " NUMBER [REASON]",
-            Builtin::Elevate => " [CODE|enroll|end]",
+            Builtin::Elevate => " [CODE [NAME]|enroll|end]",
             Builtin::Breakglass => " NAME [ARGUMENT…] \"REASON\"",
             Builtin::Receipt => " NUMBER",
             Builtin::History => " [NAME]",

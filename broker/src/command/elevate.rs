@@ -5,6 +5,7 @@
 
 use super::parse::Word;
 use crate::elevation::{recovery, totp};
+use bartizan_proto::ids::ScriptName;
 
 /// The command's name; [`OTHER_NAME`] is another.
 pub const NAME: &str = "elevate";
@@ -20,10 +21,10 @@ pub enum Wish {
     Enrol,
     /// End my window.
     End,
-    /// This is my code.
-    Code(String),
-    /// This is one of my recovery codes.
-    Recovery(String),
+    /// This is my code, for the command of that name.
+    Code(String, Option<ScriptName>),
+    /// This is one of my recovery codes, for the command of that name.
+    Recovery(String, Option<ScriptName>),
     /// Give me new recovery codes; this is my code.
     NewRecovery(String),
 }
@@ -35,6 +36,8 @@ pub enum Wish {
 pub fn read(words: &[Word]) -> Result<Wish, String> {
     let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     let code = |parts: &[&str]| Some(parts.concat()).filter(|code| is_code(code));
+    // Digits alone are a part of a code, and no name.
+    let name = |word: &str| word.parse().ok().filter(|_| word.bytes().any(|b| b.is_ascii_alphabetic()));
     Ok(match words[..] {
         [] | ["status"] => Wish::Status,
         ["enroll" | "enrol"] => Wish::Enrol,
@@ -43,9 +46,11 @@ pub fn read(words: &[Word]) -> Result<Wish, String> {
             Some(code) => Wish::NewRecovery(code),
             None => return Err("new recovery codes are made with a code: recovery 123456".to_owned()),
         },
-        [one] if recovery::is_one(one) => Wish::Recovery(one.to_owned()),
+        [one] if recovery::is_one(one) => Wish::Recovery(one.to_owned(), None),
+        [one, of] if recovery::is_one(one) && name(of).is_some() => Wish::Recovery(one.to_owned(), name(of)),
+        [ref parts @ .., of] if code(parts).is_some() && name(of).is_some() => Wish::Code(parts.concat(), name(of)),
         ref parts => match code(parts) {
-            Some(code) => Wish::Code(code),
+            Some(code) => Wish::Code(code, None),
             None => return Err("that is neither a code of 6 digits nor a word that I know here".to_owned()),
         },
     })
@@ -113,14 +118,17 @@ mod tests {
         for (line, wish) in [
             ("", Wish::Status),
             ("enroll", Wish::Enrol),
-            ("123456", Wish::Code("123456".into())),
-            ("123 456", Wish::Code("123456".into())),
+            ("123456", Wish::Code("123456".into(), None)),
+            ("123 456", Wish::Code("123456".into(), None)),
+            ("123456 deploy", Wish::Code("123456".into(), "deploy".parse().ok())),
+            ("123 456 deploy", Wish::Code("123456".into(), "deploy".parse().ok())),
             ("recovery 123 456", Wish::NewRecovery("123456".into())),
-            ("abcd-efgh-ijkl-mnop", Wish::Recovery("abcd-efgh-ijkl-mnop".into())),
+            ("abcd-efgh-ijkl-mnop", Wish::Recovery("abcd-efgh-ijkl-mnop".into(), None)),
+            ("abcd-efgh-ijkl-mnop deploy", Wish::Recovery("abcd-efgh-ijkl-mnop".into(), "deploy".parse().ok())),
         ] {
             assert_eq!(read(&split(line).expect("words")), Ok(wish), "{line}");
         }
-        for wrong in ["12345", "1234567", "recovery", "canary", "canary 123456"] {
+        for wrong in ["12345", "1234567", "123456 7", "recovery", "canary", "canary 123456", "123456 a b"] {
             let error = read(&split(wrong).expect("words")).expect_err(wrong);
             assert!(!error.contains("canary") && !error.contains("12345 "), "{error}");
         }
@@ -139,6 +147,7 @@ mod tests {
             "!elevte 135790",
             "!totp 135790",
             "elevate recovery 135790",
+            "elevate 135790 deploy",
             "135790",
             "!135790",
             "135 790",

@@ -10,6 +10,7 @@ use crate::audit::Gate;
 use crate::command::Builtin;
 use crate::command::elevate::{self, Wish};
 use crate::command::parse::Command;
+use crate::config::Elevate;
 use crate::elevation::{Checked, Factors, Now, Standing, recovery};
 use crate::gate::{NotGiven, Refusal};
 use crate::policy::{Place, Policy, Requester};
@@ -18,7 +19,7 @@ use crate::store::{Store, StoreError, now_ms};
 use crate::words::{elevation as say, prefixed};
 use bartizan_proto::Text;
 use bartizan_proto::connector::{Act, Attachment, Body, DeliveryId, Report};
-use bartizan_proto::ids::{PostId, UserId};
+use bartizan_proto::ids::{PostId, ScriptName, UserId};
 use bartizan_secret::SecretBytes;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(super) struct Held {
     command: Command,
     place: Place,
     glass: Option<String>,
+    /// It wants a code for itself, which names it.
+    alone: bool,
 }
 
 impl Elevations {
@@ -96,6 +99,8 @@ impl Core {
         gates: Vec<Gate>,
     ) -> Result<(), CoreError> {
         let all: usize = self.elevation.held.values().map(Vec::len).sum();
+        let script = name.parse().ok().and_then(|name| self.config.allowlist.get(&name));
+        let alone = script.is_some_and(|script| script.elevate == Some(Elevate::Always));
         let held = self.elevation.held.entry(requester.user).or_default();
         held.retain(|held| held.report.post != report.post);
         let text = if held.len() < MOST_OF_ONE && all < MOST {
@@ -105,11 +110,12 @@ impl Core {
                 command: command.clone(),
                 place: place.clone(),
                 glass: glass.map(str::to_owned),
+                alone,
             });
             self.timers.cancel(&Timer::Held(requester.user, report.post));
             self.timers.after(WAIT, Timer::Held(requester.user, report.post));
             self.store.question_asked(report)?;
-            say::wanted(name, WAIT)
+            say::wanted(name, alone, WAIT)
         } else {
             say::wanted_again(name)
         };
@@ -137,7 +143,7 @@ impl Core {
             return self.refuse(report, Refusal::Said(words.to_owned()), cause, gate(false));
         }
         let wish = if elevate::is_code(&command.name) && command.words.is_empty() {
-            Wish::Code(command.name.clone())
+            Wish::Code(command.name.clone(), None)
         } else {
             match elevate::read(&command.words) {
                 Ok(wish) => wish,
@@ -160,18 +166,24 @@ impl Core {
                 self.answer(report, gate(true), say::ended(open).to_owned())
             }
             Wish::Enrol => self.enrol_in_chat(report, requester),
-            Wish::Code(code) => self.take_code(report, requester, &code, false),
-            Wish::NewRecovery(code) => self.take_code(report, requester, &code, true),
-            Wish::Recovery(code) => {
+            Wish::Code(code, of) => self.take_code(report, requester, (&code, of.as_ref()), false),
+            Wish::NewRecovery(code) => self.take_code(report, requester, (&code, None), true),
+            Wish::Recovery(code, of) => {
                 let now = self.both_clocks();
                 let checked = self.elevation.factors.recover(&mut self.store, requester.user, &code, now)?;
-                self.after_code(report, requester, checked, "recovery code")
+                self.after_code(report, requester, checked, ("recovery code", of.as_ref()))
             }
         }
     }
 
     /// A code: also the first one of an enrolment, and the one that new recovery codes are made with.
-    fn take_code(&mut self, report: &Report, requester: &Requester, code: &str, renew: bool) -> Result<(), CoreError> {
+    fn take_code(
+        &mut self,
+        report: &Report,
+        requester: &Requester,
+        (code, of): (&str, Option<&ScriptName>),
+        renew: bool,
+    ) -> Result<(), CoreError> {
         let secret = match self.factor_secret(requester.user)? {
             Ok(secret) => secret,
             Err(why) => {
@@ -185,7 +197,7 @@ impl Core {
         let first = matches!(checked, Checked::Right { first: true });
         let renewed = renew && matches!(checked, Checked::Right { .. });
         if !first && !renewed {
-            return self.after_code(report, requester, checked, "code");
+            return self.after_code(report, requester, checked, ("code", of));
         }
         let codes = match recovery::make() {
             Ok(codes) => codes,
@@ -213,14 +225,14 @@ impl Core {
         report: &Report,
         requester: &Requester,
         checked: Checked,
-        how: &'static str,
+        (how, of): (&'static str, Option<&ScriptName>),
     ) -> Result<(), CoreError> {
         let passed = matches!(checked, Checked::Right { .. });
         let gates = vec![Gate { name: "elevation", passed }];
         let (words, cause) = match checked {
             Checked::Right { .. } => {
                 self.record_factor(requester, "elevated", how, None);
-                return self.elevated_now(report, requester, how, gates);
+                return self.elevated_now(report, requester, (how, of), gates);
             }
             Checked::Used => (say::USED.to_owned(), "a code that was used or burned before"),
             Checked::Wrong(locked) => {
@@ -238,27 +250,38 @@ impl Core {
         self.refuse(report, Refusal::Said(words), cause, gates)
     }
 
-    /// One command that waited goes on; of several none does: nobody says which was meant.
+    /// One command that waited goes on; of several none does: nobody says which was meant. One that wants a code for itself goes on
+    /// by a code that names it and by no other: it may be there because somebody else has their session, and not their
+    /// authenticator.
     fn elevated_now(
         &mut self,
         report: &Report,
         requester: &Requester,
-        how: &'static str,
+        (how, of): (&'static str, Option<&ScriptName>),
         gates: Vec<Gate>,
     ) -> Result<(), CoreError> {
-        let mut held = self.let_go(requester.user)?;
+        let mut held = self.take_held(requester.user, |held| match of {
+            Some(name) => held.command.name == name.as_str(),
+            None => !held.alone,
+        })?;
         let waiting = held.len();
         let one = if waiting == 1 { held.pop() } else { None };
         let (window, idle) = (self.config.elevation.window, self.config.elevation.idle);
         let name = one.as_ref().map(|held| held.command.name.clone());
         let mut text = say::right(window, idle, name.as_deref(), waiting);
+        if let (Some(of), 0) = (of, waiting) {
+            text.push_str(&say::nothing_waits(of.as_str()));
+        }
+        for left in self.elevation.held.get(&requester.user).into_iter().flatten().filter(|held| held.alone) {
+            text.push_str(&say::own_code(&left.command.name));
+        }
         if how != "code" {
             text.push_str(&say::left(self.store.recovery_codes(requester.user)?));
         }
         self.answer(report, gates, prefixed(&self.config.bot.prefix, &text))?;
         match one {
             Some(Held { report, line, command, place, glass, .. }) => {
-                let given = Given { code: true, glass: glass.as_deref(), ..Given::default() };
+                let given = Given { code: of.is_some(), glass: glass.as_deref(), ..Given::default() };
                 self.run((&report, &line), &command, requester.clone(), place, given)
             }
             None => Ok(()),
@@ -267,7 +290,16 @@ impl Core {
 
     /// Nothing of theirs waits for a code any more.
     pub(super) fn let_go(&mut self, user: UserId) -> Result<Vec<Held>, CoreError> {
-        let held = self.elevation.held.remove(&user).unwrap_or_default();
+        self.take_held(user, |_| true)
+    }
+
+    /// What waits for a code does not wait any more, as far as it is meant.
+    fn take_held(&mut self, user: UserId, is_meant: impl Fn(&Held) -> bool) -> Result<Vec<Held>, CoreError> {
+        let all = self.elevation.held.remove(&user).unwrap_or_default();
+        let (held, others): (Vec<Held>, Vec<Held>) = all.into_iter().partition(is_meant);
+        if !others.is_empty() {
+            self.elevation.held.insert(user, others);
+        }
         for one in &held {
             self.timers.cancel(&Timer::Held(user, one.report.post));
             self.store.question_over(one.report.post)?;

@@ -259,8 +259,9 @@ impl Core {
         self.posts.forget_notice(user);
         policy.people.put_ban(user, ban.clone());
         policy.generation += 1;
-        // Whoever it was that gave a code in their name: after the ban it is asked for again.
+        // Whoever it was that gave a code in their name: after the ban it is asked for again, also for what waits for a yes.
         self.elevation.factors.close(user);
+        self.store.forget_elevated_of(user)?;
         self.let_go(user)?;
         let (by, by_name) = (actor.user, actor.name.clone());
         tracing::info!(%user, banned = ban.is_some(), by = by_name, "bans changed");

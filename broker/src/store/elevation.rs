@@ -126,6 +126,15 @@ impl Store {
         Ok(())
     }
 
+    /// What somebody gave with a second factor has to be given again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_elevated_of(&mut self, user: UserId) -> Result<(), StoreError> {
+        self.write()?.prepare_cached("DELETE FROM elevated WHERE user = ?1")?.execute([user.as_str()])?;
+        Ok(())
+    }
+
     /// With what a command was let through.
     ///
     /// # Errors

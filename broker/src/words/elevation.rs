@@ -10,12 +10,24 @@ pub const NO_ANSWER: &str =
     "That is, or may be, a code of your second factor, so it is no answer, and it is not taken any more.";
 
 /// To a command that needs a code, while it waits for one.
-pub fn wanted(name: &str, wait: Duration) -> String {
+/// `alone`: for this command and nothing else.
+pub fn wanted(name: &str, alone: bool, wait: Duration) -> String {
+    let of = if alone { format!(" {name}") } else { String::new() };
     format!(
-        "{} needs a code of your second factor. Send me `!elevate CODE` **in a direct message**: then it runs by itself, within {}.",
+        "{} needs a code of your second factor. Send me `!elevate CODE{of}` **in a direct message**: then it runs by itself, within {}.",
         code(name),
         rough(wait)
     )
+}
+
+/// Besides, to a code that does not name a command which wants one for itself.
+pub fn own_code(name: &str) -> String {
+    format!(" {} waits for a code that names it: `!elevate CODE {name}`.", code(name))
+}
+
+/// Besides, to a code for something that does not wait.
+pub fn nothing_waits(name: &str) -> String {
+    format!(" No {} of yours waits for one.", code(name))
 }
 
 /// The same, where too many wait or nothing can wait.
