@@ -191,6 +191,9 @@ async fn row_78_what_somebody_wrote_before_they_were_asked_or_elsewhere_is_no_an
     }
 }
 
+/// As `bartizan approve` prints it, cut.
+const SIGNED: &str = "approve a7 U1NIU0lHAAAAAQ==";
+
 #[tokio::test(flavor = "current_thread")]
 async fn row_23_what_is_confided_to_the_bot_is_no_answer_to_a_question() {
     let config = "[brain]\nsecrets-by-direct-message = true\n";
@@ -203,7 +206,7 @@ async fn row_23_what_is_confided_to_the_bot_is_no_answer_to_a_question() {
         let post = house.say("alice", &channel, command);
         let there = |words: &str| house.said(&post).iter().any(|said| said.contains(words)).then_some(());
         house.wait("the question", || there(question)).await;
-        for told in ["elevate 135790", "secret set deploy/key Hush-4711", "elevate abcd-efgh-ijkl-mnop"] {
+        for told in ["elevate 135790", "secret set deploy/key Hush-4711", "elevate abcd-efgh-ijkl-mnop", SIGNED] {
             let told = house.say("alice", &channel, told);
             house.reply(&told).await;
         }

@@ -306,7 +306,11 @@ impl Core {
         if confided && answer && !command::is_confiding(&post.text) {
             return self.burn_answer(report, &requester);
         }
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let signed =
+            parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).is_some_and(approve::is_signed);
         if !confided
+            && !signed
             && (self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)?)
         {
             return Ok(());

@@ -5,7 +5,7 @@ use crate::approvals::{End, Pending};
 use crate::argument::Value;
 use crate::config::{Approval, Script};
 use bartizan_audit::NAMESPACE;
-use bartizan_proto::text::{code, escape, is_hidden};
+use bartizan_proto::text::{code, escape, fence, is_hidden};
 use std::time::Duration;
 
 /// The reaction that approves.
@@ -43,13 +43,13 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
              {count} needed of {who}{own}, each a signature of what follows: `bartizan approve {id} --key FILE`, or \
              `ssh-keygen -Y sign -n {NAMESPACE} -f FILE`. Send me what it prints: `approve {id} SIGNATURE`. \
              :no_entry: or `{prefix}deny {id} REASON` denies. Expires in {wait}.\n\
-             ```\n{statement}\n```",
+             {statement}",
             asker = code(&pending.intent.user_name),
             name = escape(&pending.intent.title()),
             count = approvals(shown.approval.count.into()),
             who = who(shown.approval),
             wait = rough(shown.wait),
-            statement = pending.statement,
+            statement = fence("", &pending.statement),
             prefix = shown.prefix,
         );
     }
@@ -73,7 +73,7 @@ pub fn request(pending: &Pending, shown: &Shown<'_>) -> String {
 pub fn story(pending: &Pending, shown: &Shown<'_>) -> String {
     let asked = format!("{} asked to run **{}**", code(&pending.intent.user_name), escape(&pending.intent.title()));
     if shown.approval.signed {
-        return format!("{asked}\n```\n{}\n```", pending.statement);
+        return format!("{asked}\n{}", fence("", &pending.statement));
     }
     format!("{asked} with {}\n{}", arguments(shown), facts(pending, shown))
 }
