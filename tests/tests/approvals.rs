@@ -125,6 +125,19 @@ async fn row_59_what_is_to_be_signed_starts_by_a_signature_of_what_was_shown_and
     house.works().await;
     assert_eq!(house.jobs(), 2, "one of each");
     let receipt = house.operator(&["receipt", "1"]).await.output;
+    // Anybody can write one and sign it with a key of their own: without a key that is known nothing is verified.
+    let file = house.files.path().join("receipt.json");
+    std::fs::write(&file, &receipt).expect("written");
+    let file = file.to_str().expect("text");
+    let key: serde_json::Value = serde_json::from_str(receipt.trim()).expect("a receipt");
+    let key = key["publicKey"].as_str().expect("a key");
+    let verified = house.operator(&["receipt", "verify", file]).await;
+    assert!(verified.code() == Some(1) && verified.output.contains("WARNING"), "{verified:?}");
+    assert!(!verified.output.contains("As it was written"), "{verified:?}");
+    let verified = house.operator(&["receipt", "verify", file, "--json"]).await;
+    assert!(verified.code() == Some(1) && verified.output.contains("\"ok\": false"), "{verified:?}");
+    let verified = house.operator(&["receipt", "verify", file, "--key", key]).await;
+    assert!(verified.success() && verified.output.contains("As it was written"), "{verified:?}");
     let receipt: serde_json::Value = serde_json::from_str(receipt.trim()).expect("a receipt");
     let by = &receipt["approval"]["by"][0];
     assert_eq!(by["name"], "bob");

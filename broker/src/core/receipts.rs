@@ -10,6 +10,7 @@ use crate::command::jobs::{is_here, may_see, number};
 use crate::command::parse::Command;
 use crate::gate::Refusal;
 use crate::job::Job;
+use crate::job::pipeline::asked_by;
 use crate::policy::{Place, Requester};
 use crate::store::jobs::{Actor, Intent};
 use crate::words;
@@ -39,7 +40,7 @@ impl Core {
     pub(crate) fn begin_receipt(&mut self, job: JobId, started: &Started<'_>) -> Result<(), CoreError> {
         let Started { intent, arguments, profile, sha256, elevator, ran } = started;
         let approved = self.store.approved(intent.post)?;
-        let elevated = self.store.elevated(intent.post)?;
+        let elevated = self.store.elevated(asked_by(&self.jobs.pipelines, intent))?;
         let glass = self.store.broken_glass(intent.post)?;
         let arguments = json!(arguments).to_string();
         let approval = approved.map(|approved| {

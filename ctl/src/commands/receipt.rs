@@ -10,6 +10,10 @@ use serde_json::json;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+/// To whoever verifies without a key.
+const OWN_KEY: &str = "bartizan: WARNING: without --key this says only that the file is whole. Whoever wrote it may have signed it with a key of their own: \
+                       give the one that `bartizan audit verify` names";
+
 /// As it is: a pipe into a file keeps what was signed.
 pub(super) fn print(job: Option<JobId>, ask: &dyn Fn(Request) -> Result<Answer, CtlError>) -> Result<Exit, CtlError> {
     let job = job.ok_or_else(|| usage("the number of a job is wanted".to_owned()))?;
@@ -21,26 +25,30 @@ pub(super) fn print(job: Option<JobId>, ask: &dyn Fn(Request) -> Result<Answer, 
     Ok(Exit::Ok)
 }
 
-/// Exit code 1 where it is not as it was written, or not signed by the key that is given.
+/// Exit code 1 where it is not as it was written, or not signed by the key that is given, or none is given.
 pub(super) fn verify(file: &Path, key: Option<&str>, out: &Out) -> Result<Exit, CtlError> {
     let known = key.map(read_key).transpose()?;
     let bytes = read(file, MAX_RECEIPT)?;
     match verify_receipt(&bytes, known.as_ref()) {
         Ok(receipt) => {
-            let told = json!({ "ok": true, "key-is-known": known.is_some(), "receipt": receipt.fields });
+            let told = json!({ "ok": known.is_some(), "whole": true, "key-is-known": known.is_some(), "receipt": receipt.fields });
+            // Anybody can sign one with a key of their own: a file that proves nothing must not look like one that does.
+            if known.is_none() {
+                eprintln!("{}", printable(OWN_KEY));
+            }
             out.give(&told, |look| {
-                let mut text = format!("{}\n", look.good("As it was written."));
+                let mut text = match known {
+                    Some(_) => format!("{}\n", look.good("As it was written.")),
+                    None => format!("{}\n", look.bad("NOT VERIFIED: the key is the receipt's own.")),
+                };
                 for (name, value) in receipt.fields.iter().filter(|(name, _)| *name != "signature") {
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     text.push_str(&printable(&format!("{name:18} {value}")));
                     text.push('\n');
                 }
-                if known.is_none() {
-                    let doubt = "The key is the receipt's own word for itself. Give the one that you know with --key.";
-                    text.push_str(&format!("{}\n", look.doubtful(doubt)));
-                }
                 text
-            })
+            })?;
+            Ok(if known.is_some() { Exit::Ok } else { Exit::Bad })
         }
         Err(error) => {
             let told = json!({ "ok": false, "error": error.to_string() });
