@@ -16,13 +16,13 @@ use bartizan_proto::connector::Report;
 use bartizan_proto::ids::{ChannelId, MemoryKey, UserId};
 use std::time::Instant;
 
-/// All of it. Not the memories of scripts: one that remembers much would push this out.
+/// All of it. Not the memories of scripts: one that remembers much would push this out. Each person has their own room in it.
 #[derive(Debug, Default)]
 pub struct Contexts(ShortTerm);
 
 impl Contexts {
     fn key(place: Where, user: UserId, context: &MemoryKey) -> Option<ShortKey> {
-        Some(ShortKey { namespace: "context".parse().ok()?, place, user: Some(user), key: context.clone() })
+        Some(ShortKey { namespace: user.as_str().parse().ok()?, place, user: Some(user), key: context.clone() })
     }
 
     fn recall(&self, place: &Where, user: UserId, context: &MemoryKey) -> Option<String> {
@@ -31,9 +31,11 @@ impl Contexts {
     }
 
     fn remember(&mut self, place: Where, user: UserId, context: &MemoryKey, value: &str) {
-        if let Some(key) = Self::key(place, user, context) {
-            // One that is too long is not remembered, and asked for.
-            let _too_long = self.0.remember(key, value, Instant::now());
+        let Some(key) = Self::key(place, user, context) else { return };
+        let now = Instant::now();
+        // One that is too long is not remembered, and asked for: what was named before it is not "it" any more.
+        if self.0.remember(key.clone(), value, now).is_err() {
+            let _forgotten = self.0.remember(key, "", now);
         }
     }
 }
@@ -137,5 +139,45 @@ impl Core {
             }
             self.contexts.remember(spoken, intent.user, &context, &value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brain::short::{MAX_OF_ONE, MAX_VALUE};
+
+    fn user(letter: &str) -> UserId {
+        letter.repeat(26).parse().expect("an id")
+    }
+
+    fn ops() -> Where {
+        Where::Channel("c".repeat(26).parse().expect("an id"))
+    }
+
+    fn thread(number: usize) -> Where {
+        let root = format!("r{number:0>25}").parse().expect("an id");
+        Where::Thread("c".repeat(26).parse().expect("an id"), root)
+    }
+
+    /// It was what had been named before: "restart it" restarted another one than was named last.
+    #[test]
+    fn what_is_too_long_to_be_remembered_is_not_replaced_by_what_was_named_before() {
+        let (mut contexts, service) = (Contexts::default(), "service".parse().expect("a name"));
+        contexts.remember(ops(), user("a"), &service, "database");
+        assert_eq!(contexts.recall(&ops(), user("a"), &service).as_deref(), Some("database"));
+        contexts.remember(ops(), user("a"), &service, &"x".repeat(MAX_VALUE + 1));
+        assert_eq!(contexts.recall(&ops(), user("a"), &service), None);
+    }
+
+    #[test]
+    fn who_names_much_pushes_out_nothing_of_anybody_else() {
+        let (mut contexts, service) = (Contexts::default(), "service".parse().expect("a name"));
+        contexts.remember(ops(), user("a"), &service, "database");
+        for number in 0..=MAX_OF_ONE {
+            contexts.remember(thread(number), user("b"), &service, "web-app");
+        }
+        assert_eq!(contexts.recall(&ops(), user("a"), &service).as_deref(), Some("database"));
+        assert_eq!(contexts.recall(&ops(), user("b"), &service), None, "it is a person's own");
     }
 }
