@@ -2,6 +2,7 @@
 
 use super::refused;
 use crate::brain::BrainError;
+use crate::brain::record::RESERVED;
 use crate::brain::short::{Place, ShortKey};
 use crate::core::{Core, CoreError};
 use bartizan_proto::Text;
@@ -23,6 +24,7 @@ impl Core {
         scope: Scope,
     ) -> Result<(), CoreError> {
         let answer = match self.short_key(job, &key, scope) {
+            Some(short) if is_reserved(&short) => refused(BrainError::Reserved.to_string()),
             Some(short) => match self.jobs.memories.remember(short, value, Instant::now()) {
                 Ok(()) => Answer::Done,
                 Err(error) => refused(error.to_string()),
@@ -40,6 +42,7 @@ impl Core {
         scope: Scope,
     ) -> Result<(), CoreError> {
         let answer = match self.short_key(job, key, scope) {
+            Some(short) if is_reserved(&short) => refused(BrainError::Reserved.to_string()),
             Some(short) => match self.jobs.memories.recall(&short, Instant::now()) {
                 Some(value) => Answer::Value(Text::cut(value)),
                 None => nothing(),
@@ -144,6 +147,11 @@ impl Core {
             Err(error) => answer_of(error),
         }
     }
+}
+
+/// The bot's own, as the brain has it: no script's, whatever it is called.
+fn is_reserved(key: &ShortKey) -> bool {
+    key.namespace.as_str() == RESERVED
 }
 
 /// Nothing to say about it either: a script asks for what may not be there.
