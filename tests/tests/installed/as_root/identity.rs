@@ -1,7 +1,7 @@
 //! Who each process is: the service's user or the caller, in every id, for good; and no group that nobody gave.
 
 use bartizan_tests::house::seen;
-use bartizan_tests::installed::{INVOKER, Place, SERVICE, User, skip};
+use bartizan_tests::installed::{INVOKER, Place, SERVICE, STRANGER, User, skip};
 use std::fs;
 use std::process::Command;
 
@@ -37,6 +37,24 @@ fn row_14_a_script_cannot_become_the_service() {
     let reply = place.start().ask("carol", "!become");
     assert_eq!(reply.matches("denied").count(), 4, "{reply}");
     assert!(!reply.contains("WON"), "{reply}");
+}
+
+/// Whoever tries a script on the host, it never runs as the user who has the brain and the token: root's trial once did.
+#[test]
+fn a_trial_of_a_script_is_nobody_who_has_anything() {
+    let Some(place) = Place::install() else { return };
+    place.script("who", "#!/bin/sh\necho \"I am $(id -u):$(id -g)\"\n");
+    let tried = |mut command: Command| {
+        let output = command.args(["script", "try", "who"]).current_dir("/").output().expect("`bartizan` runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let program = place.path("bin/bartizan");
+    let own = tried(INVOKER.command(&program));
+    assert!(own.contains(&format!("I am {}:{}", INVOKER.uid, INVOKER.gid)), "{own}");
+    let root = tried(Command::new(&program));
+    assert!(root.contains("I am 65534:65534"), "{root}");
+    let strange = tried(STRANGER.command(&program));
+    assert!(!strange.contains("I am"), "only who may start the service may ask what it would run: {strange}");
 }
 
 #[test]
