@@ -22,6 +22,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub const MAX_QUESTIONS: usize = 256;
 /// Most questions that are asked of the server at once.
 pub const MAX_ASKED: usize = 16;
+/// So often a server that wants fewer requests is waited for, and for so long at most each time.
+const WAITS: usize = 3;
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// The pauses before a post that was not found is asked for again: a replica of the database may lag behind.
 const REPLICA_LAG: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(200)];
 
@@ -232,7 +235,13 @@ impl Attestor {
     }
 
     pub(crate) async fn get_with(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, AttestError> {
-        let answer = self.http.call(Request { query, ..Request::get(path) }).await?;
+        let mut answer = self.http.call(Request { query, ..Request::get(path) }).await?;
+        for _ in 0..WAITS {
+            let Some(wait) = asked_to_wait(&answer) else { break };
+            // A person's command is behind this: it is late rather than refused.
+            tokio::time::sleep(wait).await;
+            answer = self.http.call(Request { query, ..Request::get(path) }).await?;
+        }
         match answer.status {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Err(AttestError::NotFound),
@@ -245,6 +254,12 @@ impl Attestor {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the server wants to be waited for, where it is worth it.
+fn asked_to_wait(answer: &Answer) -> Option<Duration> {
+    let wait = Duration::from_millis(answer.retry_after_ms.unwrap_or(1000).into());
+    (answer.status == StatusCode::TOO_MANY_REQUESTS && wait <= LONGEST_WAIT).then_some(wait)
 }
 
 /// A name that the server may have: letters, digits, `.`, `_`, `-`. Anything else, and what a path gives a meaning to,

@@ -3,6 +3,7 @@
 //! The only file that puts the token into a request. What comes out of it has no token in it and may be handed on.
 //! Requests are HTTP/1.1 on kept connections; redirects, proxies, cookies and retries there are none.
 
+use crate::pace::{Order, Pace};
 use crate::server::Server;
 use crate::token::Token;
 use bartizan_proto::limits::{MAX_BODY, MAX_REASON};
@@ -96,6 +97,8 @@ pub struct Http {
     server: Arc<Server>,
     token: Token,
     unauthorized: Arc<Notify>,
+    pace: Pace,
+    order: Order,
 }
 
 impl Http {
@@ -118,10 +121,11 @@ impl Http {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
             .map_err(|error| HttpError::Network(why(&token, error)))?;
-        Ok(Self { client, server: Arc::new(server), token, unauthorized: Arc::new(Notify::new()) })
+        let (pace, order) = (Pace::default(), Order::Core);
+        Ok(Self { client, server: Arc::new(server), token, unauthorized: Arc::new(Notify::new()), pace, order })
     }
 
-    /// Makes one request and reads its whole answer.
+    /// Makes one request and reads its whole answer. Where the server allows only so many, it waits for its turn first.
     ///
     /// # Errors
     /// [`HttpError`]. A status of failure is an answer, not an error.
@@ -163,7 +167,9 @@ impl Http {
             Body::Json(json) => builder.header(CONTENT_TYPE, "application/json").body(json),
             Body::File(file) => builder.header(CONTENT_TYPE, "application/octet-stream").body(file),
         };
+        let open = self.pace.turn(self.order).await;
         let response = builder.send().await.map_err(|error| self.error(error))?;
+        open.answered(response.status(), response.headers());
         if response.status() == StatusCode::UNAUTHORIZED {
             self.unauthorized.notify_one();
         }
@@ -173,6 +179,11 @@ impl Http {
     /// Waits until the server has refused the token.
     pub async fn unauthorized(&self) {
         self.unauthorized.notified().await;
+    }
+
+    /// The same for what the connector asks, which goes behind what the core asks where the server allows only so much.
+    pub fn for_connector(&self) -> Self {
+        Self { order: Order::Connector, ..self.clone() }
     }
 
     /// The same server asked with another token, of whose refusal nobody is told.

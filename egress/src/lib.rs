@@ -11,7 +11,7 @@
 //! | the core's socket, and who may say what when | [`link`], [`permits`] |
 //! | another token while it runs | [`rotate`] |
 //! | the token, and keeping it out of everything that leaves | [`token`], [`scrub`] |
-//! | one request to the server | [`server`], [`http`], [`answers`] |
+//! | one request to the server, and how many of them | [`server`], [`http`], [`pace`], [`answers`] |
 //! | is the server there, and who is the bot | [`verify`], [`backoff`] |
 //! | the connector's two sockets | [`session`], [`verbs`], [`carrier`] |
 #![deny(unsafe_code)]
@@ -24,6 +24,7 @@ pub mod carrier;
 mod groups;
 pub mod http;
 pub mod link;
+pub mod pace;
 pub mod permits;
 pub mod protected;
 pub mod rotate;

@@ -63,8 +63,9 @@ impl SessionError {
 /// websocket.
 pub async fn serve(verbs: Channel, carrier: Channel, ends: Ends) -> Option<String> {
     tracing::info!("a connector is attached");
+    let calls = Ends { http: ends.http.for_connector(), ..ends.clone() };
     let (socket, ended) = tokio::select! {
-        ended = verbs::serve(verbs, ends.clone()) => ("verbs", ended),
+        ended = verbs::serve(verbs, calls) => ("verbs", ended),
         ended = carrier::serve(carrier, ends.http) => ("carrier", ended),
     };
     match ended {
