@@ -3,7 +3,7 @@
 //!
 //! An `async` script's first answer is that post; other jobs get one when they have run for [`AFTER`]. A job's post changes
 //! once in [`EVERY`] when there is more output, else once in [`AT_LEAST`]; all jobs together change one in [`BETWEEN`], so
-//! that many jobs do not use up what the server allows the bot.
+//! that many jobs do not use up what the server allows the bot, and none while much else is under way.
 
 use super::Job;
 use crate::core::{Core, CoreError, Timer};
@@ -24,6 +24,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const AT_LEAST: Duration = Duration::from_secs(15);
 /// Between two edits of any jobs.
 const BETWEEN: Duration = Duration::from_millis(200);
+/// With so many deliveries under way none is added: a server that takes them slowly gets the results first.
+const BUSY: u64 = 16;
 /// So many lines of output are shown, and so many characters of them.
 const LINES: usize = 12;
 const CHARACTERS: usize = 1500;
@@ -115,7 +117,8 @@ impl Core {
         }
         self.timers.after(EVERY, Timer::Live(job));
         let printed = entry.output.total() + entry.api.progress.as_ref().map_or(0, |progress| progress.changes);
-        if self.jobs.no_edit_before.is_some_and(|then| now < then) || !entry.live.is_due(printed, now) {
+        let busy = self.outbox.undelivered() >= BUSY || self.jobs.no_edit_before.is_some_and(|then| now < then);
+        if busy || !entry.live.is_due(printed, now) {
             return Ok(());
         }
         let body = shown(job, entry);

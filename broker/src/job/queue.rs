@@ -18,9 +18,10 @@ use crate::store::state::JobStage;
 use crate::store::wanted::Asked;
 use crate::words;
 use bartizan_proto::control::JobState;
-use bartizan_proto::ids::{JobId, ScriptName};
+use bartizan_proto::ids::{JobId, ScriptName, UserId};
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{ToWorker, Usage};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How much later than its time and grace allow a job may be told to have ended.
@@ -165,16 +166,23 @@ impl Core {
     /// The next of the queue: of whoever has the fewest jobs running, and of these of whoever had a turn longest ago. So nobody
     /// waits for the many jobs of another one.
     fn next_in_queue(&mut self) -> Option<JobId> {
-        let user = |job: &JobId| self.jobs.all.get(job).map(|entry| entry.intent.user);
         let taken = self.taken();
-        let of = |job: &JobId| user(job).map_or(0, |user| taken.of(user));
-        let turn = |job: &JobId| user(job).and_then(|user| self.jobs.turns.get(&user).copied()).unwrap_or(0);
-        let by_turn = |(place, job): &(usize, &JobId)| (of(job), turn(job), *place);
-        let may = |(_, job): &(usize, &JobId)| {
-            self.jobs.all.get(job).is_none_or(|entry| self.blocked(&entry.intent, &taken).is_none())
-        };
-        let (place, next) = self.jobs.queue.iter().enumerate().filter(may).min_by_key(by_turn)?;
-        let whose = user(next);
+        let turn = |user: &UserId| self.jobs.turns.get(user).copied().unwrap_or(0);
+        // Of each person the first that may start: asked for every job that a place is free for, of all that wait.
+        let mut people = HashSet::new();
+        let mut next: Option<((usize, u64), usize, Option<UserId>)> = None;
+        for (place, job) in self.jobs.queue.iter().enumerate() {
+            let intent = self.jobs.all.get(job).map(|entry| &entry.intent);
+            if intent.is_some_and(|intent| people.contains(&intent.user) || self.blocked(intent, &taken).is_some()) {
+                continue;
+            }
+            people.extend(intent.map(|intent| intent.user));
+            let by_turn = intent.map_or((0, 0), |intent| (taken.of(intent.user), turn(&intent.user)));
+            if next.is_none_or(|(first, ..)| by_turn < first) {
+                next = Some((by_turn, place, intent.map(|intent| intent.user)));
+            }
+        }
+        let (_, place, whose) = next?;
         if self.jobs.turns.len() > MOST_TURNS {
             self.jobs.turns.clear();
         }

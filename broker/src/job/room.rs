@@ -26,6 +26,16 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// One more.
+    fn add(&mut self, intent: &Intent, tag: Option<&String>) {
+        *self.users.entry(intent.user).or_default() += 1;
+        match self.scripts.get_mut(&intent.script) {
+            Some(count) => *count += 1,
+            None => drop(self.scripts.insert(intent.script.clone(), 1)),
+        }
+        self.tags.extend(tag.cloned());
+    }
+
     /// How many jobs of a person run.
     pub(super) fn of(&self, user: UserId) -> usize {
         self.users.get(&user).copied().unwrap_or(0)
@@ -47,10 +57,7 @@ impl Core {
         let mut taken = Taken::default();
         for job in self.jobs.workers.values().filter_map(|worker| worker.job) {
             let Some(entry) = self.jobs.all.get(&job) else { continue };
-            *taken.users.entry(entry.intent.user).or_default() += 1;
-            *taken.scripts.entry(entry.intent.script.clone()).or_default() += 1;
-            let script = self.config.allowlist.get(&entry.intent.script);
-            taken.tags.extend(script.and_then(|script| script.exclusive.clone()));
+            taken.add(&entry.intent, self.tag_of(&entry.intent));
         }
         taken
     }
@@ -107,9 +114,7 @@ impl Core {
         for earlier in intents() {
             if self.blocked(earlier, &taken).is_none() {
                 starting += 1;
-                *taken.users.entry(earlier.user).or_default() += 1;
-                *taken.scripts.entry(earlier.script.clone()).or_default() += 1;
-                taken.tags.extend(self.tag_of(earlier).cloned());
+                taken.add(earlier, self.tag_of(earlier));
             }
         }
         let tag = self.tag_of(intent);
