@@ -193,8 +193,7 @@ impl Supervisor {
 impl Core {
     /// Orders egress or the connector to be started.
     pub(crate) fn start_peer(&mut self, role: Role) -> Result<(), CoreError> {
-        // Before the sandbox was tried out nothing begins that could bring a command.
-        if self.is_ending() || self.jobs.trying.is_some() {
+        if self.is_ending() {
             return Ok(());
         }
         if role == Role::Egress && !self.brain.has_token() {

@@ -155,7 +155,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         _lock: lock,
     };
 
-    // 6. What was left over, then the first worker; the peers come when it has said what the sandbox gives.
+    // 6. What was left over, then the first worker; the peers wait until it has said what the sandbox gives.
     core.tell_of_audit_alarms()?;
     core.record_first(&Record::Start { mode: mode_name(mode) });
     if new_database {

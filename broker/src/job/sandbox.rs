@@ -7,6 +7,7 @@ use super::watch;
 use crate::config::Config;
 use crate::core::{Core, CoreError, Effect, Timer};
 use crate::peer::Outgoing;
+use crate::supervise::State;
 use bartizan_proto::Role;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{FromWorker, Given, Guarantee, InForce, LayerState, ToWorker};
@@ -16,11 +17,13 @@ use std::time::Duration;
 const TO_TRY: Duration = Duration::from_secs(20);
 
 impl Core {
-    /// Orders the first worker.
+    /// Orders the first worker, and beside it the two processes that will bring commands: they start, and are given nothing before
+    /// it has answered.
     pub(crate) fn try_sandbox(&mut self) -> Result<(), CoreError> {
         self.jobs.trying = Some(self.order_worker()?);
         self.timers.after(TO_TRY, Timer::Sandbox);
-        Ok(())
+        self.start_peer(Role::Egress)?;
+        self.start_peer(Role::Connector)
     }
 
     /// It is there: it is asked.
@@ -61,8 +64,9 @@ impl Core {
                 self.jobs.trying = None;
                 self.timers.cancel(&Timer::Sandbox);
                 self.drop_worker(child)?;
-                self.start_peer(Role::Egress)?;
-                self.start_peer(Role::Connector)?;
+                if self.supervisor.egress.state == State::Greeted {
+                    self.equip_egress()?;
+                }
                 self.keep_spare_workers()
             }
         }

@@ -110,9 +110,14 @@ impl Core {
         }
     }
 
-    /// Egress said who it is: lend it what it needs.
-    fn equip_egress(&mut self) -> Result<(), CoreError> {
+    /// Egress said who it is: lend it what it needs. Before the sandbox was tried out nobody has the token: nothing can bring a
+    /// command to a service that may not run any.
+    pub(crate) fn equip_egress(&mut self) -> Result<(), CoreError> {
         self.supervisor.egress.state = State::Greeted;
+        if self.jobs.trying.is_some() {
+            self.supervisor.egress.note = "waits for the sandbox to be tried out".to_owned();
+            return Ok(());
+        }
         self.supervisor.egress.note = "waits for the server".to_owned();
         match self.egress_setup() {
             Ok(setup) => self.supervisor.say(Role::Egress, &ToEgress::Setup(Box::new(setup)), Vec::new())?,
