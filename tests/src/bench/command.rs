@@ -5,7 +5,7 @@ use super::numbers::{median, ms};
 use super::progress::Progress;
 use super::side::{Pair, Programs};
 use super::table::Table;
-use super::{BenchError, Effort, audit, bot, crowd, gates, io, latency, memory, outage, remote, sandbox, start};
+use super::{BenchError, Effort, audit, bot, crowd, gates, io, jobs, latency, memory, outage, remote, sandbox, start};
 use bartizan_playground::server::ServiceTimes;
 use bartizan_playground::service::{demo_files, janitor, stage_and_drop};
 use std::path::Path;
@@ -19,15 +19,14 @@ pub fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         [] => bench(Effort::FULL),
         ["--quick"] => bench(Effort::QUICK),
-        ["--audit"] => only_audit(),
-        ["--outage"] => only_outage(),
-        ["--remote"] => only_remote(),
         ["--soak", seconds] => seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, "!ping")),
         ["--soak", seconds, command] => {
             seconds.parse().map_err(|_| BenchError::Usage).and_then(|time| soak(time, command))
         }
         ["bot"] => bot::run(),
         ["meter"] => serve_root(),
+        [which] if which.starts_with("--") => only(which, Effort::FULL),
+        [which, "--quick"] => only(which, Effort::QUICK),
         ["janitor", stage] => {
             janitor(Path::new(stage));
             Ok(())
@@ -64,32 +63,28 @@ fn bench(effort: Effort) -> Result<(), BenchError> {
     measured
 }
 
-/// The rows about the gates and the audit log alone.
-fn only_audit() -> Result<(), BenchError> {
+/// Some of the rows alone.
+fn only(which: &str, effort: Effort) -> Result<(), BenchError> {
+    let meter = Meter::start()?;
     let programs = prepare()?;
     let (mut table, mut progress) = (Table::default(), Progress::default());
-    let measured = gates::measure(&mut table, &mut progress)
-        .and_then(|()| audit::measure(Effort::FULL, &programs, &mut table, &mut progress));
-    progress.done();
-    println!("{table}");
-    measured
-}
-
-/// The rows about a restart of the chat server alone.
-fn only_outage() -> Result<(), BenchError> {
-    let programs = prepare()?;
-    let (mut table, mut progress) = (Table::default(), Progress::default());
-    let measured = runtime()?.block_on(outage::measure(Effort::FULL, &programs, &mut table, &mut progress));
-    progress.done();
-    println!("{table}");
-    measured
-}
-
-/// The rows about other machines alone.
-fn only_remote() -> Result<(), BenchError> {
-    let programs = prepare()?;
-    let (mut table, mut progress) = (Table::default(), Progress::default());
-    let measured = remote::measure(Effort::FULL, &programs, &mut table, &mut progress);
+    let (rows, shown) = (&mut table, &mut progress);
+    let measured = match which {
+        "--audit" => gates::measure(rows, shown).and_then(|()| audit::measure(effort, &programs, rows, shown)),
+        "--jobs" => runtime()?.block_on(jobs::measure(effort, &programs, rows, shown)),
+        "--memory" => runtime()?.block_on(async {
+            let pair = Pair::start(&programs, None).await?;
+            let idle = memory::idle(&pair, &meter).await?;
+            memory::measure(effort, &pair, &meter, idle, rows, shown).await?;
+            pair.stop().await;
+            Ok(())
+        }),
+        "--outage" => runtime()?.block_on(outage::measure(effort, &programs, rows, shown)),
+        "--remote" => remote::measure(effort, &programs, rows, shown),
+        "--sandbox" => sandbox::measure(effort, &programs, rows, shown),
+        "--start" => runtime()?.block_on(start::measure(effort, &programs, rows, shown)),
+        _ => Err(BenchError::Usage),
+    };
     progress.done();
     println!("{table}");
     measured
@@ -115,15 +110,22 @@ fn prepare() -> Result<Programs, BenchError> {
     let folder = own.parent().unwrap_or(Path::new("/"));
     // The demo's allowlist; its configuration without the limits on how often somebody may ask.
     let (_demo, allowlist) = demo_files();
-    let config = allowlist.ancestors().nth(2).unwrap_or(Path::new("/")).join("tests/bench.toml");
-    let pair = (config, allowlist);
-    let staged = stage_and_drop(folder, std::slice::from_ref(&pair))?;
-    let source =
-        staged.sources.get(&pair).ok_or_else(|| BenchError::Missing("the bench's configuration".to_owned()))?;
+    let tests = allowlist.ancestors().nth(2).unwrap_or(Path::new("/")).join("tests");
+    let jobs = tests.join("bench-jobs-allowlist.toml");
+    let pairs = [
+        (tests.join("bench.toml"), allowlist),
+        (tests.join("bench-jobs.toml"), jobs.clone()),
+        (tests.join("bench-many.toml"), jobs),
+    ];
+    let staged = stage_and_drop(folder, &pairs)?;
+    let source = |pair| {
+        staged.sources.get(pair).cloned().ok_or_else(|| BenchError::Missing("the bench's configuration".to_owned()))
+    };
+    let sources = [source(&pairs[0])?, source(&pairs[1])?, source(&pairs[2])?];
     if let Some(note) = &staged.note {
         println!("{note}");
     }
-    Programs::new(staged.programs.clone(), source.clone())
+    Programs::new(staged.programs.clone(), sources)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, BenchError> {
@@ -143,6 +145,7 @@ async fn figures(
     start::measure(effort, programs, table, progress).await?;
     pair.stop().await;
     outage::measure(effort, programs, table, progress).await?;
+    jobs::measure(effort, programs, table, progress).await?;
 
     let pair = Pair::start(programs, None).await?;
     let idle = memory::idle(&pair, meter).await?;

@@ -89,6 +89,19 @@ pub(super) fn serve_root() -> Result<(), BenchError> {
     Ok(())
 }
 
+/// RSS of one process in KiB: now, and the most that it ever had.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peak {
+    pub(super) now: u64,
+    pub(super) most: u64,
+}
+
+/// Everybody may read this of every process.
+pub(super) fn peak(pid: i32) -> Option<Peak> {
+    let status = format!("/proc/{pid}/status");
+    Some(Peak { now: field(&status, "VmRSS:")?, most: field(&status, "VmHWM:")? })
+}
+
 fn pss(pid: i32) -> Option<u64> {
     field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
 }
@@ -134,6 +147,11 @@ fn reaped_cpu(pid: i32) -> Duration {
 fn stat(pid: i32) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(text.get(text.rfind(')')? + 1..)?.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The process of this name below another one.
+pub(super) fn process(root: i32, name: &str) -> Option<i32> {
+    tree(root).into_iter().find(|pid| program(*pid) == name)
 }
 
 /// A process and all below it.

@@ -14,6 +14,7 @@ mod command;
 mod crowd;
 mod gates;
 mod http;
+mod jobs;
 mod latency;
 mod memory;
 mod meter;
@@ -44,6 +45,10 @@ struct Effort {
     starts: usize,
     /// Runs of each sandbox.
     sandboxes: usize,
+    /// Jobs that wait in the queue together.
+    jobs: usize,
+    /// Jobs that run at once.
+    at_once: usize,
     /// Lines of a long audit log.
     audit_lines: u64,
 }
@@ -56,6 +61,8 @@ impl Effort {
         commands: 10_000,
         starts: 7,
         sandboxes: 60,
+        jobs: 1_000,
+        at_once: 200,
         audit_lines: 1_000_000,
     };
     /// The same figures, less certain: to see whether a change made anything much slower.
@@ -66,6 +73,8 @@ impl Effort {
         commands: 1_000,
         starts: 3,
         sandboxes: 12,
+        jobs: 200,
+        at_once: 40,
         audit_lines: 100_000,
     };
 }
@@ -74,7 +83,9 @@ impl Effort {
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
     /// The command line.
-    #[error("usage: bartizan-bench [--quick | --audit | --outage | --remote | --soak SECONDS [COMMAND]]")]
+    #[error(
+        "usage: bartizan-bench [--quick | --soak SECONDS [COMMAND] | WHICH [--quick]]; WHICH: --audit --jobs --memory --outage --remote --sandbox --start"
+    )]
     Usage,
     /// Giving up root's rights.
     #[error(transparent)]

@@ -19,22 +19,30 @@ pub(super) struct Programs {
     pub(super) folder: PathBuf,
     /// The demo's configuration.
     pub(super) source: Source,
+    /// What jobs are queued with, and many run at once.
+    pub(super) jobs: Source,
+    pub(super) many: Source,
     /// What `!run hello` runs on both sides.
     pub(super) script: PathBuf,
 }
 
 impl Programs {
     /// Finds the script.
-    pub(super) fn new(folder: PathBuf, source: Source) -> Result<Self, BenchError> {
+    pub(super) fn new(folder: PathBuf, [source, jobs, many]: [Source; 3]) -> Result<Self, BenchError> {
         let places = source.directories.iter().map(|directory| directory.join("config/scripts/hello"));
         let script = places.into_iter().find(|place| place.is_file());
         let script = script.ok_or_else(|| BenchError::Missing("config/scripts/hello".to_owned()))?;
-        Ok(Self { folder, source, script })
+        Ok(Self { folder, source, jobs, many, script })
     }
 
     /// Settings of a service at this server.
     pub(super) fn settings(&self, server: ServerFile) -> Settings {
-        Settings { server, source: self.source.clone(), programs: self.folder.clone(), environment: Vec::new() }
+        self.settings_of(&self.source, server)
+    }
+
+    /// The same with another configuration.
+    pub(super) fn settings_of(&self, source: &Source, server: ServerFile) -> Settings {
+        Settings { server, source: source.clone(), programs: self.folder.clone(), environment: Vec::new() }
     }
 }
 
