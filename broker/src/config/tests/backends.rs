@@ -230,3 +230,19 @@ fn hosts_of_an_inventory_that_are_no_targets_have_their_line() {
     let said = place.error();
     assert!(said.contains("the entry has no targets"), "{said}");
 }
+
+#[test]
+fn a_schedule_may_have_a_dry_run_where_the_backend_has_one() {
+    let with = |command: &str| {
+        let schedule = format!(
+            "\n[[schedules]]\nname = \"drift\"\ncommand = \"{command}\"\nwhen = \"0 3 * * *\"\nchannel = \"ops\"\n"
+        );
+        let hello = "\n[[scripts]]\nname = \"hello\"\npath = \"scripts/deploy.sh\"\n";
+        place(&format!("{PLAY}{hello}{schedule}"))
+    };
+    let config = with("dry-run play db1").load().expect("it loads");
+    let schedule = config.allowlist.schedules().next().expect("one");
+    assert!(schedule.command().is_some_and(|command| command.dry && command.name == "play"));
+    let said = with("dry-run hello").error();
+    assert!(said.contains("hello has no dry run; remove dry-run, or use a script of the backend ansible"), "{said}");
+}
