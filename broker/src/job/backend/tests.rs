@@ -66,7 +66,7 @@ fn a_job_may_reach_the_targets_that_its_arguments_leave_and_what_its_profile_gra
     let opener = Opener::new(crate::config::Trust::single_user());
     let reached = |line: &str| {
         let cleared = cleared(line, &policy).expect("let through");
-        let order = Right::of(JobId(1), &cleared, &policy, None, &opener).order().expect("an order");
+        let order = Right::of(JobId(1), &cleared, &policy, None, &opener, None).order().expect("an order");
         let network = order.profile.network.iter();
         network.map(|to| format!("{}:{} {:?}", to.host, to.port, &*to.addresses)).collect::<Vec<_>>()
     };
@@ -82,7 +82,7 @@ fn arguments_become_variables_of_their_kinds_and_those_that_choose_targets_none(
     let House { policy, folder: _folder } = with_targets();
     let opener = Opener::new(crate::config::Trust::single_user());
     let cleared = cleared("dry-run deploy web-app where=web1 loud=yes", &policy).expect("let through");
-    let play = ansible::play(&Right::of(JobId(1), &cleared, &policy, None, &opener)).expect("a play");
+    let play = ansible::play(&Right::of(JobId(1), &cleared, &policy, None, &opener, None)).expect("a play");
     assert!(play.check && play.limited);
     assert_eq!(play.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(), ["web1"]);
     let variables: Vec<(&str, &Variable)> = play.variables.iter().map(|(name, value)| (name.as_str(), value)).collect();
