@@ -14,9 +14,6 @@ use std::process::{Command, Output, Stdio};
 /// The kernel's overflow user.
 const NOBODY: u32 = 65_534;
 
-/// The bit of a program's mode.
-const SETUID: u32 = 0o4000;
-
 /// What the sandbox can do on this kernel, for this user: the answer of `bartizan-worker --probe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
@@ -67,13 +64,12 @@ pub(crate) fn broker<'a>(words: impl Iterator<Item = &'a OsString>) -> Result<Ou
     output.map_err(|error| CtlError::Sibling { program, error })
 }
 
-/// Whom a program becomes that root starts and that must not be root: the user whose checkout it is, else nobody. Of an
-/// installation it is nobody, too: its own user has the brain and the token, and no script ever runs as that. Root's further groups
-/// go with it.
+/// Whom a program becomes that root starts and that must not be root: the installation's own user, else nobody. Root's further
+/// groups go with it.
 pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     rustix::process::geteuid().is_root().then(|| {
         let broker = beside("bartizan-broker").and_then(std::fs::symlink_metadata).ok();
-        broker.filter(|of| of.uid() != 0 && of.mode() & SETUID == 0).map_or((NOBODY, NOBODY), |of| (of.uid(), of.uid()))
+        broker.filter(|of| of.uid() != 0).map_or((NOBODY, NOBODY), |of| (of.uid(), of.uid()))
     })
 }
 
