@@ -267,7 +267,7 @@ impl RollOut {
     ///
     /// # Errors
     /// When the worker refuses or breaks off.
-    pub fn next(&mut self) -> io::Result<Option<Ending>> {
+    pub fn read_on(&mut self) -> io::Result<Option<Ending>> {
         match self.channel.receive::<FromWorker>().map_err(io::Error::other)? {
             Some(FromWorker::Output(bytes)) => self.output.push_str(&String::from_utf8_lossy(&bytes)),
             Some(FromWorker::Finished { ending, .. }) => return Ok(Some(ending)),
@@ -284,7 +284,7 @@ impl RollOut {
     /// When it ends before.
     pub fn until(&mut self, text: &str) -> io::Result<()> {
         while !self.output.contains(text) {
-            if let Some(ending) = self.next()? {
+            if let Some(ending) = self.read_on()? {
                 return Err(io::Error::other(format!("it ended ({ending:?}) before it said {text}: {}", self.output)));
             }
         }
@@ -297,7 +297,7 @@ impl RollOut {
     /// When the worker refuses or breaks off.
     pub fn finish(mut self) -> io::Result<(Option<Ending>, String)> {
         let ending = loop {
-            if let Some(ending) = self.next()? {
+            if let Some(ending) = self.read_on()? {
                 break ending;
             }
         };
