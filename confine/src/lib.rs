@@ -6,6 +6,7 @@
 //! | [`daemon`] | everything else that a daemon's role does not need: one call, the last step of its start |
 //! | [`files`] | Landlock: files, TCP ports, signals and abstract sockets |
 //! | [`filter`] | seccomp: lists of system calls, compiled and loaded |
+//! | [`memory`] | pages that nobody uses, after a busy time |
 //! | [`readback`] | what the kernel says is in force |
 //!
 //! The worker builds its own, stricter sandbox from [`filter`], [`readback`] and [`process`].
@@ -13,6 +14,7 @@
 pub mod daemon;
 pub mod files;
 pub mod filter;
+pub mod memory;
 pub mod process;
 pub mod readback;
 mod roles;

@@ -1,5 +1,5 @@
 //! The system calls that no safe crate wraps. The only place in this package with `unsafe`.
-#![allow(unsafe_code, reason = "close_range(2) has no safe wrapper")]
+#![allow(unsafe_code, reason = "close_range(2) and malloc_trim(3) have no safe wrapper")]
 
 use std::io;
 
@@ -13,5 +13,14 @@ pub(crate) fn close_from(first: u32) -> io::Result<()> {
     match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives pages that the allocator holds and nobody uses back to the kernel (`malloc_trim(3)`, of glibc alone).
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes the allocator's own locks, and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

@@ -9,6 +9,7 @@ use crate::intake::{Intake, Threads};
 use crate::mattermost::event::Post;
 use crate::mattermost::rest::Rest;
 use crate::mattermost::socket::Heard;
+use bartizan_confine::memory::QUIET;
 use bartizan_proto::connector::{Cursor, FromConnector, Report, Start};
 use bartizan_proto::ids::{ChannelId, PostId};
 use bartizan_proto::limits::MAX_CHANNELS;
@@ -90,6 +91,7 @@ impl Reading {
     pub async fn run(mut self, mut heard: mpsc::Receiver<Heard>, rest: Rest, link: Link) {
         let mut catching: Option<Catching> = None;
         let mut cursors_due: Option<Instant> = None;
+        let mut quiet_due: Option<Instant> = None;
         loop {
             let reports = tokio::select! {
                 heard = heard.recv(), if self.held.len() < HELD => match heard {
@@ -119,6 +121,11 @@ impl Reading {
                     }
                     continue;
                 }
+                () = at(quiet_due) => {
+                    quiet_due = None;
+                    bartizan_confine::memory::give_back();
+                    continue;
+                }
             };
             for cursor in std::mem::take(&mut self.begun) {
                 link.say(FromConnector::Seen(cursor)).await;
@@ -127,6 +134,7 @@ impl Reading {
                 link.say(FromConnector::Post(report)).await;
             }
             cursors_due = cursors_due.or_else(|| Some(Instant::now() + CURSORS_EVERY));
+            quiet_due = quiet_due.or_else(|| Some(Instant::now() + QUIET));
         }
     }
 

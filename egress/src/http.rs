@@ -97,6 +97,7 @@ pub struct Http {
     server: Arc<Server>,
     token: Token,
     unauthorized: Arc<Notify>,
+    used: Arc<Notify>,
     pace: Pace,
     order: Order,
 }
@@ -121,8 +122,9 @@ impl Http {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
             .map_err(|error| HttpError::Network(why(&token, error)))?;
-        let (pace, order) = (Pace::default(), Order::Core);
-        Ok(Self { client, server: Arc::new(server), token, unauthorized: Arc::new(Notify::new()), pace, order })
+        let (unauthorized, used) = (Arc::default(), Arc::default());
+        let (server, pace, order) = (Arc::new(server), Pace::default(), Order::Core);
+        Ok(Self { client, server, token, unauthorized, used, pace, order })
     }
 
     /// Makes one request and reads its whole answer. Where the server allows only so many, it waits for its turn first.
@@ -170,10 +172,16 @@ impl Http {
         let open = self.pace.turn(self.order).await;
         let response = builder.send().await.map_err(|error| self.error(error))?;
         open.answered(response.status(), response.headers());
+        self.used.notify_one();
         if response.status() == StatusCode::UNAUTHORIZED {
             self.unauthorized.notify_one();
         }
         Ok(response)
+    }
+
+    /// Waits until something was asked since this was last waited for.
+    pub async fn used(&self) {
+        self.used.notified().await;
     }
 
     /// Waits until the server has refused the token.

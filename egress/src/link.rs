@@ -8,6 +8,7 @@ use crate::protected::{Register, Writer};
 use crate::rotate;
 use crate::session::{self, Ends};
 use crate::verify::keep_verified;
+use bartizan_confine::memory::QUIET;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::egress::{FromEgress, ToEgress};
 use bartizan_proto::limits::MAX_NAME;
@@ -53,6 +54,7 @@ pub async fn serve(channel: Channel, http: Http, team: Text<MAX_NAME>) -> Result
     let writer = Writer::new(http.clone(), identity.clone(), register.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_verified(http.clone(), team, known, core.clone()));
+    tasks.spawn(keep_small(http.clone()));
     let ends = Ends { http, identity, register };
     let ended = tokio::select! {
         ended = take_orders(receiver, &attestor, &writer, ends, &core) => ended,
@@ -61,6 +63,15 @@ pub async fn serve(channel: Channel, http: Http, team: Text<MAX_NAME>) -> Result
     match ended {
         Err(LinkError::Frame(FrameError::Io(error))) if is_closed(&error) => Ok(()),
         ended => ended,
+    }
+}
+
+/// Gives back what a busy time leaves behind: above all kept connections that have ended.
+async fn keep_small(http: Http) {
+    loop {
+        http.used().await;
+        tokio::time::sleep(QUIET).await;
+        bartizan_confine::memory::give_back();
     }
 }
 

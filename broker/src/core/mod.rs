@@ -187,6 +187,8 @@ pub struct Core {
     /// The audit log's newest checkpoint, until it is known where it is to be posted.
     pub(crate) unposted_checkpoint: Option<String>,
     pub(crate) timers: timers::Timers,
+    /// Whether a timer is set for when it is quiet again.
+    pub(crate) quiet_soon: bool,
     pub(crate) effects: Vec<Effect>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) started: Instant,
@@ -270,6 +272,9 @@ impl Core {
         let turn = self.store.is_writing();
         self.reach(turn, Point::BeforeCommit);
         self.store.commit()?;
+        if turn && !std::mem::replace(&mut self.quiet_soon, true) {
+            self.timers.after(bartizan_confine::memory::QUIET, Timer::Quiet);
+        }
         self.reach(turn, Point::AfterCommit);
         self.write_audit()?;
         self.reach(turn, Point::AfterAudit);

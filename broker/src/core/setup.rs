@@ -141,6 +141,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         alerts: super::alert::Alerts::default(),
         unposted_checkpoint: None,
         timers: super::timers::Timers::default(),
+        quiet_soon: false,
         effects: Vec::new(),
         inputs,
         started: Instant::now(),

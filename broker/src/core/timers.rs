@@ -68,6 +68,8 @@ pub enum Timer {
     Question(PostId),
     /// The author of a command that waits for a code has not given one.
     Held(UserId, PostId),
+    /// Some time after something happened: memory that is not used is given back.
+    Quiet,
     /// Tell the service manager's watchdog that the loop turns.
     Watchdog,
     /// Look at what the service manager is told.
@@ -150,6 +152,10 @@ impl Core {
                 Timer::Drained => self.drained()?,
                 Timer::Question(post) => self.question_overdue(post)?,
                 Timer::Held(user, post) => self.held_overdue(user, post)?,
+                Timer::Quiet => {
+                    self.quiet_soon = false;
+                    bartizan_confine::memory::give_back();
+                }
                 Timer::Watchdog => self.beat()?,
                 Timer::Manager => self.look_for_manager(),
                 Timer::Shutdown => self.shutdown_overdue(),

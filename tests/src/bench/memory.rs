@@ -9,8 +9,8 @@ use super::user::PEOPLE;
 use super::{BenchError, Effort};
 use std::time::Duration;
 
-/// Until nothing moves any more.
-const SETTLE: Duration = Duration::from_millis(1500);
+/// Until nothing moves any more: kept connections end after some seconds, and memory is given back after ten.
+const SETTLE: Duration = Duration::from_secs(12);
 
 /// Both sides' memory when nothing is to be done: Bartizan's, the least bot's.
 pub(super) async fn idle(pair: &Pair, meter: &Meter) -> Result<[Memory; 2], BenchError> {
