@@ -268,7 +268,10 @@ impl Core {
         }
         match role {
             Role::Egress => {
-                let looked_up = self.lookups.lost();
+                let (looked_up, asked) = self.lookups.lost();
+                for question in asked {
+                    self.asked_is(question, Err(crate::core::NOT_NOW.to_owned()))?;
+                }
                 self.posts.egress_lost(looked_up);
                 self.protected.egress_lost();
                 self.wanted.egress_lost();

@@ -28,7 +28,10 @@ pub use jobs::{
     no_log, no_output_yet, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for, tail,
 };
 pub use questions::not_given;
-pub use script::{addressed, attached, does_not_fit, misused, progress, question, wanted_answer};
+pub use script::{
+    ASKED_NO_MORE, NO_ANSWER, addressed, answered_by, attached, cancelled_by, does_not_fit, misused, progress,
+    question, question_elsewhere, question_ended, subscribed, subscription_over, wanted_answer,
+};
 
 /// On a command whose script waits or runs.
 pub const RUNNING: &str = "hourglass_flowing_sand";

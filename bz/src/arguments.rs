@@ -111,6 +111,9 @@ pub(crate) enum Command {
     },
     /// Post a card: a text, a table, names and values beside a coloured line. 7,000 characters, 20 fields.
     Attach {
+        /// Post it when this script has ended: green where it ended well, red where it did not, unless a colour is given.
+        #[arg(long)]
+        at_end: bool,
         /// `plain`, `good` (green), `warning` (yellow) or `danger` (red).
         #[arg(long, visible_alias = "color")]
         colour: Option<String>,
@@ -132,6 +135,9 @@ pub(crate) enum Command {
     },
     /// Post a difference with its counts: `diff -u OLD NEW | bz diff`. Needs `attach`. What does not fit is left out.
     Diff {
+        /// As in `bz attach`.
+        #[arg(long)]
+        at_end: bool,
         /// `plain`, `good`, `warning` or `danger`; green where there is no difference and yellow where there is one.
         #[arg(long, visible_alias = "color")]
         colour: Option<String>,
@@ -157,8 +163,17 @@ pub(crate) enum Command {
     /// Ask in the job's thread, wait, print the answer. `-` in chat cancels, `=` is the default. Exit 3: cancelled, or none in time.
     Ask {
         /// Whoever may see this job may answer, not only who asked for the job.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["user", "direct"])]
         anybody: bool,
+        /// Ask somebody else, who may run this script, by name. Needs `ask-others`.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Ask in a direct message. Needs `ask-others`.
+        #[arg(long, conflicts_with = "channel")]
+        direct: bool,
+        /// Ask in a new thread of another channel, in which this script may be run. Needs `ask-others`.
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
         /// An answer that is taken; several times for several.
         #[arg(long = "choice")]
         choices: Vec<String>,
@@ -174,6 +189,18 @@ pub(crate) enum Command {
         /// The question.
         #[arg(required = true, allow_hyphen_values = true)]
         question: Vec<String>,
+    },
+    /// From now on run this script again with each line that who asked for it writes in the job's thread; `-` there ends it.
+    Subscribe {
+        /// Whoever may run this script is heard, not only who asked for the job.
+        #[arg(long)]
+        anybody: bool,
+        /// For so long, in seconds; a week at most.
+        #[arg(long = "for", value_name = "SECONDS", default_value_t = 3600)]
+        seconds: u32,
+        /// End it.
+        #[arg(long, conflicts_with_all = ["anybody", "seconds"])]
+        end: bool,
     },
     /// Run a script after this one: in its turn, and only if this one ends well. It passes the same gates as a command.
     AddTask(Task),

@@ -53,7 +53,7 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             let rows = rows(separator)?;
             of("table", [("title", title.unwrap_or_default().into()), ("rows", rows)])
         }
-        Command::Attach { colour, title, fields, table, separator, text } => {
+        Command::Attach { at_end, colour, title, fields, table, separator, text } => {
             let mut pairs = String::new();
             for field in fields {
                 let wrong = || BzError::Usage(format!("{field:?} is no field: write NAME=VALUE"));
@@ -66,10 +66,11 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             }
             let rows = if table { rows(separator)? } else { Vec::new() };
             let text = text_of(text)?;
-            card(colour, title, [("text", text), ("fields", pairs.into()), ("rows", rows)])
+            card(colour, title, [("text", text), ("fields", pairs.into()), ("rows", rows), ("at-end", flag(at_end))])
         }
-        Command::Diff { colour, title, text } => {
-            card(colour, title, [("text", text.join(" ").into()), ("diff", as_text(&input()?))])
+        Command::Diff { at_end, colour, title, text } => {
+            let text = text.join(" ");
+            card(colour, title, [("text", text.into()), ("diff", as_text(&input()?)), ("at-end", flag(at_end))])
         }
         Command::Chart { kind, colour, title } => {
             let title = title.unwrap_or_default();
@@ -82,7 +83,7 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
             let content = crate::chart::png(&lines, kind, &title, colour)?;
             of("file", [("name", "chart.png".into()), ("text", title.into()), ("content", content)])
         }
-        Command::Ask { anybody, choices, pattern, default, timeout, question } => {
+        Command::Ask { anybody, user, direct, channel, choices, pattern, default, timeout, question } => {
             let mut all = of(
                 "ask",
                 [
@@ -93,10 +94,17 @@ fn words(command: Command) -> Result<Vec<Vec<u8>>, BzError> {
                     ("seconds", timeout.to_string().into()),
                 ],
             );
-            if let Some(default) = default {
-                all.extend([b"default".to_vec(), default.into()]);
+            for (name, value) in [("default", default), ("user", user), ("channel", channel)] {
+                all.extend(value.into_iter().flat_map(|value| [name.into(), value.into_bytes()]));
+            }
+            if direct {
+                all.extend([b"direct".to_vec(), flag(true)]);
             }
             all
+        }
+        Command::Subscribe { end: true, .. } => of("subscribe", [("end", flag(true))]),
+        Command::Subscribe { anybody, seconds, end: false } => {
+            of("subscribe", [("anybody", flag(anybody)), ("seconds", seconds.to_string().into())])
         }
         Command::AddTask(task) => of("add-task", [("command", line(&task))]),
         Command::AddJob(task) => of("add-job", [("command", line(&task))]),

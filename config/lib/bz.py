@@ -114,16 +114,19 @@ def table(head, rows, title=""):
     call("table", title=title, rows=_rows(head, rows))
 
 
-def attach(text="", title="", fields=None, head=None, rows=(), colour=None):
-    """Post a card: a text, names and values (a dict), a table; colour is plain, good, warning or danger."""
+def attach(text="", title="", fields=None, head=None, rows=(), colour=None, at_end=False):
+    """Post a card: a text, names and values (a dict), a table; colour is plain, good, warning or danger. `at_end`: when the job has
+    ended, green where it ended well and red where it did not, unless there is a colour."""
     pairs = "\n".join(_cell(name) + "\t" + _cell(value) for name, value in (fields or {}).items())
-    call("attach", text=text, title=title, fields=pairs, rows=_rows(head, rows) if head else "", colour=colour)
+    call("attach", text=text, title=title, fields=pairs, rows=_rows(head, rows) if head else "", colour=colour,
+         **{"at-end": at_end})
 
 
-def diff(old, new, title="", text="", colour=None):
+def diff(old, new, title="", text="", colour=None, at_end=False):
     """Post the difference of two texts, line by line."""
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "old", "new", lineterm="")
-    call("attach", text=text, title=title, diff="\n".join(lines), colour=colour)
+    call("attach", text=text, title=title, diff="\n".join(lines), colour=colour,
+         **{"at-end": at_end})
 
 
 def chart(values, title="", kind="bar", colour=None):
@@ -137,11 +140,22 @@ def chart(values, title="", kind="bar", colour=None):
         raise Refused(drawn.stderr.strip().removeprefix("bz: "))
 
 
-def ask(question, choices=(), pattern="", default=None, timeout=45, anybody=False):
-    """Ask in the job's thread; the answer, or None where it was cancelled or did not come in time."""
+def ask(question, choices=(), pattern="", default=None, timeout=45, anybody=False, user=None, direct=False, channel=None):
+    """Ask in the job's thread, or `user`, in a `direct` message or a `channel` (`ask-others`); the answer, or None where it was
+    cancelled or did not come in time."""
     answer = call("ask", question=question, choices="\n".join(choices), pattern=pattern, default=default,
-                  seconds=timeout, anybody=anybody)
+                  seconds=timeout, anybody=anybody, user=user, direct=direct, channel=channel)
     return None if answer is False else answer
+
+
+def subscribe(seconds=3600, anybody=False):
+    """Run this script again with each line that is written in the job's thread from now on."""
+    call("subscribe", seconds=seconds, anybody=anybody)
+
+
+def unsubscribe():
+    """Not any more."""
+    call("subscribe", end=True)
 
 
 def _task(verb, name, arguments, named):

@@ -15,6 +15,7 @@ attach() { bz attach "$@"; }
 bzdiff() { bz diff "$@"; }
 chart() { bz chart "$@"; }
 ask() { bz ask "$@"; }
+subscribe() { bz subscribe "$@"; }
 add_task() { bz add-task "$@"; }
 add_job() { bz add-job "$@"; }
 add_command() { bz add-command "$@"; }

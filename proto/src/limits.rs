@@ -51,8 +51,8 @@ pub const MAX_ROWS: usize = 1024;
 /// Most channels whose cursor the connector is given.
 pub const MAX_CHANNELS: usize = 4096;
 
-/// Most threads in which somebody is asked something at once.
-pub const MAX_LISTENED: usize = 256;
+/// Most threads in which somebody is asked something, or a script is subscribed to what is written, at once.
+pub const MAX_LISTENED: usize = 512;
 
 /// Accounts in channels whose posts are reported because of triggers.
 pub const MAX_HEARD: usize = 64;

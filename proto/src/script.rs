@@ -55,8 +55,12 @@ pub enum Verb {
     File,
     /// Post a table.
     Table,
-    /// Ask a person.
+    /// Ask who asked for the job.
     Ask,
+    /// Ask somebody else, or somewhere else.
+    AskOthers,
+    /// Have what is written in the job's thread from now on run the script again.
+    Subscribe,
     /// Add a task to the pipeline.
     AddTask,
     /// Add a pipeline of its own to it.
@@ -77,7 +81,7 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 19] = [
+    pub const ALL: [Verb; 21] = [
         Verb::Say,
         Verb::Reply,
         Verb::Progress,
@@ -89,6 +93,8 @@ impl Verb {
         Verb::File,
         Verb::Table,
         Verb::Ask,
+        Verb::AskOthers,
+        Verb::Subscribe,
         Verb::AddTask,
         Verb::AddJob,
         Verb::AddCommand,
@@ -113,6 +119,8 @@ impl Verb {
             Verb::File => "file",
             Verb::Table => "table",
             Verb::Ask => "ask",
+            Verb::AskOthers => "ask-others",
+            Verb::Subscribe => "subscribe",
             Verb::AddTask => "add-task",
             Verb::AddJob => "add-job",
             Verb::AddCommand => "add-command",
@@ -145,6 +153,17 @@ pub enum Scope {
     Shared,
     /// For good, in the brain, for every job of the script.
     Lasting,
+}
+
+/// Where somebody is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AskedIn {
+    /// In the job's thread.
+    Thread,
+    /// In a direct message.
+    Direct,
+    /// In a new thread of the channel of this name.
+    Channel(Text<MAX_NAME>),
 }
 
 /// What becomes of a command that a script adds to its pipeline.
@@ -251,10 +270,14 @@ pub enum Call {
         /// Lines of cells with tabs between them; the first is the head.
         rows: Text<MAX_SAID>,
     },
-    /// Ask whoever asked for the job, or everybody who may see it, in the job's thread.
+    /// Ask whoever asked for the job, somebody else, or everybody who may see it.
     Ask {
         /// What.
         question: Text<MAX_REASON>,
+        /// Somebody else, by the name that they have now.
+        user: Option<Text<MAX_NAME>>,
+        /// Where.
+        place: AskedIn,
         /// Whoever may see the job may answer, not only who asked for it.
         anybody: bool,
         /// The only answers that are taken, one a line; all where there is none.
@@ -266,6 +289,15 @@ pub enum Call {
         /// So long it waits.
         seconds: u32,
     },
+    /// From now on what is written in the job's thread runs its script again, with the post's text as its one argument.
+    Subscribe {
+        /// Whoever may run it, not only who asked for the job.
+        anybody: bool,
+        /// For so long.
+        seconds: u32,
+    },
+    /// Not any more.
+    Unsubscribe,
     /// Add a command to the pipeline.
     Add {
         /// What becomes of it.
@@ -282,6 +314,8 @@ pub enum Call {
     },
     /// Post a card.
     Attach {
+        /// When the job has ended, and coloured by how it did.
+        at_end: bool,
         /// The colour of its line; what fits where there is none.
         colour: Option<Colour>,
         /// What stands above.
@@ -311,7 +345,9 @@ impl Call {
             Call::Checkout { .. } => Verb::Checkout,
             Call::File { .. } => Verb::File,
             Call::Table { .. } => Verb::Table,
-            Call::Ask { .. } => Verb::Ask,
+            Call::Ask { user: None, place: AskedIn::Thread, .. } => Verb::Ask,
+            Call::Ask { .. } => Verb::AskOthers,
+            Call::Subscribe { .. } | Call::Unsubscribe => Verb::Subscribe,
             Call::Add { part, .. } => part.verb(),
             Call::Exclusive { .. } => Verb::Exclusive,
             Call::Attach { .. } => Verb::Attach,
@@ -350,14 +386,22 @@ impl Call {
             Verb::Table => {
                 Call::Table { title: fields.optional("title")?.unwrap_or_default(), rows: fields.text("rows")? }
             }
+            // A grant, and no word of a message.
+            Verb::AskOthers => return Err(Misread::Verb(name)),
             Verb::Ask => Call::Ask {
                 question: fields.text("question")?,
+                user: fields.optional("user")?,
+                place: fields.place()?,
                 anybody: fields.flag("anybody")?,
                 choices: fields.optional("choices")?.unwrap_or_default(),
                 pattern: fields.optional("pattern")?.unwrap_or_default(),
                 default: fields.optional("default")?,
                 seconds: fields.number("seconds")?.unwrap_or(45),
             },
+            Verb::Subscribe if fields.flag("end")? => Call::Unsubscribe,
+            Verb::Subscribe => {
+                Call::Subscribe { anybody: fields.flag("anybody")?, seconds: fields.number("seconds")?.unwrap_or(3600) }
+            }
             Verb::AddTask => Call::Add { part: Part::Task, command: fields.text("command")? },
             Verb::AddJob => Call::Add { part: Part::Job, command: fields.text("command")? },
             Verb::AddCommand => Call::Add { part: Part::Command, command: fields.text("command")? },
@@ -366,6 +410,7 @@ impl Call {
             Verb::SpawnJob => Call::Add { part: Part::Spawn, command: fields.text("command")? },
             Verb::Exclusive => Call::Exclusive { tag: fields.key("tag")?, wait: fields.flag("wait")? },
             Verb::Attach => Call::Attach {
+                at_end: fields.flag("at-end")?,
                 colour: fields.colour()?,
                 title: fields.optional("title")?.unwrap_or_default(),
                 text: fields.optional("text")?.unwrap_or_default(),

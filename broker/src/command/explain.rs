@@ -1,12 +1,13 @@
 //! `explain COMMAND`: asks the gates and does nothing. Up to the first refusal; admins see every verdict and its cause.
 
 use super::Builtin;
-use crate::command::parse::Command;
-use crate::config::Level;
+use crate::argument::Value;
+use crate::command::parse::{self, Command};
+use crate::config::{Level, Script};
 use crate::elevation::Standing;
 use crate::gate::rate::Limiter;
 use crate::gate::survey::{Seen, Survey, survey};
-use crate::gate::{Refusal, file};
+use crate::gate::{self, Refusal, file};
 use crate::policy::{Place, Policy, Requester};
 use bartizan_proto::people::GateVerdict;
 use bartizan_proto::text::{code, escape};
@@ -45,9 +46,38 @@ pub fn answer(
     if let Some(place) = survey.script.and_then(|script| script.place(survey.values.as_deref().unwrap_or_default())) {
         out.push_str(&format!("\nIt runs by {}.", escape(&place)));
     }
+    if let (Some(script), Some(values)) = (survey.script, &survey.values) {
+        out.push_str(&steps(script, values, requester, place, policy));
+    }
     if let (true, Some(script), Some(sha256)) = (admin, survey.script, &survey.sha256) {
         let path = code(&script.path.display().to_string());
         out.push_str(&format!("\nFile {path}, SHA-256 {}.", code(sha256)));
+    }
+    out
+}
+
+/// What would be run after it, and whether it may be: a step passes the gates by itself.
+fn steps(script: &Script, values: &[Value], requester: &Requester, place: &Place, policy: &Policy) -> String {
+    let hidden: Vec<Value> = values
+        .iter()
+        .map(|value| Value {
+            text: if value.sensitive { "(sensitive)".to_owned() } else { value.text.clone() },
+            ..value.clone()
+        })
+        .collect();
+    let mut out = String::new();
+    let admin = policy.level(requester) == Level::Admin;
+    for (when, step) in script.steps.told() {
+        let passes = match parse::command(&step.line(values)) {
+            Ok(Some(command)) => gate::decide(&command, requester, place, policy).outcome.is_ok(),
+            Ok(None) | Err(_) => false,
+        };
+        out.push_str(&match (passes, admin) {
+            (true, _) => format!("\n- {when} {}: pass", code(&step.line(&hidden))),
+            (false, true) => format!("\n- {when} {}: **refuse**", code(&step.line(&hidden))),
+            // What they may not run is not named to them.
+            (false, false) => format!("\n- {when} a command that you may not give: **refuse**"),
+        });
     }
     out
 }

@@ -2,7 +2,7 @@
 
 use super::Builtin;
 use crate::argument;
-use crate::config::Script;
+use crate::config::{Script, Step};
 use crate::gate::{allowlist, channel, permission};
 use crate::policy::{Place, Policy, Requester};
 use crate::words;
@@ -58,6 +58,10 @@ pub fn one(name: &str, requester: &Requester, place: &Place, policy: &Policy) ->
             out.push_str(&format!(" {dry} shows what it would change."));
         }
         out.push('\n');
+    }
+    let known = |step: &Step| policy.config.allowlist.get(&step.script).is_some_and(|script| mine(&script));
+    for (when, step) in script.steps.told().filter(|(_, step)| known(step)) {
+        out.push_str(&format!("- {when}: {}\n", code(&step.written)));
     }
     if !channel::may(script, place, policy) {
         out.push_str(&words::not_here(script.name.as_str(), &channel::wanted(script, policy)));

@@ -25,6 +25,16 @@ impl Steps {
         self.all().next().is_none()
     }
 
+    /// All of them as people are told, with when each is run.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, &Step)> {
+        let when = |key| match key {
+            "steps" => "then",
+            "on-failure" => "on failure",
+            _finally => "in the end",
+        };
+        self.all().map(move |(key, _, step)| (when(key), step))
+    }
+
     /// All of them, with the keys that they stand under and their places there.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, usize, &Step)> {
         let of = |key, steps| std::iter::zip(0.., steps).map(move |(place, step)| (key, place, step));

@@ -46,6 +46,7 @@ mod setup;
 mod shutdown;
 mod slow_jobs;
 mod stop_votes;
+mod subscriptions;
 mod targets_host;
 mod timers;
 mod token;
@@ -55,6 +56,7 @@ mod wanted;
 pub use alert::Topic;
 use fault::Point;
 pub(crate) use obey::{MAX_QUEUED, MAX_QUEUED_OF_ONE};
+pub(crate) use people::NOT_NOW;
 pub(crate) use questions::TOLERANCE_MS;
 pub(crate) use receipts::Started;
 pub use shutdown::Ended;
@@ -178,6 +180,7 @@ pub struct Core {
     /// What is counted for operators' monitoring.
     pub(crate) metrics: crate::metrics::Metrics,
     /// The emergency stop, while it holds; the policy has it, too.
+    pub(crate) subscriptions: subscriptions::Subscriptions,
     pub(crate) lockdown: Option<crate::gate::lockdown::Lockdown>,
     /// How much the server's clock is ahead of ours, in ms.
     pub(crate) server_ahead_ms: i64,

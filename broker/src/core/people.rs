@@ -18,13 +18,17 @@ use bartizan_proto::Text;
 use bartizan_proto::connector::Report;
 use bartizan_proto::control::Answer;
 use bartizan_proto::egress::{AttestedUser, Outcome, QuestionId, Subject};
-use bartizan_proto::ids::{FlagName, UserId};
+use bartizan_proto::ids::{FlagName, JobId, UserId};
+use bartizan_proto::worker::CallId;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Look-ups that wait at once.
 const MAX_LOOKUPS: usize = 64;
+
+/// To a job's script.
+pub(crate) const NOT_NOW: &str = "the server cannot be asked who that is now; try again";
 
 /// The longest sleep until bans are looked at again: the server's clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -49,21 +53,26 @@ struct Lookup {
 enum Then {
     /// A command from chat goes on.
     Chat { report: Box<Report>, builtin: Builtin, requester: Requester, place: Place, wish: Wish },
+    /// A job's script asks them something.
+    Question { job: JobId, call: CallId },
     /// The host's operator is answered.
     Host { asked: super::people_host::Asked, answer: oneshot::Sender<Answer> },
 }
 
 impl Lookups {
-    /// Egress is gone: the posts whose commands waited, to be attested again; operators are told by the closing of their
-    /// channel that there is no answer now.
-    pub(crate) fn lost(&mut self) -> Vec<Report> {
+    /// Egress is gone: the posts whose commands waited, to be attested again, and the questions of jobs, which cannot be asked
+    /// now; operators are told by the closing of their channel that there is no answer now.
+    pub(crate) fn lost(&mut self) -> (Vec<Report>, Vec<(JobId, CallId)>) {
         self.places.clear();
-        let open = self.open.drain().map(|(_, lookup)| lookup.then);
-        open.filter_map(|then| match then {
-            Then::Chat { report, .. } => Some(*report),
-            Then::Host { .. } => None,
-        })
-        .collect()
+        let (mut reports, mut questions) = (Vec::new(), Vec::new());
+        for (_, lookup) in self.open.drain() {
+            match lookup.then {
+                Then::Chat { report, .. } => reports.push(*report),
+                Then::Question { job, call } => questions.push((job, call)),
+                Then::Host { .. } => {}
+            }
+        }
+        (reports, questions)
     }
 }
 
@@ -115,6 +124,14 @@ impl Core {
         self.look_up_person(whom, Then::Host { asked, answer })
     }
 
+    /// Somebody whom a job's script asks.
+    pub(crate) fn look_up_asked(&mut self, whom: Whom, job: JobId, call: CallId) -> Result<(), CoreError> {
+        if self.lookups.open.len() >= MAX_LOOKUPS || !self.supervisor.egress_ready() {
+            return self.asked_is((job, call), Err(NOT_NOW.to_owned()));
+        }
+        self.look_up_person(whom, Then::Question { job, call })
+    }
+
     fn look_up_person(&mut self, whom: Whom, then: Then) -> Result<(), CoreError> {
         let subject = match &whom {
             Whom::Id(id) => Subject::User(*id),
@@ -142,6 +159,13 @@ impl Core {
                     self.refuse(&report, refusal, &cause, passed("permission"))?;
                 }
             },
+            Then::Question { job, call } => {
+                let found = found.map_err(|refusal| match refusal {
+                    Refusal::Nobody(who) => format!("there is no {who}"),
+                    _no_answer => NOT_NOW.to_owned(),
+                });
+                self.asked_is((job, call), found)?;
+            }
             Then::Host { asked, answer } => match found {
                 Ok(user) => self.host_found(asked, &user.clone(), answer)?,
                 Err(Refusal::Nobody(who)) => {

@@ -103,7 +103,7 @@ impl Core {
             }
             return Ok(());
         }
-        let ping = !answer && self.is_ping(&report);
+        let ping = !answer && !self.is_subscribed(&report) && self.is_ping(&report);
         self.channel_seen(Cursor { channel: report.channel, seen_ms: report.created_ms, begun_ms: 0 })?;
         // A secret is not written down anywhere but in the brain, not even for as long as it takes to decide.
         let unwritten = ping || answer || command::withheld(&report.text).is_some();
@@ -138,7 +138,7 @@ impl Core {
             }
             return self.refuse(&report, refusal, &cause.0, vec![refused_by("ban")]);
         }
-        if line.is_none() && !answer && !self.may_trigger(&report) {
+        if line.is_none() && !answer && !self.is_subscribed(&report) && !self.may_trigger(&report) {
             return Ok(self.store.decided(report.post)?);
         }
         self.posts.waiting.push_back(report);
@@ -291,7 +291,8 @@ impl Core {
         let Some(policy) = &self.policy else { return Ok(()) };
         let prefix = policy.config.bot.prefix.clone();
         // Talk that was looked at for a trigger's sake only: it is not counted, and not refused.
-        if !answer && parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).is_none() {
+        let called = parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).is_some();
+        if !answer && !called && !self.is_subscribed(report) {
             return Ok(self.store.decided(report.post)?);
         }
         let rates = &policy.config.rates;
@@ -311,7 +312,9 @@ impl Core {
             parse::addressed(&post.text, &prefix, &policy.bot_name, place.direct).is_some_and(approve::is_signed);
         if !confided
             && !signed
-            && (self.on_given(report, post, &requester)? || self.answers_question(report, post, &requester, &place)?)
+            && (self.on_given(report, post, &requester)?
+                || self.answers_question(report, post, &requester, &place)?
+                || self.runs_subscribed(report, &requester, &place)?)
         {
             return Ok(());
         }

@@ -65,7 +65,7 @@ impl Core {
     }
 
     /// Has one say something else from now on.
-    pub(super) fn edit_protected(&mut self, post: PostId, markup: &str) -> Result<(), CoreError> {
+    pub(crate) fn edit_protected(&mut self, post: PostId, markup: &str) -> Result<(), CoreError> {
         self.store.write_protected(&ProtectedAct::Edit { post, message: Text::cut(markup) })?;
         self.protected.more = true;
         Ok(())
@@ -104,6 +104,7 @@ impl Core {
                 self.store.protected_posted(write, post, channel)?;
                 self.schedule_posted(post, channel)?;
                 self.request_posted(post)?;
+                self.asked_elsewhere(post, channel)?;
                 self.question_posted(post)
             }
             ProtectedOutcome::Done => {
@@ -115,7 +116,10 @@ impl Core {
                 let key = self.store.unwritten_key(write)?;
                 self.store.protected_ended(write)?;
                 match key {
-                    Some(key) => self.schedule_not_posted(&key, &why),
+                    Some(key) => {
+                        self.not_asked_elsewhere(&key, &why)?;
+                        self.schedule_not_posted(&key, &why)
+                    }
                     None => Ok(()),
                 }
             }

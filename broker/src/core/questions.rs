@@ -266,9 +266,10 @@ impl Core {
         Ok(())
     }
 
-    /// Where somebody is asked something, by us or by a job's script.
+    /// Where somebody is asked something, by us or by a job's script, and what scripts are subscribed to.
     pub(crate) fn threads(&self) -> List<Listen, MAX_LISTENED> {
-        List::cut(self.questions.threads().chain(self.jobs.questions.threads()))
+        let asked = self.questions.threads().chain(self.jobs.questions.threads());
+        List::cut(asked.chain(self.subscriptions.threads()))
     }
 
     /// The connector is told where to listen.

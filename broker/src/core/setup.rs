@@ -76,6 +76,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     };
 
     let approvals = super::approvals::Waiting::restored(&store)?;
+    let subscriptions = super::subscriptions::Subscriptions::restored(&store)?;
     let lockdown = store.lockdown()?;
     if let Some(lockdown) = &lockdown {
         tracing::warn!(by = lockdown.by_name, reason = lockdown.reason, "locked down: nothing is started");
@@ -131,6 +132,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         careful: super::careful::Careful::default(),
         wanted: super::wanted::Wanted::default(),
         contexts: super::contexts::Contexts::default(),
+        subscriptions,
         lookups: super::people::Lookups::default(),
         limiter: crate::gate::rate::Limiter::default(),
         metrics: crate::metrics::Metrics::default(),

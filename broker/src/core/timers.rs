@@ -168,6 +168,7 @@ impl Core {
     pub(crate) fn housekeeping(&mut self) -> Result<(), CoreError> {
         self.store.forget_old_posts()?;
         self.store.forget_old_questions()?;
+        self.forget_old_subscriptions()?;
         self.store.forget_old_jobs()?;
         self.wanted.forget(self.policy.as_ref().map_or_else(crate::store::now_ms, crate::policy::Policy::now_ms));
         self.store.forget_old_protected()?;

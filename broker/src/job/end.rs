@@ -44,6 +44,7 @@ impl Core {
         if !self.did_nothing(job, ending) {
             self.reply_with(intent.channel, intent.post, intent.root, "result", body, attachment)?;
         }
+        self.post_cards_at_end(job, ending == Ending::Ended(ExitStatus::Code(0)))?;
         self.react_finally(&intent, words::emoji(ending))?;
         if ending == Ending::TimedOut {
             self.job_ran_out_of_time(job, Duration::from_micros(usage.elapsed_us))?;
@@ -87,6 +88,7 @@ impl Core {
             Body::Output { head: Text::cut(head), output: Text::cut(output) }
         };
         self.reply_with(intent.channel, intent.post, intent.root, "result", body, None)?;
+        self.post_cards_at_end(job, false)?;
         self.react_finally(&intent, words::REFUSED)?;
         self.close_job(job, &intent, None, usage, Some(&format!("worker died: {why}")))
     }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0017_cards.sql"),
     include_str!("../../../migrations/0018_signed_approvals.sql"),
     include_str!("../../../migrations/0019_request_posts.sql"),
+    include_str!("../../../migrations/0020_subscriptions.sql"),
 ];
 
 /// Brings the schema up to date.

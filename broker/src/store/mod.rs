@@ -25,6 +25,7 @@ pub mod receipts;
 pub mod schedules;
 pub mod starts;
 pub mod state;
+pub mod subscriptions;
 pub mod wanted;
 
 use rusqlite::config::DbConfig;

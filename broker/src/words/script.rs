@@ -1,6 +1,7 @@
 //! What chat is told on behalf of a job's script: the frame around what the script says.
 
 use super::rough;
+use bartizan_proto::ids::JobId;
 use bartizan_proto::text::{code, escape};
 use std::time::Duration;
 
@@ -19,6 +20,44 @@ pub fn question(to: &str, text: &str, wanted: &str, wait: Duration, direct: bool
     let place = if direct { "here" } else { "in this thread" };
     let wanted = if wanted.is_empty() { String::new() } else { format!(" {wanted}") };
     format!("{to}{text}\n*Answer {place} within {}, {} cancels.{wanted}*", rough(wait), code("-"))
+}
+
+/// A question that stands elsewhere than in its job's thread; `text` and `script` are escaped already.
+pub fn question_elsewhere(to: &str, script: &str, job: JobId, by: Option<&str>, text: &str) -> String {
+    let by = by.map_or(String::new(), |name| format!(" of {}", escape(name)));
+    format!("{to}**{script}** (job {}{by}) asks: {text}", job.0)
+}
+
+/// The same when it is over.
+pub fn question_ended(head: &str, end: &str) -> String {
+    format!("{head}\n*{end}*")
+}
+
+/// Nobody answered a question.
+pub const NO_ANSWER: &str = "No answer came.";
+/// Who asked is gone.
+pub const ASKED_NO_MORE: &str = "This is not asked any more.";
+
+/// Somebody answered.
+pub fn answered_by(name: &str) -> String {
+    format!("{} answered.", escape(name))
+}
+
+/// Somebody did not want it.
+pub fn cancelled_by(name: &str) -> String {
+    format!("{} cancelled it.", escape(name))
+}
+
+/// In a thread that a script is subscribed to: whose words it hears, if not everybody's.
+pub fn subscribed(script: &str, whose: Option<&str>, time: Duration) -> String {
+    let (script, time) = (escape(script), rough(time));
+    let whose = whose.map_or("whoever may run it writes".to_owned(), |name| format!("{} writes", escape(name)));
+    format!("From now on **{script}** runs with what {whose} in this thread, for {time}. {} ends it.", code("-"))
+}
+
+/// It is not any more.
+pub fn subscription_over(script: &str) -> String {
+    format!("**{}** does not hear this thread any more.", escape(script))
 }
 
 /// What is taken as an answer.

@@ -182,6 +182,8 @@ impl Talk {
                     None => Answer::Refused(Text::cut(format!("there is no argument {name}"))),
                 };
             }
+            Call::Subscribe { .. } => self.tell("subscribe", "it hears its thread from now on"),
+            Call::Unsubscribe => self.tell("subscribe", "it does not hear its thread any more"),
             Call::Add { command, .. } => self.tell(verb.as_str(), &command),
             Call::Exclusive { tag, .. } => self.tell("exclusive", tag.as_str()),
             Call::Remember { key, value, scope } => {

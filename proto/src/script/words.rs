@@ -1,7 +1,7 @@
 //! The form of a message between a script and its worker: a length, then words with their lengths. Simple enough for any
 //! language, and every length is bounded before anything is allocated.
 
-use super::Scope;
+use super::{AskedIn, Scope};
 use crate::bounded::Text;
 use crate::card::Colour;
 use crate::ids::MemoryKey;
@@ -53,6 +53,9 @@ pub enum Misread {
     /// Not the name of a colour.
     #[error("colour is plain, good, warning or danger")]
     Colour,
+    /// Two places.
+    #[error("it is asked in a channel or in a direct message, not in both")]
+    Places,
     /// Not `yes` or `no`.
     #[error("{0} is yes or no")]
     Flag(&'static str),
@@ -162,6 +165,15 @@ impl<'a> Fields<'a> {
             Some(b"shared") => Ok(Scope::Shared),
             Some(b"lasting") => Ok(Scope::Lasting),
             Some(other) => Err(Misread::Unknown(shown(other))),
+        }
+    }
+
+    pub(super) fn place(&mut self) -> Result<AskedIn, Misread> {
+        match (self.optional("channel")?, self.flag("direct")?) {
+            (None, false) => Ok(AskedIn::Thread),
+            (None, true) => Ok(AskedIn::Direct),
+            (Some(channel), false) => Ok(AskedIn::Channel(channel)),
+            (Some(_), true) => Err(Misread::Places),
         }
     }
 

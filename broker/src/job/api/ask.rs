@@ -1,7 +1,8 @@
-//! `ask`: a question of a running job, in its thread. The answer is a post that egress attested, like every command: what the
+//! `ask`: a question of a running job, in its thread; elsewhere and of others, see [`super::ask_others`]. The answer is a post that egress attested, like every command: what the
 //! connector claims is only where to look. In a channel it is written in the job's thread, in a direct message anywhere; `-`
 //! cancels, `=` is the default, and what begins with the prefix stays a command.
 
+use super::ask_others::may_answer;
 use super::refused;
 use crate::command::jobs::may_see;
 use crate::command::parse;
@@ -31,22 +32,39 @@ const MOST_WRONG: u32 = 5;
 #[derive(Debug, Default)]
 pub struct Questions(Vec<Question>);
 
+/// A question that is open, or will be when it stands somewhere.
 #[derive(Debug)]
-struct Question {
-    job: JobId,
-    call: CallId,
-    channel: ChannelId,
-    root: PostId,
-    direct: bool,
-    user: UserId,
-    anybody: bool,
+pub(super) struct Question {
+    pub(super) job: JobId,
+    pub(super) call: CallId,
+    /// Its thread. None as long as a post of its own is not there.
+    pub(super) thread: Option<(ChannelId, PostId)>,
+    pub(super) direct: bool,
+    /// Who is asked.
+    pub(super) user: UserId,
+    pub(super) anybody: bool,
+    /// Where it has a post of its own: what that says, in the end too.
+    pub(super) own: Option<Own>,
     choices: Vec<String>,
     pattern: Option<Regex>,
     default: Option<String>,
     /// What is taken, for people, as it may be shown.
-    wanted: String,
+    pub(super) wanted: String,
     wrong: u32,
     since_ms: u64,
+    /// What is asked, as it may be shown.
+    pub(super) text: String,
+    pub(super) wait: Duration,
+}
+
+/// A question's own post.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) post: Option<PostId>,
+    /// The part that stays.
+    pub(super) head: String,
+    /// The channel, and the thread in it; a direct message where there is none.
+    pub(super) goal: Option<(ChannelId, Option<PostId>)>,
 }
 
 impl Question {
@@ -70,10 +88,9 @@ impl Question {
 impl Questions {
     /// Where it is listened, to whom: to everybody where there is no person.
     pub(crate) fn threads(&self) -> impl Iterator<Item = Listen> {
-        self.0.iter().map(|question| Listen {
-            channel: question.channel,
-            root: question.root,
-            user: (!question.anybody).then_some(question.user),
+        self.0.iter().filter_map(|question| {
+            let (channel, root) = question.thread?;
+            Some(Listen { channel, root, user: (!question.anybody).then_some(question.user) })
         })
     }
 
@@ -83,54 +100,58 @@ impl Questions {
         self.find(report.channel, report.root, report.direct).is_some_and(asked)
     }
 
-    fn find(&self, channel: ChannelId, root: Option<PostId>, direct: bool) -> Option<usize> {
+    pub(super) fn find(&self, channel: ChannelId, root: Option<PostId>, direct: bool) -> Option<usize> {
         self.0.iter().position(|question| {
-            question.channel == channel && (root == Some(question.root) || (direct && question.direct))
+            let Some((own_channel, own_root)) = question.thread else { return false };
+            own_channel == channel && (root == Some(own_root) || (direct && question.direct))
         })
+    }
+
+    /// Whether a question of that job, or of that call alone, is open.
+    pub(super) fn at(&self, job: JobId, call: Option<CallId>) -> Option<usize> {
+        self.0.iter().position(|open| open.job == job && call.is_none_or(|call| call == open.call))
+    }
+
+    pub(super) fn of(&mut self, job: JobId, call: CallId) -> Option<&mut Question> {
+        self.0.iter_mut().find(|open| open.job == job && open.call == call)
+    }
+
+    /// In a direct message what comes next is an answer: of one person one question.
+    pub(super) fn is_asked_directly(&self, user: UserId, but: JobId) -> bool {
+        self.0.iter().any(|open| open.direct && open.user == user && open.job != but)
+    }
+
+    pub(super) fn push(&mut self, question: Question) {
+        self.0.push(question);
     }
 }
 
 impl Core {
-    /// What `ask` says in chat; from then on the question is open. `Err` is for the script.
-    pub(super) fn open_question(
-        &mut self,
-        job: JobId,
-        call: CallId,
-        what: Call,
-    ) -> Result<Result<Body, String>, CoreError> {
-        let Call::Ask { question, anybody, choices, pattern, default, seconds } = what else {
-            return Ok(Err("not a question".to_owned()));
+    /// A question as the script wants it, checked. `Err` is for the script.
+    pub(super) fn read_question(&self, job: JobId, call: CallId, what: Call) -> Result<Question, String> {
+        let Call::Ask { question, anybody, choices, pattern, default, seconds, user: _, place: _ } = what else {
+            return Err("not a question".to_owned());
         };
-        let Some(entry) = self.jobs.all.get(&job) else { return Ok(Err("no such job".to_owned())) };
-        let open = &self.jobs.questions.0;
-        if open.iter().any(|other| other.job == job) {
-            return Ok(Err("this job has a question open already".to_owned()));
+        let Some(entry) = self.jobs.all.get(&job) else { return Err("no such job".to_owned()) };
+        if self.jobs.questions.at(job, None).is_some() {
+            return Err("this job has a question open already".to_owned());
         }
-        if open.len() >= MOST_OPEN {
-            return Ok(Err("too many questions are open; try again".to_owned()));
+        if self.jobs.questions.0.len() >= MOST_OPEN {
+            return Err("too many questions are open; try again".to_owned());
         }
         let intent = &entry.intent;
-        // Of a job that nobody asked for, whoever may see it.
-        let anybody = anybody || intent.actor != Actor::Person;
-        let same = |other: &Question| {
-            other.channel == intent.channel && (other.root == intent.root || (intent.direct && other.direct))
-        };
-        if open.iter().any(same) {
-            return Ok(Err("another job has a question open in this place; try again".to_owned()));
-        }
         let pattern = match pattern.is_empty() {
             true => None,
             false => match RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(256 * 1024).nest_limit(50).build()
             {
                 Ok(regex) => Some((regex, pattern.to_string())),
-                Err(_) => return Ok(Err("the pattern is no regular expression, or too large".to_owned())),
+                Err(_) => return Err("the pattern is no regular expression, or too large".to_owned()),
             },
         };
         let text = entry.cleaned(&question);
         if text.trim().is_empty() {
-            return Ok(Err("there is nothing to ask".to_owned()));
+            return Err("there is nothing to ask".to_owned());
         }
-        let seconds = seconds.clamp(1, LONGEST);
         let choices: Vec<String> =
             choices.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
         let default = default.map(Text::into_string);
@@ -139,54 +160,85 @@ impl Core {
         let (choices_shown, default_shown) =
             (choices.iter().map(|one| clean(one)).collect::<Vec<_>>(), default.as_deref().map(clean));
         let pattern_shown = pattern.as_ref().map(|(_, text)| clean(text));
-        let wanted = words::wanted_answer(&choices_shown, pattern_shown.as_deref(), default_shown.as_deref());
-        let asked = Question {
+        let lines: Vec<String> = text.trim().lines().map(escape).collect();
+        Ok(Question {
             job,
             call,
-            channel: intent.channel,
-            root: intent.root,
+            thread: Some((intent.channel, intent.root)),
             direct: intent.direct,
             user: intent.user,
-            anybody,
+            // Of a job that nobody asked for, whoever may see it.
+            anybody: anybody || intent.actor != Actor::Person,
+            own: None,
+            wanted: words::wanted_answer(&choices_shown, pattern_shown.as_deref(), default_shown.as_deref()),
             choices,
             pattern: pattern.map(|(regex, _)| regex),
             default,
-            wanted,
             wrong: 0,
             since_ms: self.policy.as_ref().map_or_else(now_ms, crate::policy::Policy::now_ms),
+            text: lines.join("\n"),
+            wait: Duration::from_secs(seconds.clamp(1, LONGEST).into()),
+        })
+    }
+
+    /// What `ask` says in the job's thread; from then on the question is open. `Err` is for the script.
+    pub(super) fn open_question(
+        &mut self,
+        job: JobId,
+        call: CallId,
+        what: Call,
+    ) -> Result<Result<Body, String>, CoreError> {
+        let asked = match self.read_question(job, call, what) {
+            Ok(asked) => asked,
+            Err(why) => return Ok(Err(why)),
         };
-        let to = if intent.direct || anybody { String::new() } else { words::addressed(&intent.user_name) };
-        let lines: Vec<String> = text.trim().lines().map(escape).collect();
-        let wait = Duration::from_secs(seconds.into());
-        let body = words::question(&to, &lines.join("\n"), &asked.wanted, wait, intent.direct);
-        self.jobs.questions.0.push(asked);
-        self.timers.after(wait, Timer::Asked(job, call));
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(Err("no such job".to_owned())) };
+        let intent = &entry.intent;
+        let (channel, root) = (intent.channel, intent.root);
+        let taken = self.jobs.questions.find(channel, Some(root), intent.direct).is_some()
+            || (intent.direct && self.jobs.questions.is_asked_directly(intent.user, job));
+        if taken {
+            return Ok(Err("another job has a question open in this place; try again".to_owned()));
+        }
+        let to = match intent.direct || asked.anybody {
+            true => String::new(),
+            false => words::addressed(&intent.user_name),
+        };
+        let body = words::question(&to, &asked.text, &asked.wanted, asked.wait, intent.direct);
+        self.timers.after(asked.wait, Timer::Asked(job, call));
+        self.jobs.questions.push(asked);
         self.listen()?;
         Ok(Ok(Body::Markup(Text::cut(body))))
     }
 
     /// Its time is over.
     pub(crate) fn asked_in_vain(&mut self, job: JobId, call: CallId) -> Result<(), CoreError> {
-        match self.jobs.questions.0.iter().position(|open| open.job == job && open.call == call) {
-            Some(at) => self.question_over(at, Answer::Nothing(Text::cut("nobody answered in time"))),
+        match self.jobs.questions.at(job, Some(call)) {
+            Some(at) => self.question_over(at, Answer::Nothing(Text::cut("nobody answered in time")), words::NO_ANSWER),
             None => Ok(()),
         }
     }
 
     /// Who asked is gone, or the whole job.
     pub(super) fn question_dropped(&mut self, job: JobId, call: Option<CallId>) -> Result<(), CoreError> {
-        let gone = |open: &Question| open.job == job && call.is_none_or(|call| call == open.call);
-        let Some(at) = self.jobs.questions.0.iter().position(gone) else { return Ok(()) };
-        let question = self.jobs.questions.0.remove(at);
-        self.timers.cancel(&Timer::Asked(question.job, question.call));
-        self.listen()
+        let Some(at) = self.jobs.questions.at(job, call) else { return Ok(()) };
+        self.close_question(at, words::ASKED_NO_MORE).map(drop)
     }
 
-    fn question_over(&mut self, at: usize, answer: Answer) -> Result<(), CoreError> {
+    /// It is answered, or will never be. `end` is what its own post says then.
+    pub(super) fn question_over(&mut self, at: usize, answer: Answer, end: &str) -> Result<(), CoreError> {
+        let question = self.close_question(at, end)?;
+        self.answer_call(question.job, question.call, answer)
+    }
+
+    fn close_question(&mut self, at: usize, end: &str) -> Result<Question, CoreError> {
         let question = self.jobs.questions.0.remove(at);
         self.timers.cancel(&Timer::Asked(question.job, question.call));
-        self.answer_call(question.job, question.call, answer)?;
-        self.listen()
+        if let Some(Own { post: Some(post), head, .. }) = &question.own {
+            self.edit_protected(*post, &words::question_ended(head, end))?;
+        }
+        self.listen()?;
+        Ok(question)
     }
 
     /// Whether an attested post answers a question, and is done with. Its author is neither banned nor too fast.
@@ -208,6 +260,10 @@ impl Core {
         let Some(question) = self.jobs.questions.0.get(at) else { return Ok(false) };
         let job = question.job;
         let may = match self.jobs.all.get(&job) {
+            Some(entry) if question.own.is_some() => {
+                (question.anybody || question.user == requester.user)
+                    && may_answer(&entry.intent.script, requester, policy)
+            }
             Some(entry) if question.anybody => may_see(&entry.into(), requester, place, policy),
             Some(_) => question.user == requester.user,
             None => false,
@@ -220,14 +276,16 @@ impl Core {
         self.store.decided(report.post)?;
         if text == "-" {
             let why = format!("cancelled by {}", requester.name);
-            self.question_over(at, Answer::Nothing(Text::cut(why)))?;
+            self.question_over(at, Answer::Nothing(Text::cut(why)), &words::cancelled_by(&requester.name))?;
             return Ok(true);
         }
         match answer {
-            Some(answer) => self.question_over(at, Answer::Value(Text::cut(answer)))?,
+            Some(answer) => {
+                self.question_over(at, Answer::Value(Text::cut(answer)), &words::answered_by(&requester.name))?;
+            }
             None => {
                 if wrong >= MOST_WRONG {
-                    self.question_over(at, refused("the answers did not fit"))?;
+                    self.question_over(at, refused("the answers did not fit"), words::NO_ANSWER)?;
                 } else {
                     if let Some(question) = self.jobs.questions.0.get_mut(at) {
                         question.wrong = wrong;
@@ -255,17 +313,19 @@ mod tests {
         Question {
             job: JobId(1),
             call: CallId(1),
-            channel: id('c'),
-            root: id('r'),
+            thread: Some((id('c'), id('r'))),
             direct: false,
             user: id('u'),
             anybody: false,
+            own: None,
             choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
             pattern: pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")).expect("a regex")),
             default: default.map(str::to_owned),
             wanted: String::new(),
             wrong: 0,
             since_ms: 0,
+            text: String::new(),
+            wait: Duration::from_secs(1),
         }
     }
 

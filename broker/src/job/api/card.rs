@@ -2,11 +2,17 @@
 //! script: it is masked and made inert here, and only the colour is taken as it is, since it is one of four.
 
 use super::posts::{MOST_MARKUP, table};
+use super::refused;
+use crate::core::{Core, CoreError};
 use crate::job::Job;
 use bartizan_proto::card::{Card, Colour, Field, MOST, json_size};
+use bartizan_proto::connector::Body;
+use bartizan_proto::ids::JobId;
 use bartizan_proto::limits::MAX_CARD_FIELDS;
+use bartizan_proto::script::Answer;
 use bartizan_proto::script::Call;
 use bartizan_proto::text::{escape, fence, label};
+use bartizan_proto::worker::CallId;
 use bartizan_proto::{List, Text};
 
 /// Characters of a title and of a field's name.
@@ -17,13 +23,60 @@ const SHORT: usize = 40;
 /// What is kept free for the note of what is missing in a diff, and for its counts.
 const NOTE: usize = 120;
 
+/// Cards of one job that are posted at its end.
+const MOST_AT_END: usize = 3;
+
+/// A card that waits for its job's end.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    card: Card,
+    /// Its colour is not the script's choice.
+    by_result: bool,
+}
+
+impl Core {
+    /// Keeps a card for the job's end.
+    pub(super) fn attach_at_end(&mut self, job: JobId, call: CallId, what: Call) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+        let by_result = matches!(what, Call::Attach { colour: None, .. });
+        let answer = if entry.api.at_end.len() >= MOST_AT_END {
+            refused(format!("a job attaches {MOST_AT_END} cards at its end, at most"))
+        } else {
+            match card(entry, what) {
+                Ok(card) => {
+                    entry.api.at_end.push(Waiting { card, by_result });
+                    Answer::Done
+                }
+                Err(why) => refused(why),
+            }
+        };
+        self.answer_call(job, call, answer)
+    }
+
+    /// The job is over: its cards, green where it ended well, and red where it did not.
+    pub(in crate::job) fn post_cards_at_end(&mut self, job: JobId, well: bool) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+        let (channel, post, root) = (entry.intent.channel, entry.intent.post, entry.intent.root);
+        for (number, mut waiting) in std::mem::take(&mut entry.api.at_end).into_iter().enumerate() {
+            if waiting.by_result {
+                waiting.card.colour = if well { Colour::Good } else { Colour::Danger };
+            }
+            let kind = format!("end-{}-{number}", job.0);
+            self.reply_with(channel, post, root, &kind, Body::Card(Box::new(waiting.card)), None)?;
+        }
+        Ok(())
+    }
+}
+
 /// The card that a call asks for. `Err` is for the script.
 pub(super) fn card(job: &Job, what: Call) -> Result<Card, String> {
     build(&|text| job.cleaned(text), what)
 }
 
 fn build(clean: &dyn Fn(&str) -> String, what: Call) -> Result<Card, String> {
-    let Call::Attach { colour, title, text, fields, rows, diff } = what else { return Err("not a card".to_owned()) };
+    let Call::Attach { at_end: _, colour, title, text, fields, rows, diff } = what else {
+        return Err("not a card".to_owned());
+    };
     let title = one_line(&clean(&title));
     if title.chars().count() > MOST_NAME {
         return Err(format!("a title has at most {MOST_NAME} characters"));

@@ -25,10 +25,21 @@ impl Core {
     ) -> Result<(), CoreError> {
         let answer = match self.short_key(job, &key, scope) {
             Some(short) if is_reserved(&short) => refused(BrainError::Reserved.to_string()),
-            Some(short) => match self.jobs.memories.remember(short, value, Instant::now()) {
-                Ok(()) => Answer::Done,
-                Err(error) => refused(error.to_string()),
-            },
+            Some(short) => {
+                // What a command in a channel remembers is known in its own thread, too.
+                let thread =
+                    self.jobs.all.get(&job).map(|entry| Place::Thread(entry.intent.channel, entry.intent.root));
+                let in_thread = matches!(short.place, Place::Channel(_)).then_some(thread).flatten();
+                let places = in_thread.into_iter().chain([short.place.clone()]);
+                let keys: Vec<ShortKey> = places.map(|place| ShortKey { place, ..short.clone() }).collect();
+                let now = Instant::now();
+                let done: Result<(), _> =
+                    keys.into_iter().try_for_each(|key| self.jobs.memories.remember(key, value, now));
+                match done {
+                    Ok(()) => Answer::Done,
+                    Err(error) => refused(error.to_string()),
+                }
+            }
             None => self.remember_for_good(job, &key, value)?,
         };
         self.answer_call(job, call, answer)

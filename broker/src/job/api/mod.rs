@@ -5,6 +5,7 @@
 //! Nothing here waits: a post that comes too early is kept and made later, and its call is answered then.
 
 mod ask;
+mod ask_others;
 mod card;
 mod memory;
 mod posts;
@@ -49,6 +50,8 @@ pub struct Api {
     pub progress: Option<Progress>,
     /// What it has checked out.
     tickets: BTreeMap<MemoryKey, Ticket>,
+    /// Cards for its end.
+    at_end: Vec<card::Waiting>,
     /// Lines that it wrote into the log.
     logged: u32,
     /// Calls since when, for [`MOST_A_SECOND`].
@@ -107,12 +110,18 @@ impl Core {
             return self.answer_call(job, call, Answer::Refused(Text::cut(why)));
         }
         match what {
+            Call::Attach { at_end: true, .. } => self.attach_at_end(job, call, what),
             Call::Say { .. }
             | Call::Reply { .. }
             | Call::File { .. }
             | Call::Table { .. }
             | Call::Ask { .. }
+            | Call::Subscribe { .. }
             | Call::Attach { .. } => self.post_or_wait(job, call, what),
+            Call::Unsubscribe => {
+                self.unsubscribe(job)?;
+                self.answer_call(job, call, Answer::Done)
+            }
             Call::Progress { percent, text } => self.progressed(job, call, percent, &text),
             Call::Param { name } => {
                 let answer = values::param(&entry.api.params, &name);

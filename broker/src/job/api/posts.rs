@@ -8,7 +8,7 @@ use crate::store::jobs::Actor;
 use crate::words;
 use bartizan_proto::connector::{Attachment, Body};
 use bartizan_proto::ids::JobId;
-use bartizan_proto::script::{Answer, Call};
+use bartizan_proto::script::{Answer, Call, Verb};
 use bartizan_proto::text::escape;
 use bartizan_proto::worker::CallId;
 use bartizan_proto::{Bytes, Text};
@@ -108,6 +108,22 @@ impl Core {
                 continue;
             }
             let made = match what {
+                others @ Call::Ask { .. } if others.verb() == Verb::AskOthers => {
+                    let begun = self.ask_others(job, call, others)?;
+                    let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+                    match begun {
+                        Ok(()) => {
+                            entry.api.posts.made += 1;
+                            entry.api.posts.pace.take();
+                            self.jobs.posts.take();
+                        }
+                        Err(why) => self.answer_call(job, call, refused(why))?,
+                    }
+                    continue;
+                }
+                Call::Subscribe { anybody, seconds } => {
+                    self.subscribe(job, anybody, seconds)?.map(|body| (body, None, false))
+                }
                 // Answered when somebody has answered.
                 question @ Call::Ask { .. } => self.open_question(job, call, question)?.map(|body| (body, None, true)),
                 other => post(entry, other).map(|(body, attachment)| (body, attachment, false)),
@@ -166,6 +182,8 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
         | Call::Recall { .. }
         | Call::Checkout { .. }
         | Call::Ask { .. }
+        | Call::Subscribe { .. }
+        | Call::Unsubscribe
         | Call::Add { .. }
         | Call::Exclusive { .. } => Err("not a post".to_owned()),
     }
