@@ -170,6 +170,7 @@ mod tests {
 
     fn attach(title: &str, text: &str, fields: &str, diff: Option<&str>) -> Result<Card, String> {
         let call = Call::Attach {
+            at_end: false,
             colour: None,
             title: Text::cut(title),
             text: Text::cut(text),
