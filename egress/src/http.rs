@@ -1,7 +1,7 @@
 //! One request to the server: sent with the token, answered in bounded, scrubbed bytes.
 //!
 //! The only file that puts the token into a request. What comes out of it has no token in it and may be handed on.
-//! Requests are HTTP/1.1 on kept connections; redirects, proxies, cookies and retries there are none.
+//! Requests are HTTP/1.1 on kept connections; redirects, cookies and retries there are none, and no proxy but the one of the configuration.
 
 use crate::pace::{Order, Pace};
 use crate::server::Server;
@@ -108,10 +108,16 @@ impl Http {
     /// # Errors
     /// When the HTTP library refuses its settings.
     pub fn new(server: Server, tls: ClientConfig, token: Token) -> Result<Self, HttpError> {
-        let client = Client::builder()
+        let failed = |error| HttpError::Network(why(&token, error));
+        // Never one that the environment names.
+        let builder = Client::builder().no_proxy();
+        let builder = match server.proxy() {
+            None => builder,
+            Some(proxy) => builder.proxy(reqwest::Proxy::https(proxy.address()).map_err(failed)?),
+        };
+        let client = builder
             .tls_backend_preconfigured(tls)
             .http1_only()
-            .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
@@ -121,7 +127,7 @@ impl Http {
             .pool_idle_timeout(IDLE_LIMIT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build()
-            .map_err(|error| HttpError::Network(why(&token, error)))?;
+            .map_err(failed)?;
         let (unauthorized, used) = (Arc::default(), Arc::default());
         let (server, pace, order) = (Arc::new(server), Pace::default(), Order::Core);
         Ok(Self { client, server, token, unauthorized, used, pace, order })

@@ -11,7 +11,7 @@
 //! | the core's socket, and who may say what when | [`link`], [`permits`] |
 //! | another token while it runs | [`rotate`] |
 //! | the token, and keeping it out of everything that leaves | [`token`], [`scrub`] |
-//! | one request to the server, and how many of them | [`server`], [`http`], [`pace`], [`answers`] |
+//! | one request to the server, and how many of them | [`server`], [`proxy`], [`http`], [`pace`], [`answers`] |
 //! | is the server there, and who is the bot | [`verify`], [`backoff`] |
 //! | the connector's two sockets | [`session`], [`verbs`], [`carrier`] |
 #![deny(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod link;
 pub mod pace;
 pub mod permits;
 pub mod protected;
+pub mod proxy;
 pub mod rotate;
 pub mod scrub;
 pub mod server;

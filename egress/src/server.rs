@@ -1,8 +1,10 @@
 //! The server's address and the certificates it is checked against, parsed once from the core's `Setup`.
 
+use crate::proxy::{Proxy, ProxyError};
+use bartizan_proto::egress::ClientCertificate;
 use reqwest::Url;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,6 +29,12 @@ pub enum ServerError {
         /// What is wrong with it.
         why: String,
     },
+    /// Our own certificate is broken, or its key.
+    #[error("the client certificate cannot be used: {0}")]
+    Client(String),
+    /// The proxy's address.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The TLS library refused its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -38,6 +46,7 @@ pub struct Server {
     base: Url,
     port: u16,
     named: bool,
+    proxy: Option<Proxy>,
 }
 
 impl Server {
@@ -58,7 +67,7 @@ impl Server {
             return Err(ServerError::Form);
         };
         let named = host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
-        Ok(Self { named, port, base })
+        Ok(Self { named, port, base, proxy: None })
     }
 
     /// Whether requests go over TLS.
@@ -72,14 +81,28 @@ impl Server {
         host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// The only TCP port to connect to.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Has everything go through a proxy, which connects to the server.
+    ///
+    /// # Errors
+    /// [`ServerError::Proxy`], also where the server is no https server: the proxy could read the token.
+    pub fn through(self, address: &str) -> Result<Self, ServerError> {
+        let proxy = Some(Proxy::parse(address, self.is_tls())?);
+        Ok(Self { proxy, ..self })
     }
 
-    /// Whether the host is a name, which has to be resolved.
+    /// The proxy, where there is one.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The only TCP port to connect to.
+    pub fn port(&self) -> u16 {
+        self.proxy.as_ref().map_or(self.port, Proxy::port)
+    }
+
+    /// Whether a name has to be resolved here: the proxy's where there is one, which resolves the server's.
     pub fn is_named(&self) -> bool {
-        self.named
+        self.proxy.as_ref().map_or(self.named, Proxy::is_named)
     }
 
     /// `BASE/api/v4/…` with these segments, each escaped, and this query.
@@ -97,11 +120,12 @@ impl Server {
     }
 }
 
-/// The settings for TLS: ring, TLS 1.2 and 1.3, these roots and no others.
+/// The settings for TLS: ring, TLS 1.2 and 1.3, these roots and no others, and our own certificate where there is one.
 ///
 /// # Errors
-/// [`ServerError::Roots`] when a certificate is broken, [`ServerError::NoRoots`] when https has none.
-pub fn tls(server: &Server, pem: &[u8]) -> Result<ClientConfig, ServerError> {
+/// [`ServerError::Roots`] when a certificate is broken, [`ServerError::NoRoots`] when https has none, [`ServerError::Client`] when
+/// our own is broken or does not fit its key.
+pub fn tls(server: &Server, pem: &[u8], client: Option<ClientCertificate>) -> Result<ClientConfig, ServerError> {
     let mut roots = RootCertStore::empty();
     for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
         let broken = |why: String| ServerError::Roots { index: index + 1, why };
@@ -111,10 +135,20 @@ pub fn tls(server: &Server, pem: &[u8]) -> Result<ClientConfig, ServerError> {
     if roots.is_empty() && server.is_tls() {
         return Err(ServerError::NoRoots);
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some(ClientCertificate { chain, key }) => {
+            let broken = |error: &dyn std::fmt::Display| ServerError::Client(error.to_string());
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain).collect();
+            let chain = chain.map_err(|error| broken(&error))?;
+            // The TLS library keeps the key for as long as egress lives, as it keeps those of its sessions.
+            let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| broken(&error))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| broken(&error))?
+        }
+    };
     // One server: the default keeps tickets of 256.
     config.resumption = rustls::client::Resumption::in_memory_sessions(4);
     Ok(config)
@@ -166,10 +200,10 @@ mod tests {
     #[test]
     fn https_without_roots_is_refused_and_so_is_a_broken_bundle() {
         let server = Server::parse("https://example.com").expect("an address");
-        assert!(matches!(tls(&server, b""), Err(ServerError::NoRoots)));
+        assert!(matches!(tls(&server, b"", None), Err(ServerError::NoRoots)));
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(tls(&server, broken), Err(ServerError::Roots { index: 1, .. })));
+        assert!(matches!(tls(&server, broken, None), Err(ServerError::Roots { index: 1, .. })));
         let plain = Server::parse("http://127.0.0.1").expect("an address");
-        assert!(tls(&plain, b"").is_ok());
+        assert!(tls(&plain, b"", None).is_ok());
     }
 }

@@ -142,10 +142,14 @@ fn receive_setup(core: &mut UnixStream) -> Result<Option<Given>, StartError> {
     let (Permit::Once, ToEgress::Setup(setup)) = (permits(Phase::Setup, kind), message) else {
         return Err(LinkError::Phase { kind, phase: Phase::Setup }.into());
     };
-    let Setup { url, token, ca, team } = *setup;
+    let Setup { url, token, ca, team, proxy, client } = *setup;
     let token = Token::keep(token.into_inner())?;
     let server = Server::parse(&url)?;
-    let tls = server::tls(&server, &ca)?;
+    let server = match proxy {
+        Some(proxy) => server.through(&proxy)?,
+        None => server,
+    };
+    let tls = server::tls(&server, &ca, client)?;
     Ok(Some(Given { server, tls, token, team }))
 }
 

@@ -6,8 +6,8 @@ use crate::bounded::{Bytes, List, Text};
 use crate::confidential::Confidential;
 use crate::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use crate::limits::{
-    MAX_CA_BUNDLE, MAX_EMOJI_ASKED, MAX_GROUP, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED, MAX_REACTIONS, MAX_REASON,
-    MAX_TOKEN,
+    MAX_CA_BUNDLE, MAX_CHAIN, MAX_CLIENT_KEY, MAX_EMOJI_ASKED, MAX_GROUP, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED,
+    MAX_REACTIONS, MAX_REASON, MAX_TOKEN,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,19 @@ pub struct Setup {
     pub ca: Bytes<MAX_CA_BUNDLE>,
     /// The name of the team that the bot works in.
     pub team: Text<MAX_NAME>,
+    /// `http://HOST:PORT` of a proxy that connects to the server (CONNECT, RFC 9110 §9.3.6). For https servers only.
+    pub proxy: Option<Text<MAX_NAME>>,
+    /// What the bot's machine shows a server that asks for a certificate.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate of our own for TLS.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// PEM: the certificate, and what leads from it to a root that the server knows.
+    pub chain: Bytes<MAX_CHAIN>,
+    /// PEM: its key.
+    pub key: Confidential<MAX_CLIENT_KEY>,
 }
 
 impl std::fmt::Debug for Setup {

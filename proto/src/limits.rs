@@ -63,6 +63,12 @@ pub const MAX_DESCRIPTORS: usize = 4;
 /// Largest bundle of CA certificates in bytes (Debian's is about 220 KiB).
 pub const MAX_CA_BUNDLE: usize = 768 * 1024;
 
+/// Largest chain of certificates of our own in bytes.
+pub const MAX_CHAIN: usize = 64 * 1024;
+
+/// Largest key of a certificate of our own in bytes.
+pub const MAX_CLIENT_KEY: usize = 16 * 1024;
+
 /// Largest secret or memory in bytes.
 pub const MAX_SECRET: usize = 16 * 1024;
 

@@ -37,6 +37,13 @@ fn flat(config: &Config) -> Flat {
     if let Some(path) = &config.server.ca_file {
         put("server.ca-file", &path.display());
     }
+    if let Some(proxy) = &config.server.proxy {
+        put("server.proxy", proxy);
+    }
+    if let Some((certificate, key)) = &config.server.client {
+        put("server.client-certificate", &certificate.display());
+        put("server.client-key", &key.display());
+    }
     put("server.channels", &config.server.channels.as_ref().map_or("every channel".to_owned(), |list| list.join(", ")));
     if let Some(path) = &config.bot.token_file {
         put("bot.token-file", &path.display());

@@ -139,6 +139,10 @@ pub struct Server {
     pub team: String,
     /// `ca-file`: PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// `proxy`: `http://HOST:PORT` of an HTTP proxy that connects to the server.
+    pub proxy: Option<String>,
+    /// `client-certificate` and `client-key`: PEM files for a server that asks for a certificate.
+    pub client: Option<(PathBuf, PathBuf)>,
     /// `channels`: names of the channels where commands are taken; every channel of the team when absent.
     pub channels: Option<Vec<String>>,
 }

@@ -65,6 +65,9 @@ pub(super) struct Server {
     pub(super) url: String,
     pub(super) team: String,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) proxy: Option<String>,
+    pub(super) client_certificate: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
     pub(super) channels: Option<Vec<String>>,
 }
 

@@ -7,10 +7,10 @@ use super::trust::Trust;
 use super::{Bot, Brain, Group, Level, Limits, Listed, Rate, Rates, Server, absolute, raw};
 use crate::brain::KeySource;
 use bartizan_proto::ids::{MemoryKey, UserId};
-use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_TOKEN};
+use bartizan_proto::limits::{MAX_ATTACHMENT, MAX_CA_BUNDLE, MAX_CLIENT_KEY, MAX_TOKEN};
 use bartizan_proto::text::is_hidden;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) fn server(raw: &raw::Server, folder: &Path, trust: &Trust) -> Result<Server, Wrong> {
@@ -29,10 +29,63 @@ pub(super) fn server(raw: &raw::Server, folder: &Path, trust: &Trust) -> Result<
     if let Some(path) = &ca_file {
         certificates(path, trust).map_err(|wrong| wrong.within("ca-file"))?;
     }
+    let https = raw.url.starts_with("https:");
+    if let Some(address) = &raw.proxy {
+        proxy(address, https).map_err(|wrong| wrong.within("proxy"))?;
+    }
+    let client = client(raw, folder, trust, https)?;
     if let Some(list) = &raw.channels {
         channels(list).map_err(|wrong| wrong.within("channels"))?;
     }
-    Ok(Server { url, team: raw.team.clone(), ca_file, channels: raw.channels.clone() })
+    let (proxy, channels) = (raw.proxy.clone(), raw.channels.clone());
+    Ok(Server { url, team: raw.team.clone(), ca_file, proxy, client, channels })
+}
+
+fn proxy(address: &str, https: bool) -> Result<(), Wrong> {
+    let rest = address.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let plain = |rest: &str| {
+        !rest.is_empty()
+            && rest.len() <= 200
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+    };
+    if !rest.is_some_and(plain) {
+        let what = format!("\"{address}\" is not a proxy's address");
+        return Err(Wrong::new(what, "write it like http://proxy.example.com:3128, without a user"));
+    }
+    if !https {
+        return Err(Wrong::new(
+            "a proxy is for an https server: it could read the token",
+            "use https, or remove the key",
+        ));
+    }
+    Ok(())
+}
+
+/// A certificate of our own, and its key, which nobody else may read.
+fn client(raw: &raw::Server, folder: &Path, trust: &Trust, https: bool) -> Result<Option<(PathBuf, PathBuf)>, Wrong> {
+    let (certificate, key) = match (&raw.client_certificate, &raw.client_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (absolute(folder, certificate), absolute(folder, key)),
+        (Some(_), None) => {
+            let remedy = "name the file with its key as client-key";
+            return Err(Wrong::new("a certificate without its key", remedy).within("client-certificate"));
+        }
+        (None, Some(_)) => {
+            let remedy = "name the file with the certificate as client-certificate";
+            return Err(Wrong::new("a key without its certificate", remedy).within("client-key"));
+        }
+    };
+    if !https {
+        let wrong = Wrong::new("only an https server asks for a certificate", "use https, or remove the key");
+        return Err(wrong.within("client-certificate"));
+    }
+    certificates(&certificate, trust).map_err(|wrong| wrong.within("client-certificate"))?;
+    let (_, metadata) = trust.open_secret(&key).map_err(|error| Wrong::from(error).within("client-key"))?;
+    if metadata.len() == 0 || metadata.len() > MAX_CLIENT_KEY as u64 {
+        let what = format!("{} has {} bytes, which is no key", key.display(), metadata.len());
+        return Err(Wrong::new(what, "put the key there, as PEM, and nothing else").within("client-key"));
+    }
+    Ok(Some((certificate, key)))
 }
 
 pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, Wrong> {

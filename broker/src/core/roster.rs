@@ -10,10 +10,11 @@ use crate::config::Group;
 use crate::people::People;
 use crate::people::keys::Keys;
 use crate::policy::Policy;
-use bartizan_proto::egress::{ChannelKind, Outcome, QuestionId, Ready, Setup, Subject};
+use bartizan_proto::egress::{ChannelKind, ClientCertificate, Outcome, QuestionId, Ready, Setup, Subject};
 use bartizan_proto::ids::{ChannelId, UserId};
 use bartizan_proto::installation::SYSTEM_CA_BUNDLES;
-use bartizan_proto::{Bytes, Text};
+use bartizan_proto::{Bytes, Confidential, Text};
+use bartizan_secret::Zeroizing;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
@@ -84,11 +85,22 @@ impl Core {
                 read_ca(found.ok_or("no CA certificates found: install ca-certificates or set server.ca-file")?)?
             }
         };
+        let client = match &server.client {
+            None => None,
+            Some((certificate, key)) => Some(read_client(certificate, key)?),
+        };
         Ok(Setup {
             url: Text::new(server.url.as_str()).map_err(|error| format!("server.url: {error}"))?,
             token,
             ca: Bytes::new(ca).map_err(|error| format!("server.ca-file: {error}"))?,
             team: Text::new(server.team.clone()).map_err(|error| format!("server.team: {error}"))?,
+            proxy: server
+                .proxy
+                .as_ref()
+                .map(Text::new)
+                .transpose()
+                .map_err(|error| format!("server.proxy: {error}"))?,
+            client,
         })
     }
 
@@ -259,6 +271,17 @@ impl Core {
         tracing::debug!(question = question.0, "an answer that nothing waits for");
         Ok(())
     }
+}
+
+/// Our own certificate and its key.
+fn read_client(certificate: &Path, key: &Path) -> Result<ClientCertificate, String> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let chain = std::fs::read(certificate).map_err(|error| failed(certificate, &error))?;
+    let secret = std::fs::read(key).map(Zeroizing::new).map_err(|error| failed(key, &error))?;
+    Ok(ClientCertificate {
+        chain: Bytes::new(chain).map_err(|error| failed(certificate, &error))?,
+        key: Confidential::new(secret).map_err(|error| failed(key, &error))?,
+    })
 }
 
 fn read_ca(path: &Path) -> Result<Vec<u8>, String> {

@@ -219,6 +219,10 @@ fn readable(config: &Config, credentials: Option<&Path>) -> Vec<PathBuf> {
         KeySource::Own(_) | KeySource::Passphrase => {}
     }
     add(config.server.ca_file.as_deref());
+    if let Some((certificate, key)) = &config.server.client {
+        add(Some(certificate));
+        add(Some(key));
+    }
     for script in config.allowlist.programs() {
         add(script.path.parent());
         for secret in &script.secrets {

@@ -26,6 +26,10 @@ pub struct Wanted {
     pub team: String,
     /// `[server] ca-file`.
     pub ca_file: Option<PathBuf>,
+    /// `[server] proxy`.
+    pub proxy: Option<String>,
+    /// `[server] client-certificate` and `client-key`.
+    pub client: Option<(PathBuf, PathBuf)>,
     /// Of `[people]`.
     pub admin: String,
     /// `[server] channels`; none for all.
@@ -87,6 +91,13 @@ impl Config {
         put(&mut document["server"], "team", wanted.team.as_str().into());
         if let Some(path) = &wanted.ca_file {
             put(&mut document["server"], "ca-file", path.to_string_lossy().as_ref().into());
+        }
+        if let Some(proxy) = &wanted.proxy {
+            put(&mut document["server"], "proxy", proxy.as_str().into());
+        }
+        if let Some((certificate, key)) = &wanted.client {
+            put(&mut document["server"], "client-certificate", certificate.to_string_lossy().as_ref().into());
+            put(&mut document["server"], "client-key", key.to_string_lossy().as_ref().into());
         }
         if wanted.channels.is_empty() {
             document["server"].as_table_mut().map(|server| server.remove("channels"));
@@ -209,6 +220,8 @@ mod tests {
             url: "https://chat.example.org".to_owned(),
             team: "crew".to_owned(),
             ca_file: None,
+            proxy: None,
+            client: None,
             admin: "alice".to_owned(),
             channels: vec!["ops".to_owned(), "deployments".to_owned()],
         }

@@ -37,6 +37,15 @@ pub struct SetupArguments {
     /// Certificates to believe instead of the system's (PEM), for a server with a CA of its own
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// An HTTP proxy that connects to the server, like http://proxy.example.com:3128
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// A certificate of ours (PEM), for a server that asks for one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// Its key (PEM, mode 0400)
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
     /// The team, as in the address of its channels
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
@@ -197,7 +206,8 @@ struct Answers {
 }
 
 fn questions(arguments: &SetupArguments, dialog: &mut Dialog, before: &files::Config) -> Result<Answers, CtlError> {
-    let server = Server::beside(arguments.ca_file.as_deref())?;
+    let client = arguments.client_certificate.as_deref().zip(arguments.client_key.as_deref());
+    let server = Server::beside(arguments.ca_file.as_deref(), arguments.proxy.as_deref(), client)?;
     // 1. The server: it answers, and asks for a token.
     let url = Asked { flag: "--url", what: "Address of the Mattermost server", given: arguments.url.as_deref() };
     let url = dialog.until(&url, before.url().as_deref(), |url| {
@@ -246,6 +256,11 @@ fn questions(arguments: &SetupArguments, dialog: &mut Dialog, before: &files::Co
             url,
             team: session.team.clone(),
             ca_file: arguments.ca_file.as_deref().map(std::path::absolute).transpose()?,
+            proxy: arguments.proxy.clone(),
+            client: match client {
+                None => None,
+                Some((certificate, key)) => Some((std::path::absolute(certificate)?, std::path::absolute(key)?)),
+            },
             admin,
             channels,
         },

@@ -8,7 +8,8 @@ use crate::exit::CtlError;
 use crate::siblings;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::egress::{
-    AttestedChannel, AttestedUser, ChannelKind, FromEgress, Outcome, QuestionId, Ready, Setup, Subject, ToEgress,
+    AttestedChannel, AttestedUser, ChannelKind, ClientCertificate, FromEgress, Outcome, QuestionId, Ready, Setup,
+    Subject, ToEgress,
 };
 use bartizan_proto::installation::SYSTEM_CA_BUNDLES;
 use bartizan_proto::limits::MAX_CA_BUNDLE;
@@ -49,6 +50,8 @@ pub struct Server {
     program: PathBuf,
     user: Option<(u32, u32)>,
     ca_file: Option<PathBuf>,
+    proxy: Option<String>,
+    client: Option<(PathBuf, PathBuf)>,
 }
 
 /// An egress that has found the server, the bot and the team.
@@ -62,12 +65,17 @@ pub struct Session {
 
 impl Server {
     /// By the `bartizan-egress` beside this program.
-    pub fn beside(ca_file: Option<&Path>) -> Result<Self, CtlError> {
+    pub fn beside(
+        ca_file: Option<&Path>,
+        proxy: Option<&str>,
+        client: Option<(&Path, &Path)>,
+    ) -> Result<Self, CtlError> {
         let found =
             |name: &str| siblings::beside(name).map_err(|error| CtlError::Sibling { program: name.into(), error });
         let program = found("bartizan-egress")?;
         let user = siblings::unprivileged();
-        Ok(Self { program, user, ca_file: ca_file.map(Path::to_owned) })
+        let client = client.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
+        Ok(Self { program, user, ca_file: ca_file.map(Path::to_owned), proxy: proxy.map(str::to_owned), client })
     }
 
     /// The server is a Mattermost server: it refuses a token that is none.
@@ -109,6 +117,13 @@ impl Server {
             token,
             ca: Bytes::new(self.ca(url)?).map_err(|error| failed(format!("the CA certificates: {error}")))?,
             team: Text::new(team).map_err(|_| SetupError::Team(printable(team)))?,
+            proxy: match &self.proxy {
+                None => None,
+                Some(proxy) => {
+                    Some(Text::new(proxy).map_err(|_| failed("the proxy's address is too long".to_owned()))?)
+                }
+            },
+            client: self.client().map_err(failed)?,
         };
         let mut egress =
             Egress::start(&self.program, self.user).map_err(|error| failed(format!("bartizan-egress: {error}")))?;
@@ -118,6 +133,18 @@ impl Server {
             Some(_) | None => return Err(failed(egress.last_words())),
         };
         Ok((egress, found))
+    }
+
+    /// Our own certificate and its key.
+    fn client(&self) -> Result<Option<ClientCertificate>, String> {
+        let Some((certificate, key)) = &self.client else { return Ok(None) };
+        let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let chain = std::fs::read(certificate).map_err(|error| failed(certificate, &error))?;
+        let secret = std::fs::read(key).map(Zeroizing::new).map_err(|error| failed(key, &error))?;
+        Ok(Some(ClientCertificate {
+            chain: Bytes::new(chain).map_err(|error| failed(certificate, &error))?,
+            key: Confidential::new(secret).map_err(|error| failed(key, &error))?,
+        }))
     }
 
     fn ca(&self, url: &str) -> Result<Vec<u8>, SetupError> {

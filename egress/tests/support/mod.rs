@@ -272,6 +272,8 @@ pub fn setup(url: &str, ca: &[u8]) -> ToEgress {
         token: Confidential::copy_of(TOKEN.as_bytes()).expect("short"),
         ca: Bytes::new(ca).expect("short"),
         team: text("main"),
+        proxy: None,
+        client: None,
     }))
 }
 

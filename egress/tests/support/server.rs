@@ -51,6 +51,8 @@ type Script = dyn Fn(&Seen) -> Answer + Send + Sync;
 pub struct Server {
     pub url: String,
     pub ca: Vec<u8>,
+    /// A certificate that the server's CA signed for a client, and its key, as PEM.
+    pub client: (String, String),
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -60,18 +62,37 @@ impl Server {
         Self::serve(script, None)
     }
 
-    /// TLS with a leaf for 127.0.0.1, signed by a CA made for this test.
+    /// TLS with a leaf for 127.0.0.1 and ::1, signed by a CA made for this test.
     pub fn start_tls(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::serve(script, Some(Certificates::make()))
+        Self::serve(script, Some(Certificates::make(false)))
+    }
+
+    /// The same, and whoever connects must show a certificate of that CA: [`Server::client`] is one.
+    pub fn start_asking(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::serve(script, Some(Certificates::make(true)))
+    }
+
+    /// TLS on IPv6's loopback. None where there is no IPv6.
+    pub fn start_tls_v6(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Option<Self> {
+        let listener = TcpListener::bind("[::1]:0").ok()?;
+        Some(Self::serve_at(listener, script, Some(Certificates::make(false))))
     }
 
     fn serve(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static, tls: Option<Certificates>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        Self::serve_at(TcpListener::bind("127.0.0.1:0").expect("bind"), script, tls)
+    }
+
+    fn serve_at(
+        listener: TcpListener,
+        script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+        tls: Option<Certificates>,
+    ) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().expect("bound"));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
         let ca = tls.as_ref().map(|tls| tls.ca.clone().into_bytes()).unwrap_or_default();
+        let client = tls.as_ref().map(|tls| tls.client.clone()).unwrap_or_default();
         let config = tls.map(|tls| tls.config);
         let own = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -88,7 +109,7 @@ impl Server {
                 });
             }
         });
-        Self { url, ca, seen }
+        Self { url, ca, client, seen }
     }
 
     /// All requests so far but the three that verify the server.
@@ -105,27 +126,42 @@ impl Server {
 
 struct Certificates {
     ca: String,
+    client: (String, String),
     config: Arc<rustls::ServerConfig>,
 }
 
 impl Certificates {
-    fn make() -> Self {
+    fn make(asks: bool) -> Self {
         use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
         let ca_key = KeyPair::generate().expect("key");
         let mut ca = CertificateParams::new(Vec::new()).expect("no names");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_certificate = ca.self_signed(&ca_key).expect("ca");
+        let issuer = Issuer::new(ca, ca_key);
         let key = KeyPair::generate().expect("key");
-        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
-        let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).expect("leaf");
+        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned(), "::1".to_owned()]).expect("names");
+        let leaf = leaf.signed_by(&key, &issuer).expect("leaf");
+        let client_key = KeyPair::generate().expect("key");
+        let client = CertificateParams::new(vec!["bartizan".to_owned()]).expect("a name");
+        let client = client.signed_by(&client_key, &issuer).expect("a client's");
         let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("pkcs8");
-        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
-            .expect("certificate");
-        Self { ca: ca_certificate.pem(), config: Arc::new(config) }
+            .expect("versions");
+        let builder = match asks {
+            false => builder.with_no_client_auth(),
+            true => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(ca_certificate.der().clone()).expect("a root");
+                let verifier =
+                    rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.expect("a verifier"))
+            }
+        };
+        let config = builder.with_single_cert(vec![leaf.der().clone()], key).expect("certificate");
+        let client = (client.pem(), client_key.serialize_pem());
+        Self { ca: ca_certificate.pem(), client, config: Arc::new(config) }
     }
 }
 
@@ -185,7 +221,8 @@ pub fn json(status: u16, headers: &str, body: &str) -> Vec<u8> {
 
 pub const DATE_MS: u64 = 1_795_212_000_000;
 
-fn usual(request: &Seen) -> (u16, String) {
+/// What such a server answers to whoever has the token.
+pub fn usual(request: &Seen) -> (u16, String) {
     let body = match request.path() {
         "/api/v4/users/me" => user(BOT, "bartizan", ",\"is_bot\":true"),
         "/api/v4/teams/name/main" => format!(r#"{{"id":"{TEAM}","name":"main"}}"#),

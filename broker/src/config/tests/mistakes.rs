@@ -33,6 +33,21 @@ fn a_mistake_in_bartizan_toml_is_one_line_with_file_line_and_remedy() {
             "config/bartizan.toml:4: wrong type: integer `3`, expected a string; docs/configuration.md says what belongs here",
         ),
         (
+            "\"main\"",
+            "\"main\"\nproxy = \"http://me:secret@proxy:1\"",
+            "config/bartizan.toml:5: \"http://me:secret@proxy:1\" is not a proxy's address; write it like http://proxy.example.com:3128, without a user",
+        ),
+        (
+            "\"main\"",
+            "\"main\"\nclient-key = \"key.pem\"",
+            "config/bartizan.toml:5: a key without its certificate; name the file with the certificate as client-certificate",
+        ),
+        (
+            "\"main\"",
+            "\"main\"\nclient-certificate = \"cert.pem\"\nclient-key = \"token\"",
+            "config/bartizan.toml:5: config/cert.pem does not exist; create it or correct the path",
+        ),
+        (
             "[bot]",
             "[limits]\njobs = \"roadmap\"\n[bot]",
             "config/bartizan.toml:7: wrong type: string \"roadmap\", expected a whole number of at least 0; docs/configuration.md says what belongs here",
