@@ -7,8 +7,8 @@ use bartizan_proto::connector::{
 };
 use bartizan_proto::control::{Answer, Request};
 use bartizan_proto::egress::{
-    AttestedGroup, FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject, Target, ToEgress,
-    WriteId,
+    AttestedGroup, ClientCertificate, FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject,
+    Target, ToEgress, WriteId,
 };
 use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::ids::JobId;
@@ -197,6 +197,8 @@ fn to_egress() -> Vec<ToEgress> {
         token: token(),
         ca: Bytes::default(),
         team: Text::cut("ops"),
+        proxy: Some(Text::cut("http://proxy.example.com:3128")),
+        client: Some(ClientCertificate { chain: Bytes::default(), key: Confidential::default() }),
     };
     let question = QuestionId(3);
     let attest = |subject| ToEgress::Attest { question, subject };
