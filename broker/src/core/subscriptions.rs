@@ -141,7 +141,7 @@ impl Core {
             self.reply_to(report, words::subscription_over(&name))?;
             return Ok(true);
         }
-        let command = Command { name, words: vec![Word { text, bare: 0 }] };
+        let command = Command { name, words: vec![Word { text, bare: 0 }], dry: false };
         // It is stored and shown as a command is.
         match context::line(&command) {
             Some(line) => {
