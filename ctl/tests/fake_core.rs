@@ -238,6 +238,7 @@ Asked for by  bob (abcdefghijklmnopqrstuvwxyz) in #ops, post zyxwvutsrqponmlkjih
 Since         1s 250ms
 Script        disk-usage at /opt/scripts/disk-usage.sh
 SHA-256       ab12
+Runs by       local
 Ending        exit 3
 Runs as       uid 1000, worker 4242, processes 4242 4243
 Used          1s 250ms elapsed, 4ms user, 2ms system, 3.0 MiB resident, 17 B of output

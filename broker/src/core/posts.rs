@@ -356,12 +356,18 @@ impl Core {
         }
     }
 
-    /// Whether the first word is a name that we know, or close to one.
-    fn is_near(&self, line: &str) -> bool {
+    /// Whether the first word is a name that we know.
+    pub(crate) fn is_command(&self, line: &str) -> bool {
         let name = line.split_whitespace().next().unwrap_or_default();
-        if name.parse().is_ok_and(|name| self.config.allowlist.get(&name).is_some()) || Builtin::named(name).is_some() {
+        name.parse().is_ok_and(|name| self.config.allowlist.get(&name).is_some()) || Builtin::named(name).is_some()
+    }
+
+    /// The same, or close to one.
+    fn is_near(&self, line: &str) -> bool {
+        if self.is_command(line) {
             return true;
         }
+        let name = line.split_whitespace().next().unwrap_or_default();
         let builtins = Builtin::ALL.into_iter().map(Builtin::name);
         self.config.allowlist.nearest(name, |_| true).is_some() || crate::config::nearest(name, builtins).is_some()
     }

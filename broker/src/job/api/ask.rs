@@ -258,6 +258,12 @@ impl Core {
         }
         let text = parse::addressed(text, prefix, &policy.bot_name, place.direct).unwrap_or(text).trim().to_owned();
         let Some(question) = self.jobs.questions.0.get(at) else { return Ok(false) };
+        // Whom somebody else's job asks in a direct message goes on giving commands there.
+        let in_thread = question.thread.is_some_and(|(_, root)| post.root == Some(root));
+        let is_choice = question.choices.iter().any(|choice| choice.eq_ignore_ascii_case(&text));
+        if question.own.is_some() && !in_thread && !is_choice && self.is_command(&text) {
+            return Ok(false);
+        }
         let job = question.job;
         let may = match self.jobs.all.get(&job) {
             Some(entry) if question.own.is_some() => {
