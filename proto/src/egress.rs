@@ -1,6 +1,8 @@
 //! core ↔ egress: the token is lent once, and everything a person did is attested.
 //!
 //! [`ToEgress::Attach`] carries two descriptors: egress's ends of [`crate::verbs`] and [`crate::carrier`].
+//!
+//! Over 400 lines: every message of this socket, with what the server attests, in one place.
 
 use crate::bounded::{Bytes, List, Text};
 use crate::confidential::Confidential;

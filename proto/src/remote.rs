@@ -35,7 +35,7 @@ pub struct RemoteOrder {
     pub broker: Text<MAX_NAME>,
     /// Its job there.
     pub job: JobId,
-    /// What was decided: SHA-256 over the command, its script and its arguments, as the audit log has it.
+    /// What was decided, for the logs of both sides: SHA-256 over the script's name, its hash and its arguments.
     pub digest: [u8; 32],
     /// The only target that may carry it out.
     pub target: TargetName,
