@@ -97,7 +97,7 @@ mod tests {
         store.commit().expect("committed");
         drop(store);
         let mut store = Store::open(&path).expect("again");
-        assert_eq!(store.subscriptions().expect("read"), [second.clone()]);
+        assert_eq!(store.subscriptions().expect("read"), std::slice::from_ref(&second));
         store.drop_subscription(second.root).expect("dropped");
         assert_eq!(store.subscriptions().expect("read"), []);
     }
