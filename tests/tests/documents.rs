@@ -53,9 +53,23 @@ fn every_source_file_says_what_it_is_and_none_is_too_long() {
     let root = root();
     let mut wrong = Vec::new();
     let mut files = 0;
-    for package in
-        ["proto", "confine", "audit", "broker", "egress", "connector", "worker", "ctl", "playground", "tests", "fuzz"]
-    {
+    for package in [
+        "proto",
+        "secret",
+        "confine",
+        "audit",
+        "broker",
+        "egress",
+        "connector",
+        "worker",
+        "bz",
+        "remote",
+        "driver",
+        "ctl",
+        "playground",
+        "tests",
+        "fuzz",
+    ] {
         for path in sources(&root.join(package).join("src")) {
             files += 1;
             let text = std::fs::read_to_string(&path).expect("text");
