@@ -16,20 +16,28 @@ fn answered(house: &House, posts: &[String], words: &str) -> usize {
     posts.iter().filter(|post| house.said(post).iter().any(|said| said.contains(words))).count()
 }
 
+/// Waits for the answer to a command beside a flood. If it is told that it waits, only others' turns are before it, not their floods.
+async fn next_in_turn(house: &House, post: &str, answer: &str, places: &[&str]) {
+    house.wait(answer, || house.said(post).iter().any(|said| said.contains(answer)).then_some(())).await;
+    let waited: Vec<String> = house.said(post).into_iter().filter(|said| said.contains("in line")).collect();
+    let is_near = |said: &String| places.iter().any(|place| said.contains(&format!(" {place} in line")));
+    assert!(waited.iter().all(is_near), "{waited:?}");
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_flood_of_one_person_makes_only_that_person_wait_and_what_is_too_much_is_refused_and_told() {
-    let house = narrow("0.5").await;
+    // Long naps: while 300 posts are attested, however slowly, few of them end and make room for others.
+    let house = narrow("4").await;
     let flood: Vec<String> = (0..300).map(|_| house.say("carol", "ops", "!nap")).collect();
     house.wait("the first of them", || (answered(&house, &flood, "rested") > 0).then_some(())).await;
     let other = house.say("bob", "random", "!hello Bob");
-    let reply = house.reply(&other).await;
-    assert!(reply.contains("Hello, Bob!"), "{reply}");
+    next_in_turn(&house, &other, "Hello, Bob!", &["1st"]).await;
     let before = answered(&house, &flood, "rested");
-    assert!(before < 60, "{before} jobs of the flood went before");
+    assert!(before < 20, "{before} jobs of the flood went before");
     // 250 of one person wait; the others were refused, each in its thread.
-    house.wait("the refusals", || (answered(&house, &flood, "Too many commands") >= 40).then_some(())).await;
+    house.wait("the refusals", || (answered(&house, &flood, "Too many commands") >= 30).then_some(())).await;
     let refused = answered(&house, &flood, "Too many commands");
-    assert!((40..=50).contains(&refused), "{refused}");
+    assert!((30..=50).contains(&refused), "{refused}");
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -64,15 +72,14 @@ async fn a_clock_that_jumps_by_hours_makes_no_new_command_old() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_flood_of_several_people_in_one_channel_makes_nobody_wait_elsewhere() {
-    let house = narrow("0.4").await;
+    let house = narrow("1").await;
     let mut flood = Vec::new();
     for _ in 0..100 {
         flood.extend(["alice", "bob", "dave"].map(|who| house.say(who, "random", "!nap")));
     }
     house.wait("the first of them", || (answered(&house, &flood, "rested") > 0).then_some(())).await;
     let other = house.say("carol", "ops", "!hello Carol");
-    let reply = house.reply(&other).await;
-    assert!(reply.contains("Hello, Carol!"), "{reply}");
+    next_in_turn(&house, &other, "Hello, Carol!", &["1st", "2nd", "3rd"]).await;
     let before = answered(&house, &flood, "rested");
     assert!(before < 30, "{before} jobs of the flood went before");
 }

@@ -32,7 +32,7 @@ impl Core {
             let mine = self.jobs.all.iter().map(|(id, job)| (*id, job));
             let mine = mine
                 .filter(|(_, job)| job.state != JobState::Done && may_see(&(*job).into(), requester, place, policy));
-            let text = list(mine, |id| self.waits_at(id), place, |line| self.without_secrets(line));
+            let text = list(mine, |id| self.waits_behind(id), place, |line| self.without_secrets(line));
             return self.answer(report, Vec::new(), text);
         }
         let id = match number(&command.words) {
@@ -54,7 +54,7 @@ impl Core {
             let (head, output) = tail(id, job, self.config.limits.output);
             return self.answer_with(report, body(head, output));
         }
-        let text = one(id, job, self.waits_at(id), |line| self.without_secrets(line));
+        let text = one(id, job, self.waits_behind(id), |line| self.without_secrets(line));
         self.answer(report, Vec::new(), text)
     }
 
@@ -78,11 +78,6 @@ impl Core {
                 self.stop_job(id, super::answers::KILL_GRACE)
             }
         }
-    }
-
-    /// How many wait before it.
-    fn waits_at(&self, id: JobId) -> Option<usize> {
-        self.jobs.queue.iter().position(|waiting| *waiting == id)
     }
 }
 

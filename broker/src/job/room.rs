@@ -106,32 +106,57 @@ impl Core {
 
     /// The place in line of a job that is about to be queued, or is; none where it starts at once.
     pub(super) fn place_in_line(&self, intent: &Intent, job: Option<JobId>) -> Option<usize> {
-        let before = || self.jobs.queue.iter().take_while(|waiting| job != Some(**waiting));
-        let intents = || before().filter_map(|waiting| self.jobs.all.get(waiting)).map(|entry| &entry.intent);
         let mut taken = self.taken();
+        let ahead = self.ahead(intent, job, &taken);
+        let blocked = self.blocked(intent, &taken);
         let mut starting = 0;
         // What waits already and could start does so first.
-        for earlier in intents() {
+        for earlier in &ahead {
             if self.blocked(earlier, &taken).is_none() {
                 starting += 1;
                 taken.add(earlier, self.tag_of(earlier));
             }
         }
         let tag = self.tag_of(intent);
-        let same = |other: &&Intent| other.script == intent.script || (tag.is_some() && self.tag_of(other) == tag);
+        let same = |other: &&&Intent| other.script == intent.script || (tag.is_some() && self.tag_of(other) == tag);
         match self.blocked(intent, &taken) {
             // Those that go first are not in line any more.
             Some(Blocked::Script) => {
-                let waiting = intents().filter(same).count();
-                let starting = if self.blocked(intent, &self.taken()).is_none() { 1 } else { 0 };
-                Some(waiting.saturating_sub(starting) + 1)
+                let waiting = ahead.iter().filter(same).count();
+                Some(waiting.saturating_sub(usize::from(blocked.is_none())) + 1)
             }
-            Some(Blocked::User) => Some(intents().filter(|other| other.user == intent.user).count() + 1),
+            Some(Blocked::User) => Some(ahead.iter().filter(|other| other.user == intent.user).count() + 1),
             None => {
                 let free = self.config.limits.jobs.saturating_sub(self.jobs.running());
-                (starting >= free).then(|| before().count() - free.min(starting) + 1)
+                (starting >= free).then(|| ahead.len() - free.min(starting) + 1)
             }
         }
+    }
+
+    /// What goes before a job that is about to be queued, or is, as [`Core::next_in_queue`] will take it: people take turns, each
+    /// with the first of theirs. It may still change: what ends and what comes makes others be first.
+    fn ahead(&self, intent: &Intent, job: Option<JobId>, taken: &Taken) -> Vec<&Intent> {
+        let of_all = self.jobs.queue.iter().filter_map(|id| Some((*id, &self.jobs.all.get(id)?.intent)));
+        let mine = of_all.clone().take_while(|(id, _)| Some(*id) != job);
+        let earlier = mine.filter(|(_, waiting)| waiting.user == intent.user).count();
+        let turn = |user: UserId| self.jobs.turns.get(&user).copied().unwrap_or(0);
+        let own = (taken.of(intent.user) + earlier, turn(intent.user));
+        let (mut rounds, mut passed) = (HashMap::<UserId, usize>::new(), false);
+        let goes_first = |(id, waiting): &(JobId, &Intent)| {
+            passed |= Some(*id) == job;
+            let round = rounds.entry(waiting.user).or_insert_with(|| taken.of(waiting.user));
+            let theirs = (*round, turn(waiting.user));
+            *round += 1;
+            Some(*id) != job
+                && if waiting.user == intent.user { !passed } else { theirs < own || (theirs == own && !passed) }
+        };
+        of_all.filter(goes_first).map(|(_, waiting)| waiting).collect()
+    }
+
+    /// How many jobs go before one that waits; none where it does not wait.
+    pub(crate) fn waits_behind(&self, job: JobId) -> Option<usize> {
+        let entry = self.jobs.all.get(&job).filter(|_| self.jobs.queue.contains(&job))?;
+        Some(self.ahead(&entry.intent, Some(job), &self.taken()).len())
     }
 
     /// A job that is not `async` still waits: its thread is told.
