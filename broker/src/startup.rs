@@ -17,6 +17,7 @@ mod names;
 mod processes;
 
 pub use directories::Lock;
+pub use names::Groups;
 
 use crate::config::trust::Trust;
 use crate::config::{Checked, Config, ConfigError, check_config, trial};
@@ -42,8 +43,8 @@ pub struct CoreStart {
     pub mode: Mode,
     /// The user that workers run as: nothing of theirs is believed, and they may not use the control socket.
     pub workers: Uid,
-    /// The group of those who may use the control socket beside root.
-    pub operators: Option<u32>,
+    /// The groups of those who may use the control sockets beside root.
+    pub groups: Groups,
     /// Whose files are believed; for a reload, and for scripts.
     pub trust: Trust,
     /// Held as long as the core lives: no second core opens this state.
@@ -206,10 +207,10 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
         Mode::SingleUser if config.production => return Err(StartError::Production(path)),
         Mode::SingleUser | Mode::Setuid | Mode::Systemd => {}
     }
-    let operators = names::resolve(&mut config, mode, &identity)?;
+    let groups = names::resolve(&mut config, mode, &identity)?;
 
     // 8. Private directories, and nobody else at work in them.
-    let lock = directories::prepare(&config, mode, operators)?;
+    let lock = directories::prepare(&config, mode, groups)?;
 
     // 9. Whoever started us, where they want to hear how it goes: reached with their rights, not with ours.
     let connected = match manager.is_there() {
@@ -235,18 +236,7 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
     let users = Users { service: identity.service(), invoker: identity.invoker() };
     let become_core = |launcher, egress_launcher| {
         let workers = users.invoker;
-        core(CoreStart {
-            config,
-            mode,
-            workers,
-            operators,
-            trust,
-            lock,
-            launcher,
-            egress_launcher,
-            credentials,
-            managed,
-        })
+        core(CoreStart { config, mode, workers, groups, trust, lock, launcher, egress_launcher, credentials, managed })
     };
     processes::split(users, notify, become_core).map_err(StartError::from)
 }

@@ -54,22 +54,35 @@ pub enum ConfineError {
 /// # Errors
 /// [`ConfineError`]: what the kernel has and yet did not come into force.
 pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineError> {
+    let starts_others = confinement.role == Role::Launcher;
+    let kept = Kept {
+        read: confinement.read,
+        write: confinement.write,
+        sockets: &[],
+        connect_ports: confinement.connect_ports,
+        files: !starts_others,
+        tcp: !starts_others,
+    };
+    confine_to(confinement.role, kept)
+}
+
+/// The same for a program that shows something on this host: it asks the service at a socket beneath `sockets`, serves what
+/// it listens on already, and has no file.
+///
+/// # Errors
+/// As [`confine`].
+pub fn confine_exporter(sockets: &[PathBuf]) -> Result<Vec<InForce>, ConfineError> {
+    let kept = Kept { read: &[], write: &[], sockets, connect_ports: &[], files: true, tcp: true };
+    confine_to(Role::Control, kept)
+}
+
+fn confine_to(role: Role, kept: Kept<'_>) -> Result<Vec<InForce>, ConfineError> {
     // 1. What can no longer be opened later, and the filters while memory is still unrestricted.
     let status = StatusFile::own().map_err(ConfineError::ReadBack)?;
-    let filters = filters(confinement.role)?;
+    let filters = filters(role)?;
 
     // 2. to 4. One thread, no new privileges, Landlock: files, ports, signals, abstract sockets.
-    let starts_others = confinement.role == Role::Launcher;
-    let landlock = restrict(
-        &status,
-        Kept {
-            read: confinement.read,
-            write: confinement.write,
-            connect_ports: confinement.connect_ports,
-            files: !starts_others,
-            tcp: !starts_others,
-        },
-    )?;
+    let landlock = restrict(&status, kept)?;
 
     // 5. seccomp, the strictest last.
     for filter in &filters {
@@ -91,7 +104,7 @@ pub fn confine(confinement: &Confinement<'_>) -> Result<Vec<InForce>, ConfineErr
 /// [`ConfineError`].
 pub fn enter_domain() -> Result<(), ConfineError> {
     let status = StatusFile::own().map_err(ConfineError::ReadBack)?;
-    restrict(&status, Kept { read: &[], write: &[], connect_ports: &[], files: false, tcp: false })?;
+    restrict(&status, Kept { read: &[], write: &[], sockets: &[], connect_ports: &[], files: false, tcp: false })?;
     Ok(())
 }
 

@@ -46,6 +46,8 @@ pub struct Kept<'a> {
     pub read: &'a [PathBuf],
     /// Paths beneath which it may also write, create, rename and remove.
     pub write: &'a [PathBuf],
+    /// Paths beneath which it may connect to Unix sockets, which newer kernels ask about.
+    pub sockets: &'a [PathBuf],
     /// TCP ports that it may connect to.
     pub connect_ports: &'a [u16],
     /// Whether files are handled at all. The launcher leaves them alone: under a Landlock domain that handles files the
@@ -73,7 +75,8 @@ pub fn restrict(kept: Kept<'_>) -> Result<[InForce; 3], FilesError> {
         // A daemon starts no program, so nothing it keeps is executable.
         let read = AccessFs::from_read(NEWEST) & !AccessFs::Execute;
         let write = AccessFs::from_all(NEWEST) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
-        for (paths, access) in [(kept.read, read), (kept.write, write)] {
+        let connect = AccessFs::ReadDir | AccessFs::ResolveUnix;
+        for (paths, access) in [(kept.read, read), (kept.write, write), (kept.sockets, connect)] {
             for path in paths {
                 rules = rules.add_rule(beneath(path, access)?)?;
             }

@@ -9,7 +9,7 @@ pub use remote::{Enrol, Remote};
 use crate::installation;
 use bartizan_proto::ids::{JobId, ScriptName, SecretName};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the service listens unless something else is said, for a program that `make install` did not put where it is.
 const DEFAULT_SOCKET: &str = "/run/bartizan/control.sock";
@@ -21,7 +21,7 @@ pub const DEFAULT_CONFIG: &str = "/etc/bartizan/bartizan.toml";
 #[derive(Debug, Parser)]
 #[command(name = "bartizan", version, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The service's control socket [default: the installation's, else /run/bartizan/control.sock]
+    /// The service's control socket, or the one for reading [default: the installation's, else /run/bartizan/control.sock]
     #[arg(long, global = true, value_name = "PATH", env = "BARTIZAN_SOCKET")]
     socket: Option<PathBuf>,
 
@@ -35,11 +35,47 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The socket that was named, or that of the installation which this program is of.
+    /// The socket that was named, or that of the installation which this program is of: the one that takes commands, or,
+    /// for who may not use that one, the one that is for reading.
     pub fn socket(&self) -> PathBuf {
-        let installed = || installation::own().map(|found| found.control.join("control.sock"));
-        self.socket.clone().or_else(installed).unwrap_or_else(|| DEFAULT_SOCKET.into())
+        let Some(socket) = &self.socket else {
+            let Sockets { command, read } = Sockets::find();
+            return if !is_open(&command) && is_open(&read) { read } else { command };
+        };
+        socket.clone()
     }
+
+    /// The same for what only ever reads: it takes no more authority than it needs.
+    pub fn reading_socket(&self) -> PathBuf {
+        let Some(socket) = &self.socket else {
+            let Sockets { command, read } = Sockets::find();
+            return if is_open(&read) { read } else { command };
+        };
+        socket.clone()
+    }
+}
+
+/// Where the two sockets are.
+struct Sockets {
+    command: PathBuf,
+    read: PathBuf,
+}
+
+impl Sockets {
+    /// The installation's, else those of [`DEFAULT_SOCKET`]. Without readers of its own the one stands beside the other.
+    fn find() -> Self {
+        let (control, read) = match installation::own() {
+            Some(found) => (found.control, found.read),
+            None => (Path::new(DEFAULT_SOCKET).with_file_name(""), Path::new(DEFAULT_SOCKET).with_file_name("")),
+        };
+        let (apart, beside) = (read.join("read.sock"), control.join("read.sock"));
+        Self { command: control.join("control.sock"), read: if is_open(&apart) { apart } else { beside } }
+    }
+}
+
+/// Whether this user could connect to it.
+fn is_open(socket: &Path) -> bool {
+    rustix::fs::access(socket, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 const EXIT_CODES: &str = "\
@@ -92,9 +128,9 @@ pub enum Command {
     /// Print what is counted, in Prometheus' text format, or serve it to a Prometheus on this host
     #[command(after_help = "Example: bartizan metrics --listen 127.0.0.1:9464")]
     Metrics {
-        /// Serve it over HTTP at this loopback address, until it is ended
-        #[arg(long, value_name = "ADDRESS:PORT")]
-        listen: Option<std::net::SocketAddr>,
+        /// Serve it over HTTP at this loopback address, or at a Unix socket of this path, until it is ended
+        #[arg(long, value_name = "ADDRESS:PORT|PATH")]
+        listen: Option<crate::http::listen::Place>,
     },
     /// List the jobs that wait or run
     Ps,

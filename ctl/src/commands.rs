@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             })?;
             lockdown(ask(Request::Lockdown { reason, kill: *kill })?, &out)
         }
-        Command::Metrics { listen: Some(address) } => metrics::serve(*address, &socket),
+        Command::Metrics { listen: Some(address) } => metrics::serve(address, &arguments.reading_socket()),
         Command::Metrics { listen: None } => {
             let text = metrics::fetch(&socket)?;
             out.give(&serde_json::json!({ "metrics": text }), |_| text.clone())
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             Err(error) => Err(error),
         },
         Command::Script { what } => crate::script::run(what, &out),
-        Command::Audit(command) => crate::audit::run(command, &arguments.socket(), &out),
+        Command::Audit(command) => crate::audit::run(command, (&socket, &arguments.reading_socket()), &out),
         Command::Doctor => doctor(&socket, &out),
         Command::People { what } => people::people(what, &ask, &out),
         Command::Bans { what } => people::bans(what, &ask, &out),

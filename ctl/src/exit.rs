@@ -138,13 +138,21 @@ pub enum CtlError {
     /// What was given as a witness is none.
     #[error(transparent)]
     Witness(#[from] bartizan_audit::BadWitness),
-    /// Monitoring cannot be served there.
-    #[error("{address}: {error}")]
+    /// Nothing can be served there.
+    #[error("{place}: {error}")]
     Listen {
         /// Where.
-        address: std::net::SocketAddr,
+        place: String,
         /// Why not.
         error: io::Error,
+    },
+    /// What would serve something cannot give up what it does not need.
+    #[error("{what}: {why}")]
+    Confine {
+        /// What was to be served.
+        what: String,
+        /// Why not.
+        why: String,
     },
     /// The first day is not over.
     #[error(transparent)]
@@ -173,6 +181,7 @@ impl CtlError {
             }
             Self::Setup(_)
             | Self::Listen { .. }
+            | Self::Confine { .. }
             | Self::AuditFile { .. }
             | Self::AuditKey { .. }
             | Self::Witness(_) => Exit::Usage,

@@ -54,7 +54,7 @@ pub fn check(found: &Installation) -> Vec<Check> {
         checks.push(check_rule(&Rule { path: &path, kind: Kind::File, owner: Some(0), modes: &[0o755] }));
     }
 
-    // 3. The configuration, its keys, the state, the control socket's directory.
+    // 3. The configuration, its keys, the state, the directories of the control sockets.
     let Some((config, var)) = found.config.parent().zip(found.control.parent()) else { return checks };
     let (allowlist, keys, token) = (config.join("allowlist.toml"), config.join("keys"), config.join("keys/token"));
     let state = var.join("state");
@@ -66,7 +66,9 @@ pub fn check(found: &Installation) -> Vec<Check> {
     checks.push(rule(&token, Kind::File, service, &[0o400, 0o600]));
     checks.push(rule(&state, Kind::Directory, service, &[0o700]));
     let control = rule(&found.control, Kind::Directory, service, &[0o2710, 0o700]);
-    checks.push(worse(control, operators_directory(&found.control, group)));
+    checks.push(worse(control, group_directory(&found.control, group, "OPERATORS")));
+    let read = rule(&found.read, Kind::Directory, service, &[0o2710, 0o700]);
+    checks.push(worse(read, group_directory(&found.read, group, "READERS")));
 
     // 4. Every folder above any of them.
     checks.extend([&*found.programs, config, var].into_iter().filter_map(folders_above));
@@ -93,15 +95,13 @@ fn setuid_program(path: &Path, service: u32, group: u32) -> Option<String> {
         .then(|| format!("{shown}: its file system is mounted nosuid; mount it suid, or install elsewhere"))
 }
 
-/// The operators' group must be a group of other people than the one that starts the service.
-fn operators_directory(path: &Path, service_group: u32) -> Option<String> {
+/// The operators' and the readers' group must be a group of other people than the one that starts the service.
+fn group_directory(path: &Path, service_group: u32, whose: &str) -> Option<String> {
     let metadata = symlink_metadata(path).ok()?;
     let shared = metadata.mode() & 0o070 != 0 && (metadata.gid() == service_group || metadata.gid() == 0);
     shared.then(|| {
         let shown = path.display();
-        format!(
-            "has the group of root or of the service's user: chgrp GROUP-OF-OPERATORS {shown} && chmod 2710 {shown}"
-        )
+        format!("has the group of root or of the service's user: chgrp GROUP-OF-{whose} {shown} && chmod 2710 {shown}")
     })
 }
 

@@ -25,6 +25,8 @@ pub struct Installation {
     pub config: PathBuf,
     /// `ROOT/var/lib/bartizan/control`: where `control.sock` is, unless the configuration says otherwise.
     pub control: PathBuf,
+    /// `ROOT/var/lib/bartizan/read`: where `read.sock` is, unless the configuration says otherwise.
+    pub read: PathBuf,
 }
 
 impl Installation {
@@ -41,6 +43,7 @@ impl Installation {
             programs: programs.to_owned(),
             config: root.join("etc/bartizan/bartizan.toml"),
             control: root.join("var/lib/bartizan/control"),
+            read: root.join("var/lib/bartizan/read"),
         })
     }
 }

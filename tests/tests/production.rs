@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The exposure that `systemd-analyze security` gives each unit, in tenths; docs/decisions/0008-units.md has the reasons.
-const EXPOSURE: [(&str, u32); 2] = [("bartizan.service", 56), ("bartizan-exporter.service", 11)];
+const EXPOSURE: [(&str, u32); 3] =
+    [("bartizan.service", 56), ("bartizan-exporter.service", 11), ("bartizan-audit-page.service", 4)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -31,18 +32,22 @@ fn run(program: &str, arguments: &[&str]) -> Option<Output> {
 /// The units as an installation has them, but with a program that is there.
 fn filled(folder: &Path) -> Vec<PathBuf> {
     let words = Regex::new("ExecStart=[^ \n]+").expect("regex");
-    let units = ["bartizan.service", "bartizan.slice", "bartizan-exporter.service"];
+    let units = ["bartizan.service", "bartizan.slice", "bartizan-exporter.service", "bartizan-audit-page.service"];
     let fill = |unit: &&str| {
         let mut text = words.replace_all(&read(&format!("systemd/{unit}")), "ExecStart=/bin/true").into_owned();
         for (word, value) in [
             ("@SERVICE_USER@", "daemon"),
             ("@SERVICE_GROUP@", "daemon"),
             ("@OPERATORS@", "daemon"),
+            ("@READERS@", "daemon"),
             ("@VAR@", "/var/lib/bartizan"),
         ] {
             text = text.replace(word, value);
         }
-        assert!(!text.contains('@') || unit.ends_with("exporter.service"), "a word is not filled in: {text}");
+        assert!(
+            !text.contains('@') || unit.ends_with("exporter.service") || unit.ends_with("page.service"),
+            "a word is not filled in: {text}"
+        );
         let path = folder.join(unit);
         std::fs::write(&path, text).expect("written");
         path

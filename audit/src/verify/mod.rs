@@ -59,6 +59,8 @@ pub struct Verifier {
     stub: Option<(u64, String)>,
     stub_told_of: bool,
     witnesses: Vec<Witness>,
+    /// Those of them before this one agree.
+    agreed: usize,
     batch: Batch,
     report: Report,
     file: String,
@@ -78,11 +80,53 @@ impl Verifier {
             stub: None,
             stub_told_of: false,
             witnesses,
+            agreed: 0,
             batch: Batch::default(),
             report: Report::default(),
             file: String::new(),
             line: 0,
         }
+    }
+
+    /// One more witness must agree, of the line that was read last or of one that is still to come; what it says of older
+    /// ones is not heard.
+    ///
+    /// # Errors
+    /// It saw another line than the last one.
+    pub fn ask(&mut self, witness: Witness) -> Result<(), Fault> {
+        let (last, hash) = match &self.before {
+            Some((last, hash)) => (*last, hash.clone()),
+            None => (0, String::new()),
+        };
+        if witness.sequence < last || self.witnesses.last().is_some_and(|known| known.sequence >= witness.sequence) {
+            return Ok(());
+        }
+        if self.agreed == self.witnesses.len() {
+            self.witnesses.clear();
+            self.agreed = 0;
+        }
+        let at_the_end = last > 0 && witness.sequence == last;
+        self.witnesses.push(witness);
+        if at_the_end { self.ask_witnesses(last, &hash) } else { Ok(()) }
+    }
+
+    /// What is so until here, where more lines may come: everything that was taken in is verified. Which witnesses are still to
+    /// be met stands in [`Verifier::unmet`].
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn so_far(&mut self) -> Result<Report, Fault> {
+        self.batch.flush()?;
+        self.is_sound()?;
+        Ok(Report {
+            head: self.before.as_ref().map(|(_, head)| head.clone()).unwrap_or_default(),
+            ..self.report.clone()
+        })
+    }
+
+    /// The number of a line that a witness saw and that has not come.
+    pub fn unmet(&self) -> Option<u64> {
+        self.witnesses.get(self.agreed..).and_then(<[Witness]>::last).map(|witness| witness.sequence)
     }
 
     /// The lines that follow are in this file.
@@ -234,7 +278,7 @@ impl Verifier {
     }
 
     fn ask_witnesses(&mut self, sequence: u64, hash: &str) -> Result<(), Fault> {
-        while let Some(witness) = self.witnesses.get(self.report.witnesses).filter(|w| w.sequence <= sequence) {
+        while let Some(witness) = self.witnesses.get(self.agreed).filter(|w| w.sequence <= sequence) {
             if witness.sequence < sequence {
                 let why =
                     format!("{} saw line {}, which was pruned or is in another file", witness.from, witness.sequence);
@@ -244,6 +288,7 @@ impl Verifier {
                 let why = format!("is not the line that {} saw", witness.from);
                 return Err(self.fault(Some(sequence), Kind::Forked, why));
             }
+            self.agreed += 1;
             self.report.witnesses += 1;
         }
         Ok(())
@@ -260,10 +305,19 @@ impl Verifier {
             self.line += 1;
             return Err(self.fault(None, Kind::Cut, "is cut off in its middle".to_owned()));
         }
-        if let Some(witness) = self.witnesses.get(self.report.witnesses..).and_then(<[Witness]>::last) {
+        if let Some(witness) = self.witnesses.get(self.agreed..).and_then(<[Witness]>::last) {
             let why = format!("the log ends at line {last}, and {} saw line {}", witness.from, witness.sequence);
             return Err(self.fault(Some(last), Kind::Cut, why));
         }
+        self.is_sound()?;
+        if let Some((_, head)) = self.before {
+            self.report.head = head;
+        }
+        Ok(self.report)
+    }
+
+    /// What only all lines together show.
+    fn is_sound(&self) -> Result<(), Fault> {
         if self.stub.is_some() && !self.stub_told_of {
             let why = "the log begins after a prune that no line tells of".to_owned();
             return Err(self.fault(self.report.pruned_through, Kind::Removed, why));
@@ -274,10 +328,7 @@ impl Verifier {
             fault.line = 1;
             return Err(fault);
         }
-        if let Some((_, head)) = self.before {
-            self.report.head = head;
-        }
-        Ok(self.report)
+        Ok(())
     }
 
     fn place(&self, entry: &Entry<'_>) -> Fault {

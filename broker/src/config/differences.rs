@@ -54,6 +54,8 @@ fn flat(config: &Config) -> Flat {
     put("state.directory", &config.state.display());
     put("control.directory", &config.control.display());
     put("control.operators", &config.operators.as_deref().unwrap_or("root alone"));
+    put("control.read-directory", &config.read.display());
+    put("control.readers", &config.readers.as_deref().unwrap_or("the operators alone"));
     put("scripts.allowlist", &config.allowlist_path.display());
     put("alerts.channel", &config.alerts.as_deref().unwrap_or("direct messages to the admins"));
     put("alerts.jobs-channel", &config.job_notices.as_deref().unwrap_or("the same"));

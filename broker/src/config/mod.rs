@@ -88,6 +88,10 @@ pub struct Config {
     pub control: PathBuf,
     /// `[control] operators`: the group, by name or number, of those who may use that socket beside root.
     pub operators: Option<String>,
+    /// `[control] read-directory`: where `read.sock` is made. The same, unless the file says otherwise.
+    pub read: PathBuf,
+    /// `[control] readers`: the group of those who may use that one, and may only read.
+    pub readers: Option<String>,
     /// `[people]`: levels by user name or id, in lower case and without `@`, which the database takes over once.
     pub people: BTreeMap<String, Level>,
     /// `[alerts] channel`: where admins are warned; each by a direct message when absent.
@@ -266,14 +270,11 @@ impl Config {
         }
         let state = absolute(&folder, &raw.state.directory);
         let brain = settings::brain(&raw.brain, &folder, &state).map_err(|wrong| place(wrong, "brain"))?;
-        let named = raw.control.as_ref().and_then(|control| control.directory.as_deref());
-        let control = named.map_or(state.join("run"), |directory| absolute(&folder, directory));
-        let operators = raw.control.and_then(|control| control.operators);
-        settings::operators(operators.as_deref()).map_err(|wrong| place(wrong, "control"))?;
+        let control = settings::control(raw.control, &folder, &state).map_err(|wrong| place(wrong, "control"))?;
         let allowlist_path = absolute(&folder, raw.scripts.allowlist.as_deref().unwrap_or(Path::new("allowlist.toml")));
 
         // 3. Profiles, which may grant nothing of what was just named.
-        let mut secret = vec![state.clone(), control.clone()];
+        let mut secret = vec![state.clone(), control.directory.clone(), control.read.clone()];
         secret.extend(bot.token_file.clone());
         if let KeySource::File(path) = &brain.key {
             secret.push(path.clone());
@@ -324,8 +325,10 @@ impl Config {
             bot,
             brain,
             state,
-            control,
-            operators,
+            control: control.directory,
+            operators: control.operators,
+            read: control.read,
+            readers: control.readers,
             people,
             alerts,
             job_notices,

@@ -26,7 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) brain: Brain,
     pub(super) state: Directory,
-    pub(super) control: Option<Control>,
+    #[serde(default)]
+    pub(super) control: Control,
     #[serde(default)]
     pub(super) scripts: Scripts,
     #[serde(default)]
@@ -101,11 +102,13 @@ pub(super) struct Service {
     pub(super) production: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Control {
     pub(super) directory: Option<PathBuf>,
     pub(super) operators: Option<String>,
+    pub(super) read_directory: Option<PathBuf>,
+    pub(super) readers: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

@@ -108,16 +108,47 @@ pub(super) fn bot(raw: &raw::Bot, folder: &Path, trust: &Trust) -> Result<Bot, W
     Ok(Bot { token_file, prefix })
 }
 
+/// `[control]`: two sockets, each in a folder of its group's.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// Where `control.sock` is.
+    pub(super) directory: PathBuf,
+    /// Whose beside root's.
+    pub(super) operators: Option<String>,
+    /// Where `read.sock` is.
+    pub(super) read: PathBuf,
+    /// Whose beside theirs.
+    pub(super) readers: Option<String>,
+}
+
+/// Where nothing is said of readers, `read.sock` stands beside the other, for the same people.
+pub(super) fn control(raw: raw::Control, folder: &Path, state: &Path) -> Result<Control, Wrong> {
+    let raw::Control { directory, operators, read_directory, readers } = raw;
+    group("operators", operators.as_deref())?;
+    group("readers", readers.as_deref())?;
+    let directory = directory.map_or(state.join("run"), |directory| absolute(folder, &directory));
+    let read = match (read_directory, &readers) {
+        (Some(read), _) => absolute(folder, &read),
+        (None, Some(_)) => directory.with_file_name("read"),
+        (None, None) => directory.clone(),
+    };
+    if read == directory && readers.is_some() && readers != operators {
+        let what = "readers and operators cannot share a directory: it is of one group".to_owned();
+        return Err(Wrong::new(what, "name another one, or remove the key").within("read-directory"));
+    }
+    Ok(Control { directory, operators, read, readers })
+}
+
 /// A group's name as Linux systems take them, or its number.
-pub(super) fn operators(group: Option<&str>) -> Result<(), Wrong> {
+fn group(key: &str, group: Option<&str>) -> Result<(), Wrong> {
     let Some(group) = group else { return Ok(()) };
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     // `(gid_t) -1` means "leave it" to set*id(2) and chown(2), and is no group (CVE-2019-14287).
     let no_group = matches!(group, "0" | "root" | "4294967295");
     if group.is_empty() || group.len() > 32 || !group.bytes().all(plain) || no_group {
-        let what = format!("\"{group}\" cannot be the operators' group");
+        let what = format!("\"{group}\" cannot be the group of {key}");
         let remedy = "name a group of people other than root's, or remove the key: root may always";
-        return Err(Wrong::new(what, remedy).within("operators"));
+        return Err(Wrong::new(what, remedy).within(key));
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
-//! What `bartizan doctor` asks the core about its machine: the clock, the disk, whether anything is started at all.
+//! What `bartizan doctor` asks the core about its machine: the clock, the disk, who may command and who may read, whether
+//! anything is started at all.
 
 use super::Core;
+use crate::config::Config;
+use crate::peer::control::{COMMAND, READ};
 use bartizan_proto::Text;
-use bartizan_proto::control::{Check, CheckVerdict};
+use bartizan_proto::control::{Check, CheckVerdict, Mode};
 use std::time::Duration;
 
 /// The server's clock may differ by this much: one-time codes and the age of commands go by it.
@@ -20,6 +23,7 @@ impl Core {
         }
         let blocked = self.audit.cannot_record();
         checks.push(disk(self.audit.room(), blocked));
+        checks.push(sockets(&self.config, self.mode));
         if self.lockdown.is_some() {
             let detail = "nothing is started: `bartizan status` says why, `bartizan end-lockdown` lifts it";
             checks.push(check("lockdown", CheckVerdict::Warn, detail.to_owned()));
@@ -37,6 +41,29 @@ fn clock(ahead_ms: i64) -> Check {
     }
     let remedy = "set the wrong one: timedatectl set-ntp true";
     check("clock", CheckVerdict::Warn, format!("the server is {shown} {which} this machine; {remedy}"))
+}
+
+/// Both, with who may use them.
+fn sockets(config: &Config, mode: Mode) -> Check {
+    let at = |folder: &std::path::Path, name: &str| folder.join(name).display().to_string();
+    let (commands, reading) = (at(&config.control, COMMAND), at(&config.read, READ));
+    let group =
+        |name: &Option<String>| name.as_ref().map_or("root alone".to_owned(), |name| format!("the group {name}"));
+    match (mode, &config.readers) {
+        (Mode::SingleUser, _) => {
+            check("sockets", CheckVerdict::Ok, format!("commands: {commands}; reading: {reading}; of one user, both"))
+        }
+        (Mode::Setuid | Mode::Systemd, None) => {
+            let who = group(&config.operators);
+            let remedy = "who only reads can command, too: name a group of their own in `[control] readers`";
+            check("sockets", CheckVerdict::Warn, format!("{commands} and {reading} are both for {who}; {remedy}"))
+        }
+        (Mode::Setuid | Mode::Systemd, readers) => {
+            let (operators, readers) = (group(&config.operators), group(readers));
+            let detail = format!("commands: {commands}, {operators}; reading: {reading}, {readers}");
+            check("sockets", CheckVerdict::Ok, detail)
+        }
+    }
 }
 
 fn disk(room: Option<(u64, u64)>, blocked: Option<String>) -> Check {

@@ -7,10 +7,10 @@ use crate::config::Config;
 use crate::gate::file::Opener;
 use crate::job::Jobs;
 use crate::peer::Link;
-use crate::peer::access::Access;
+use crate::peer::access::{Access, Authority};
 use crate::peer::control;
 use crate::peer::launcher::Which;
-use crate::startup::CoreStart;
+use crate::startup::{CoreStart, Groups};
 use crate::store::Store;
 use crate::supervise::Supervisor;
 use bartizan_confine::daemon::{Confinement, confine};
@@ -45,7 +45,7 @@ pub(crate) fn runtime(start: CoreStart) -> Result<Ended, CoreError> {
 
 /// Opens everything, in order.
 fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError> {
-    let CoreStart { config, mode, workers, operators, launcher, egress_launcher, lock, trust, credentials, managed } =
+    let CoreStart { config, mode, workers, groups, launcher, egress_launcher, lock, trust, credentials, managed } =
         start;
     let failed = |what: &str, error: &dyn std::fmt::Display| CoreError::Start(format!("{what}: {error}"));
 
@@ -84,11 +84,14 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     let elevation = super::elevation::Elevations::restored(&store)?;
     let schedules = super::schedules::Schedules::restored(&store)?;
 
-    // 3. The control socket, in its private directory.
-    let (listener, control_path) =
-        control::bind(&config.control, operators.is_some()).map_err(|error| failed("control socket", &error))?;
-    let listener = tokio::net::UnixListener::from_std(listener).map_err(|error| failed("control socket", &error))?;
-    tracing::info!(path = %control_path.display(), "control socket");
+    // 3. The control sockets, each in its private directory.
+    let open = |folder: &Path, name: &str, group: Option<u32>| {
+        let (listener, path) = control::bind(folder, name, group.is_some()).map_err(|error| failed(name, &error))?;
+        tracing::info!(path = %path.display(), "control socket");
+        tokio::net::UnixListener::from_std(listener).map_err(|error| failed(name, &error))
+    };
+    let commands = open(&config.control, control::COMMAND, groups.operators)?;
+    let reading = open(&config.read, control::READ, groups.readers.or(groups.operators))?;
 
     // 4. The launchers.
     let (inputs, received) = mpsc::channel(MAX_INPUTS);
@@ -103,8 +106,11 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     // 5. From here on: no program is executed, no process made, no socket opened, no other file touched.
     confine_core(&config, mode, credentials.as_deref())?;
     let service = rustix::process::geteuid().as_raw();
-    let access = Access { mode, service, workers: workers.as_raw(), operators };
-    tokio::spawn(control::serve(listener, access, audit.path().into(), inputs.clone()));
+    let Groups { operators, readers } = groups;
+    let access = Access { mode, service, workers: workers.as_raw(), operators, readers };
+    for (listener, authority) in [(commands, Authority::Command), (reading, Authority::Read)] {
+        tokio::spawn(control::serve(listener, (access, authority), audit.path().into(), inputs.clone()));
+    }
 
     #[cfg(debug_assertions)]
     let faults = super::fault::Faults::read(&config.state, mode);
@@ -183,7 +189,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
 /// Landlock and seccomp around the core. Reads: the configuration, the scripts, the CA certificates.
 fn confine_core(config: &Config, mode: Mode, credentials: Option<&Path>) -> Result<(), CoreError> {
     let read = readable(config, credentials);
-    let write = [config.state.clone(), config.control.clone()];
+    let write = [config.state.clone(), config.control.clone(), config.read.clone()];
     let confinement = Confinement { role: Role::Core, read: &read, write: &write, connect_ports: &[] };
     let layers = confine(&confinement).map_err(|error| CoreError::Start(format!("confining the core: {error}")))?;
     for layer in layers {

@@ -1,7 +1,7 @@
-//! Who may use the control socket, by the kernel's word about who connected.
+//! Who may use the control sockets, by the kernel's word about who connected.
 //!
-//! The directory and the socket are closed to everybody else already; this is the second look, and the only one that tells
-//! operators from the user that workers run as. It is a pure function.
+//! The directories and the sockets are closed to everybody else already; this is the second look, and the only one that tells
+//! operators from the user that workers run as. It is a pure function. What may be asked where is in [`super::control`].
 
 use bartizan_proto::control::Mode;
 
@@ -14,6 +14,15 @@ pub struct Peer {
     pub groups: Vec<u32>,
 }
 
+/// Which of the two sockets: reading and commanding are different authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// `control.sock`: everything.
+    Command,
+    /// `read.sock`: what changes nothing.
+    Read,
+}
+
 /// What the core knows of the machine's users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
@@ -23,17 +32,20 @@ pub struct Access {
     pub service: u32,
     /// The user that workers run as.
     pub workers: u32,
-    /// The operators' group.
+    /// The operators' group: may command.
     pub operators: Option<u32>,
+    /// The group of those who may read, and nothing else.
+    pub readers: Option<u32>,
 }
 
 impl Access {
-    /// Whether a peer may ask anything.
+    /// Whether a peer may ask anything at one of the sockets.
     ///
     /// # Errors
     /// Why not, in words that are its answer.
-    pub fn judge(&self, peer: &Peer) -> Result<(), String> {
+    pub fn judge(&self, peer: &Peer, authority: Authority) -> Result<(), String> {
         let Peer { uid, groups } = peer;
+        let is_in = |group: Option<u32>| group.is_some_and(|group| groups.contains(&group));
         match self.mode {
             _ if *uid == 0 => Ok(()),
             Mode::SingleUser if *uid == self.service => Ok(()),
@@ -45,10 +57,16 @@ impl Access {
             Mode::Setuid | Mode::Systemd if *uid == self.service => {
                 Err(format!("uid {uid} is the service's own user, and may not use this socket"))
             }
-            Mode::Setuid | Mode::Systemd if self.operators.is_some_and(|group| groups.contains(&group)) => Ok(()),
-            Mode::Setuid | Mode::Systemd => {
-                Err(format!("uid {uid} is not in the group of `[control] operators`, and may not use this socket"))
-            }
+            Mode::Setuid | Mode::Systemd if is_in(self.operators) => Ok(()),
+            Mode::Setuid | Mode::Systemd => match authority {
+                Authority::Read if is_in(self.readers) => Ok(()),
+                Authority::Read => Err(format!(
+                    "uid {uid} is in neither group of `[control]`, readers or operators, and may not use this socket"
+                )),
+                Authority::Command => {
+                    Err(format!("uid {uid} is not in the group of `[control] operators`, and may not use this socket"))
+                }
+            },
         }
     }
 }
@@ -57,10 +75,26 @@ impl Access {
 mod tests {
     use super::*;
 
-    const SETUID: Access = Access { mode: Mode::Setuid, service: 900, workers: 901, operators: Some(77) };
+    const SETUID: Access =
+        Access { mode: Mode::Setuid, service: 900, workers: 901, operators: Some(77), readers: Some(78) };
 
     fn may(access: Access, uid: u32, groups: &[u32]) -> bool {
-        access.judge(&Peer { uid, groups: groups.to_vec() }).is_ok()
+        access.judge(&Peer { uid, groups: groups.to_vec() }, Authority::Command).is_ok()
+    }
+
+    fn may_read(access: Access, uid: u32, groups: &[u32]) -> bool {
+        access.judge(&Peer { uid, groups: groups.to_vec() }, Authority::Read).is_ok()
+    }
+
+    #[test]
+    fn readers_may_read_and_not_command_and_operators_may_both() {
+        assert!(may_read(SETUID, 1000, &[78]) && !may(SETUID, 1000, &[78]));
+        assert!(may_read(SETUID, 1000, &[77]) && may(SETUID, 1000, &[77]));
+        assert!(may_read(SETUID, 0, &[]) && !may_read(SETUID, 1000, &[1000]));
+        assert!(!may_read(Access { readers: None, ..SETUID }, 1000, &[78]));
+        for own in [900, 901] {
+            assert!(!may_read(SETUID, own, &[77, 78]), "{own}: scripts read nothing about others");
+        }
     }
 
     #[test]
@@ -79,7 +113,8 @@ mod tests {
 
     #[test]
     fn in_single_user_mode_its_one_user_may() {
-        let single = Access { mode: Mode::SingleUser, service: 1000, workers: 1000, operators: None };
+        let single = Access { mode: Mode::SingleUser, service: 1000, workers: 1000, operators: None, readers: None };
+        assert!(may_read(single, 1000, &[]) && !may_read(single, 1001, &[78]));
         assert!(may(single, 1000, &[]) && may(single, 0, &[]) && !may(single, 1001, &[77]));
     }
 }

@@ -1,8 +1,9 @@
 //! The directories of the service: private from the moment they exist, and used by one core at a time.
 //!
-//! Nothing in them is ever made and then closed off: the directory is closed first. Where operators are a group, root made
-//! the control directory (only root can give it that group), and it is closed to everybody else.
+//! Nothing in them is ever made and then closed off: the directory is closed first. Where operators or readers are a group, root made
+//! its directory (only root can give it that group), and it is closed to everybody else.
 
+use super::names::Groups;
 use crate::config::{Config, Trust, TrustError};
 use bartizan_proto::control::Mode;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode as Bits, OFlags, flock, fstat, mkdirat, openat, statat};
@@ -47,11 +48,11 @@ pub enum DirectoryError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Not for the operators, or not for them alone.
+    /// Not for the operators or readers, or not for them alone.
     #[error(
-        "{path}: has group {group} and mode {mode:04o}, and must be the operators' alone: chgrp {operators} {path} && chmod 2710 {path}"
+        "{path}: has group {group} and mode {mode:04o}, and must be the group's alone: chgrp {wanted} {path} && chmod 2710 {path}"
     )]
-    Operators {
+    Group {
         /// Which.
         path: PathBuf,
         /// Its group.
@@ -59,7 +60,7 @@ pub enum DirectoryError {
         /// Its permission bits.
         mode: u32,
         /// Whose it must be.
-        operators: u32,
+        wanted: u32,
     },
     /// Someone else could put another in its place.
     #[error(transparent)]
@@ -86,12 +87,12 @@ pub struct Lock {
     _file: OwnedFd,
 }
 
-/// Makes or checks the state and control directories, and takes the lock. `operators` is the group of those who may use
-/// the control socket.
+/// Makes or checks the state directory and those of the control sockets, and takes the lock. `groups` are those who may use
+/// the sockets.
 ///
 /// # Errors
 /// [`DirectoryError`].
-pub fn prepare(config: &Config, mode: Mode, operators: Option<u32>) -> Result<Lock, DirectoryError> {
+pub fn prepare(config: &Config, mode: Mode, groups: Groups) -> Result<Lock, DirectoryError> {
     let state = private(&config.state)?;
     match mode {
         Mode::SingleUser => {}
@@ -99,9 +100,9 @@ pub fn prepare(config: &Config, mode: Mode, operators: Option<u32>) -> Result<Lo
         Mode::Setuid | Mode::Systemd => drop(services_own().look(&config.state)?),
     }
     let lock = lock(&state, config.state.join("lock"))?;
-    match operators {
-        None => drop(private(&config.control)?),
-        Some(group) => for_operators(&config.control, group)?,
+    for_group(&config.control, groups.operators)?;
+    if config.read != config.control {
+        for_group(&config.read, groups.readers.or(groups.operators))?;
     }
     Ok(lock)
 }
@@ -111,9 +112,10 @@ fn services_own() -> Trust {
     Trust { owner: rustix::process::geteuid(), allow_own: true }
 }
 
-/// A directory of our own that beside us only the operators can enter, and that gives its group to what is made in it.
-fn for_operators(path: &Path, operators: u32) -> Result<(), DirectoryError> {
+/// A directory of our own that beside us only this group can enter, and that gives its group to what is made in it.
+fn for_group(path: &Path, wanted: Option<u32>) -> Result<(), DirectoryError> {
     const MODE: u32 = 0o2710;
+    let Some(wanted) = wanted else { return private(path).map(drop) };
     let own = rustix::process::geteuid();
     let stat = services_own().look(path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
@@ -123,8 +125,8 @@ fn for_operators(path: &Path, operators: u32) -> Result<(), DirectoryError> {
         return Err(DirectoryError::Foreign { path: path.to_owned(), owner: stat.st_uid, own: own.as_raw() });
     }
     let mode = stat.st_mode & 0o7777;
-    if stat.st_gid != operators || mode != MODE {
-        return Err(DirectoryError::Operators { path: path.to_owned(), group: stat.st_gid, mode, operators });
+    if stat.st_gid != wanted || mode != MODE {
+        return Err(DirectoryError::Group { path: path.to_owned(), group: stat.st_gid, mode, wanted });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! Names that the core itself cannot look up: the operators' group, and the addresses of the hosts that profiles grant.
+//! Names that the core itself cannot look up: the groups of those who may use its control sockets, and the addresses of the
+//! hosts that profiles grant.
 //!
-//! Both once, at start: the core has no network and no file of the system's. The group must not be one that workers are in.
+//! Both once, at start: the core has no network and no file of the system's. A group must not be one that workers are in.
 //!
 //! A job gets them in a hosts file of its own, and never asks a name server. A name that stands for nothing is a line in
 //! the log: the scripts that want it cannot reach it, and the others run.
@@ -20,12 +21,19 @@ const MAX_ADDRESSES: usize = 16;
 pub enum NameError {
     /// No such group.
     #[error(
-        "[control] operators: there is no group \"{0}\" on this machine; make it with `groupadd --system {0}`, or name another"
+        "[control] {key}: there is no group \"{name}\" on this machine; make it with `groupadd --system {name}`, or name another"
     )]
-    NoGroup(String),
+    NoGroup {
+        /// The key.
+        key: &'static str,
+        /// Which.
+        name: String,
+    },
     /// It cannot be looked up.
-    #[error("[control] operators: the group \"{name}\" cannot be looked up: {error}")]
+    #[error("[control] {key}: the group \"{name}\" cannot be looked up: {error}")]
     Group {
+        /// The key.
+        key: &'static str,
         /// Which.
         name: String,
         /// Why.
@@ -33,38 +41,62 @@ pub enum NameError {
     },
     /// Workers would be in it.
     #[error(
-        "[control] operators: the user who starts the service, and with it every script, is in the group {0}; take it out of \
+        "[control] {key}: the user who starts the service, and with it every script, is in the group {group}; take it out of \
          that group, or name another"
     )]
-    WorkersAreOperators(u32),
+    WorkersAreIn {
+        /// The key.
+        key: &'static str,
+        /// The group.
+        group: u32,
+    },
 }
 
-/// Looks everything up; the operators' group, where the mode can tell operators from workers.
-pub(super) fn resolve(config: &mut Config, mode: Mode, identity: &Identity) -> Result<Option<u32>, NameError> {
+/// Who may use the control sockets beside root, where the mode can tell people from workers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// `[control] operators`: may command.
+    pub operators: Option<u32>,
+    /// `[control] readers`: may read.
+    pub readers: Option<u32>,
+}
+
+/// Looks everything up.
+pub(super) fn resolve(config: &mut Config, mode: Mode, identity: &Identity) -> Result<Groups, NameError> {
     hosts(config);
-    match (mode, &config.operators) {
-        (_, None) => Ok(None),
-        (Mode::SingleUser, Some(_)) => {
-            let line = "[control] operators is not in force: in single-user mode the control socket is its one user's";
-            config.warnings.push(line.to_owned());
-            Ok(None)
-        }
-        (Mode::Setuid | Mode::Systemd, Some(name)) => {
-            let group = group(name)?;
-            if identity.is_in(group) { Err(NameError::WorkersAreOperators(group)) } else { Ok(Some(group)) }
+    let named = [("operators", config.operators.clone()), ("readers", config.readers.clone())];
+    let mut groups = [None, None];
+    for ((key, name), found) in named.into_iter().zip(&mut groups) {
+        let Some(name) = name else { continue };
+        match mode {
+            Mode::SingleUser => {
+                let line = format!(
+                    "[control] {key} is not in force: in single-user mode the control socket is its one user's"
+                );
+                config.warnings.push(line);
+            }
+            Mode::Setuid | Mode::Systemd => {
+                let group = group(key, &name)?;
+                if identity.is_in(group) {
+                    return Err(NameError::WorkersAreIn { key, group });
+                }
+                *found = Some(group);
+            }
         }
     }
+    let [operators, readers] = groups;
+    Ok(Groups { operators, readers })
 }
 
 /// A group by its name or its number.
-fn group(name: &str) -> Result<u32, NameError> {
+fn group(key: &'static str, name: &str) -> Result<u32, NameError> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        Ok(None) => Err(NameError::NoGroup(name.to_owned())),
-        Err(error) => Err(NameError::Group { name: name.to_owned(), error }),
+        Ok(None) => Err(NameError::NoGroup { key, name: name.to_owned() }),
+        Err(error) => Err(NameError::Group { key, name: name.to_owned(), error }),
     }
 }
 

@@ -4,6 +4,7 @@
 mod connector;
 mod core;
 mod egress;
+mod exporter;
 mod launcher;
 mod parts;
 
@@ -26,8 +27,10 @@ pub(crate) fn list(role: Role) -> List {
         Role::Egress => List::Only(egress::list()),
         Role::Connector => List::Only(connector::list()),
         Role::Launcher => List::AllBut(launcher::list()),
-        // The worker's own package confines it; `bartizan` runs with its operator's rights.
-        Role::Worker | Role::Control => List::None,
+        // What `bartizan` serves; its other commands run with their operator's rights.
+        Role::Control => List::Only(exporter::list()),
+        // The worker's own package confines it.
+        Role::Worker => List::None,
     }
 }
 
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_list_compiles_and_names_no_call_twice() {
-        for role in [Role::Core, Role::Egress, Role::Connector, Role::Launcher] {
+        for role in [Role::Core, Role::Egress, Role::Connector, Role::Launcher, Role::Control] {
             let (rules, program) = match list(role) {
                 List::Only(rules) => (rules.clone(), Program::allow(&rules)),
                 List::AllBut(rules) => (rules.clone(), Program::answer(&rules, libc::EPERM)),

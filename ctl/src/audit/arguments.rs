@@ -1,5 +1,6 @@
 //! The command line of `bartizan audit`.
 
+use crate::http::listen::Place;
 use bartizan_proto::ids::JobId;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -57,6 +58,17 @@ pub enum AuditCommand {
     },
     /// Sign with another key from now on; the old one says so in the log, and is gone
     RotateKey,
+    /// Serve a page that shows who ran what, when, and what became of it: read-only, on this host
+    #[command(after_help = "Example: bartizan audit serve    then open http://127.0.0.1:9465/\n\
+                            From another machine: ssh -L 9465:127.0.0.1:9465 HOST")]
+    Serve {
+        /// At this loopback address, or at a Unix socket of this path
+        #[arg(long, value_name = "ADDRESS:PORT|PATH", default_value = "127.0.0.1:9465")]
+        listen: Place,
+        /// Answer to this host name, too: for a proxy in front of it. May be said several times
+        #[arg(long = "host", value_name = "NAME")]
+        hosts: Vec<String>,
+    },
     /// Hand each line on to syslog (RFC 5424) or journald, and go on until stopped
     Forward {
         /// The log; without it that of the running service

@@ -13,7 +13,7 @@ const MAX_LINE: u64 = 4 * 1024 * 1024;
 const WHO: [&str; 4] = ["userId", "userName", "changedBy", "changedByName"];
 
 /// A line's fields.
-pub(super) type Fields = Map<String, Value>;
+pub(crate) type Fields = Map<String, Value>;
 
 /// Which lines are wanted.
 #[derive(Debug, Clone)]

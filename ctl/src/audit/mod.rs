@@ -1,6 +1,6 @@
 //! `bartizan audit …`: reads the log's files itself, as whoever runs it may, and asks the core for what only the core does.
 
-mod arguments;
+pub(crate) mod arguments;
 mod entries;
 mod export;
 mod follow;
@@ -10,6 +10,7 @@ mod show;
 mod verify;
 
 pub use arguments::AuditCommand;
+pub(crate) use entries::Fields;
 
 use crate::ask::ask;
 use crate::commands::Out;
@@ -18,11 +19,11 @@ use bartizan_proto::control::{Answer, Request};
 use place::Place;
 use std::path::Path;
 
-/// Runs one of them.
+/// Runs one of them. `reading` is the socket for what only ever reads.
 ///
 /// # Errors
 /// [`CtlError`].
-pub(crate) fn run(command: &AuditCommand, socket: &Path, out: &Out) -> Result<Exit, CtlError> {
+pub(crate) fn run(command: &AuditCommand, (socket, reading): (&Path, &Path), out: &Out) -> Result<Exit, CtlError> {
     match command {
         AuditCommand::Verify { file, key, checkpoint } => {
             verify::run(&Place::find(file.as_deref(), socket)?, key.as_deref(), checkpoint, out)
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &AuditCommand, socket: &Path, out: &Out) -> Result<Ex
             let place = Place::find(file.as_deref(), socket)?;
             forward::run(&place, *to, address.as_deref(), state.as_deref(), *from_start)
         }
+        AuditCommand::Serve { listen, hosts } => crate::page::serve(listen, hosts, reading),
         AuditCommand::Prune { older_than } => {
             let request = Request::AuditPrune { older_than_s: older_than.seconds };
             let Answer::AuditPruned(pruned) = ask(socket, &request)? else { return Err(CtlError::WrongAnswer) };

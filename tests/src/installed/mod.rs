@@ -28,12 +28,16 @@ pub struct User {
 
 /// The group of those who may use the control socket.
 pub const OPERATORS: u32 = 64_112;
+/// The group of those who may only read.
+pub const READERS: u32 = 64_115;
 /// Owner of the setuid program: core and egress.
 pub const SERVICE: User = User { uid: 64_110, gid: 64_110, further: None };
 /// Starts the service: launcher, connector and workers.
 pub const INVOKER: User = User { uid: 64_111, gid: 64_111, further: None };
 /// A person in the operators' group.
 pub const OPERATOR: User = User { uid: 64_113, gid: 64_113, further: Some(OPERATORS) };
+/// A person in the readers' group.
+pub const READER: User = User { uid: 64_116, gid: 64_116, further: Some(READERS) };
 /// Anybody else.
 pub const STRANGER: User = User { uid: 64_114, gid: 64_114, further: None };
 

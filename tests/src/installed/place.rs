@@ -1,7 +1,7 @@
 //! The scratch root: installing into it, and starting what is in it.
 
 use super::running::Running;
-use super::{INVOKER, OPERATORS, SERVICE, User, possible};
+use super::{INVOKER, OPERATORS, READERS, SERVICE, User, possible};
 use bartizan_playground::server::{Options, Server};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -64,6 +64,7 @@ impl Place {
         set("OWNER", &SERVICE.uid);
         set("SERVICE_USER", &INVOKER.uid);
         set("OPERATORS", &OPERATORS);
+        set("READERS", &READERS);
         set("URL", &server.url);
         set("TEAM", &server.team.name);
         set("TOKEN_FILE", &token.display());

@@ -1,6 +1,6 @@
 //! The control socket: closed from its first moment, for root and the operators, never for the user that scripts run as.
 
-use bartizan_tests::installed::{INVOKER, OPERATOR, OPERATORS, Place, SERVICE, STRANGER, User};
+use bartizan_tests::installed::{INVOKER, OPERATOR, OPERATORS, Place, READER, READERS, SERVICE, STRANGER, User};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
@@ -17,6 +17,68 @@ fn row_36_only_root_and_operators_may_ask() {
     assert_eq!(code(STRANGER), Some(4));
     assert_eq!(code(INVOKER), Some(4));
     assert_eq!(code(SERVICE), Some(4));
+}
+
+#[test]
+fn readers_read_and_command_nothing_over_a_socket_of_their_own() {
+    let Some(place) = Place::install() else { return };
+    let mut running = place.start();
+    assert!(running.ask("carol", "!hello Once").contains("exit 0"));
+    let said = |user: User, words: &[&str]| {
+        let output = place.bartizan(user, words);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    // They are not told which socket: `bartizan` takes the one that is theirs.
+    let (code, text) = said(READER, &["history", "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let history: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let job = history[0]["job"].to_string();
+    for words in [
+        &["status"][..],
+        &["ps"],
+        &["history"],
+        &["log", &job],
+        &["receipt", &job],
+        &["metrics"],
+        &["schedule"],
+        &["people", "list"],
+        &["bans", "list"],
+        &["brain", "list"],
+        &["check-config"],
+        &["audit", "verify"],
+        &["audit", "show"],
+        &["explain", "--as", "carol", "--channel", "ops", "!hello"],
+    ] {
+        let (code, text) = said(READER, words);
+        assert_eq!(code, Some(0), "{words:?}: {text}");
+    }
+    for words in [
+        &["kill", &job][..],
+        &["restart"],
+        &["lockdown", "mine"],
+        &["end-lockdown"],
+        &["people", "set", "carol", "admin"],
+        &["bans", "add", "alice", "x", "1h"],
+        &["audit", "prune", "--older-than", "0s"],
+        &["audit", "rotate-key"],
+        &["brain", "rekey"],
+        &["brain", "export", "--in-clear"],
+    ] {
+        let (code, text) = said(READER, words);
+        assert_eq!(code, Some(4), "{words:?}: {text}");
+        assert!(text.contains("for reading"), "{words:?}: {text}");
+    }
+    assert_eq!(said(OPERATOR, &["lockdown", "ours"]).0, Some(0), "operators command");
+    let own = place.path("var/lib/bartizan/read/read.sock");
+    let socket = fs::symlink_metadata(&own).expect("there");
+    assert_eq!((socket.mode() & 0o7777, socket.uid(), socket.gid()), (0o660, SERVICE.uid, READERS));
+    // The directory keeps others out, and its own look at who connects those who get in.
+    let let_in = |uid| User { uid, gid: uid, further: Some(READERS) };
+    let at = ["status", "--socket", own.to_str().expect("text")];
+    for user in [STRANGER, let_in(INVOKER.uid), let_in(SERVICE.uid)] {
+        assert_eq!(said(user, &at).0, Some(4), "{user:?}");
+    }
 }
 
 #[test]

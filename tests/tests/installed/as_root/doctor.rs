@@ -38,6 +38,7 @@ fn a_fresh_installation_is_sound_and_each_fault_is_named_with_its_remedy() {
         ("etc/bartizan/keys/token", Some(0), None, "chown 64110"),
         ("var/lib/bartizan/state", Some(INVOKER.uid), None, "chown 64110"),
         ("var/lib/bartizan/control", None, Some(0o777), "chmod 2710"),
+        ("var/lib/bartizan/read", None, Some(0o775), "chmod 2710"),
         ("etc", None, Some(0o777), "chmod go-w"),
     ];
     for (name, owner, mode, remedy) in wrong {

@@ -1,6 +1,6 @@
 //! `make install` and `make uninstall`.
 
-use bartizan_tests::installed::{INVOKER, OPERATORS, Place, SERVICE};
+use bartizan_tests::installed::{INVOKER, OPERATORS, Place, READERS, SERVICE};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,6 +20,7 @@ const MADE: &[(&str, u32, u32, u32)] = &[
     ("lib/systemd/system/bartizan.service", 0o644, 0, 0),
     ("lib/systemd/system/bartizan.slice", 0o644, 0, 0),
     ("lib/systemd/system/bartizan-exporter.service", 0o644, 0, 0),
+    ("lib/systemd/system/bartizan-audit-page.service", 0o644, 0, 0),
     ("lib/tmpfiles.d/bartizan.conf", 0o644, 0, 0),
     ("share/man/man1/bartizan.1", 0o644, 0, 0),
     ("share/bash-completion/completions/bartizan", 0o644, 0, 0),
@@ -35,6 +36,7 @@ const MADE: &[(&str, u32, u32, u32)] = &[
     ("var/lib/bartizan", 0o755, 0, 0),
     ("var/lib/bartizan/state", 0o700, SERVICE.uid, 0),
     ("var/lib/bartizan/control", 0o2710, SERVICE.uid, OPERATORS),
+    ("var/lib/bartizan/read", 0o2710, SERVICE.uid, READERS),
 ];
 
 #[test]

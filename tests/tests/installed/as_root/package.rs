@@ -23,10 +23,11 @@ const PROGRAMS: [(&str, u32); 8] = [
 ];
 
 /// What else must be there.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "/usr/lib/systemd/system/bartizan.service",
     "/usr/lib/systemd/system/bartizan.slice",
     "/usr/lib/systemd/system/bartizan-exporter.service",
+    "/usr/lib/systemd/system/bartizan-audit-page.service",
     "/usr/lib/sysusers.d/bartizan.conf",
     "/usr/lib/tmpfiles.d/bartizan.conf",
     "/usr/share/bash-completion/completions/bartizan",

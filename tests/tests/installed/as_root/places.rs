@@ -36,6 +36,8 @@ const WRONG: &[(&str, Deed, &str)] = &[
     ("var/lib/bartizan/control", Deed::Mode(0o710), "chmod 2710"),
     ("var/lib/bartizan/control", Deed::Owner(INVOKER.uid), "belongs to uid 64111"),
     ("var/lib/bartizan/control", Deed::Group(INVOKER.gid), "chgrp 64112"),
+    ("var/lib/bartizan/read", Deed::Mode(0o2755), "chmod 2710"),
+    ("var/lib/bartizan/read", Deed::Group(INVOKER.gid), "chgrp 64115"),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -135,4 +137,10 @@ fn operators_that_do_not_exist_or_that_scripts_would_be_among_are_refused() {
     assert!(place.refusal(&[]).contains("groupadd"));
     place.write("etc/bartizan/bartizan.toml", &config.replace("\"64112\"", "\"64111\""), 0o644);
     assert!(place.refusal(&[]).contains("every script"));
+    place.write("etc/bartizan/bartizan.toml", &config.replace("\"64115\"", "\"64111\""), 0o644);
+    let said = place.refusal(&[]);
+    assert!(said.contains("[control] readers") && said.contains("every script"), "{said}");
+    let together = config.replace("lib/bartizan/read\"", "lib/bartizan/control\"");
+    place.write("etc/bartizan/bartizan.toml", &together, 0o644);
+    assert!(place.refusal(&[]).contains("cannot share a directory"));
 }

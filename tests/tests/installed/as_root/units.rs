@@ -47,9 +47,11 @@ fn an_installation_has_its_units_filled_in() {
         service.contains("sbin/bartizan-broker\n") && service.contains(&format!("User={}\n", INVOKER.uid)),
         "{service}"
     );
-    for text in [service, read("bartizan.slice"), read("bartizan-exporter.service")] {
+    for text in
+        [service, read("bartizan.slice"), read("bartizan-exporter.service"), read("bartizan-audit-page.service")]
+    {
         assert!(
-            !["@PREFIX@", "@VAR@", "@SERVICE_USER@", "@OPERATORS@"].iter().any(|word| text.contains(word)),
+            !["@PREFIX@", "@VAR@", "@SERVICE_USER@", "@OPERATORS@", "@READERS@"].iter().any(|word| text.contains(word)),
             "{text}"
         );
     }
