@@ -6,6 +6,7 @@
 #   make test                          everything that this machine can run; last line: N passed, N failed, N skipped
 #   make bench                         figures, as ratios within one run
 #   make chaos [RUNS=10000] [SEED=5]   processes killed and the server misbehaving, by a seed; the last line is the verdict
+#   make vm-test [BUILT=dir]           as root: an installation under SELinux, enforcing, on a Debian 12 of its own in QEMU; last line as above
 #   make lint                          rustfmt, clippy, licences and sources
 #   make check                         lint and test: what a change must pass
 #   make release                       the programs as they are installed, an SPDX list of what is in them, checksums
@@ -21,7 +22,7 @@ SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
 
-.PHONY: demo test chaos bench lint check build release packages reproducible install uninstall
+.PHONY: demo test chaos bench vm-test lint check build release packages reproducible install uninstall
 
 # What the demo needs: the programs and the playground, without what only the tests use.
 build:
@@ -39,6 +40,9 @@ chaos:
 bench:
 	$(CARGO) build --release --workspace --bins --example gates
 	@CARGO="$(CARGO)" tests/bench
+
+vm-test:
+	@CARGO="$(CARGO)" tests/vm/run
 
 lint:
 	$(CARGO) fmt --all --check
