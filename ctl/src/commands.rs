@@ -10,7 +10,7 @@ use crate::ask::{ask, nobody_listens};
 use crate::brain;
 use crate::exit::{CtlError, Exit};
 use crate::show::{self, Look};
-use crate::{bundle, installation, metrics, restart, setup, siblings, top};
+use crate::{bundle, installation, metrics, restart, selinux, setup, siblings, top};
 use bartizan_proto::bounded::{List, Text};
 use bartizan_proto::control::{Answer, ConfigReport, Health, Request};
 use clap::CommandFactory;
@@ -213,7 +213,8 @@ fn doctor(socket: &Path, out: &Out) -> Result<Exit, CtlError> {
         Err(error) => (None, Some(error.to_string())),
     };
     let installation = installation::own().map(|found| installation::check(&found));
-    let report = show::Report { kernel: kernel(), installation, probe, probe_error, service, service_error };
+    let selinux = installation.as_ref().map(|_| selinux::check()).unwrap_or_default();
+    let report = show::Report { kernel: kernel(), installation, selinux, probe, probe_error, service, service_error };
     out.give(&report, |look| show::doctor(&report, look))?;
     Ok(if report.is_good() { Exit::Ok } else { Exit::Bad })
 }

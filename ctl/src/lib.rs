@@ -18,6 +18,7 @@ mod page;
 mod prompt;
 mod restart;
 mod script;
+mod selinux;
 mod serving;
 mod setup;
 pub mod show;

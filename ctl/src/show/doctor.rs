@@ -15,6 +15,9 @@ pub struct Report {
     pub kernel: String,
     /// Every file of the installation; absent for a program that is not installed.
     pub installation: Option<Vec<Check>>,
+    /// What SELinux says of it; nothing where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selinux: Vec<Check>,
     /// The sandbox tried out on it.
     pub probe: Option<Probe>,
     /// Why it could not be tried out.
@@ -49,6 +52,7 @@ pub fn doctor(report: &Report, look: &Look) -> String {
     if let Some(checks) = &report.installation {
         out.push_str(&format!("\n{}\n", look.heading("The installation")));
         out.push_str(&lines(checks, look));
+        out.push_str(&lines(&report.selinux, look));
     }
     match (&report.probe, &report.probe_error) {
         (Some(probe), _) => {

@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, u32); 8] = [
 ];
 
 /// What else must be there.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 12] = [
     "/usr/lib/systemd/system/bartizan.service",
     "/usr/lib/systemd/system/bartizan.slice",
     "/usr/lib/systemd/system/bartizan-exporter.service",
@@ -33,6 +33,8 @@ const OTHERS: [&str; 10] = [
     "/usr/share/bash-completion/completions/bartizan",
     "/usr/share/bartizan/lib/bz.sh",
     "/usr/share/bartizan/configure",
+    "/usr/share/bartizan/selinux/bartizan.te",
+    "/usr/share/bartizan/selinux/check",
     "/usr/share/bartizan/fresh/bartizan.toml",
 ];
 
