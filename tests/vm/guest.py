@@ -192,6 +192,41 @@ def good_run(chat):
     check("!kill", "**wait**: stopped after" in said, said)
 
 
+def readers():
+    run("systemctl", "start", "bartizan-exporter", "bartizan-audit-page")
+
+    said = "nothing"
+
+    def metrics():
+        nonlocal said
+        try:
+            said = urllib.request.urlopen("http://127.0.0.1:9464/metrics", timeout=10).read().decode()
+        except OSError as error:
+            said = f"{error}"
+        return "bartizan_" in said
+
+    try:
+        until("the metrics", metrics, 30)
+    except RuntimeError:
+        pass
+    check("metrics", "bartizan_" in said, said[:200])
+
+    def page():
+        asker = socket.socket(socket.AF_UNIX)
+        asker.connect("/run/bartizan-audit-page/page.sock")
+        asker.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return asker.makefile("rb").read().decode()
+
+    until("the page's socket", lambda: os.path.exists("/run/bartizan-audit-page/page.sock"))
+    said = page()
+    check("the audit page", "hello" in said, said[:300])
+    if "bartizan_" not in said:
+        for line in run("journalctl", "-b", "-u", "bartizan-exporter", "-u", "bartizan-audit-page", "--no-pager", "-o", "cat").splitlines()[-30:]:
+            say(f"  {line}")
+    both = [kind for name, kind in processes().values() if name == "bartizan"]
+    check("metrics and audit page are in the domain of those who look", both == ["bartizan_exporter_t"] * 2, f"{both}")
+
+
 def restart(chat):
     core = in_domain("bartizan_core_t")
     run("bartizan", "restart")
@@ -339,6 +374,8 @@ def main():
     domains()
     with Phase("the good run"):
         good_run(chat)
+    with Phase("metrics and audit page"):
+        readers()
     with Phase("restart"):
         restart(chat)
     said = records(begun)
@@ -358,7 +395,7 @@ try:
     main()
 except BaseException as error:
     say(f"FAILED the guest: {type(error).__name__}: {error}")
-    for line in subprocess.run(["journalctl", "-b", "-u", "bartizan", "-n", "40", "--no-pager", "-o", "cat"], stdout=subprocess.PIPE, text=True).stdout.splitlines():
+    for line in subprocess.run(["journalctl", "-b", "-u", "bartizan*", "-n", "60", "--no-pager", "-o", "cat"], stdout=subprocess.PIPE, text=True).stdout.splitlines():
         say(f"  {line}")
     for line in records(0)[:200]:
         say(f"  {line}")
