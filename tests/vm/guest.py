@@ -368,6 +368,9 @@ def main():
         good_run(chat)
     with Phase("metrics and audit page"):
         readers()
+    said = subprocess.run(["bartizan", "doctor"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    told = [line for line in said.splitlines() if "SELinux" in line]
+    check("bartizan doctor sees the policy and the domains", "enforcing, with" in f"{told}" and "each in the domain" in f"{told}", f"{told}")
     with Phase("restart"):
         restart(chat)
     said = records(begun)
