@@ -132,8 +132,26 @@ pub enum Command {
         #[arg(long, value_name = "ADDRESS:PORT|PATH")]
         listen: Option<crate::http::listen::Place>,
     },
+    /// Read the configuration again, as on SIGHUP: what changed, or why nothing did
+    Reload,
+    /// Open the brain, as `bartizan brain unlock` does
+    Unlock {
+        /// Its key
+        #[command(flatten)]
+        key: KeyChoice,
+    },
     /// List the jobs that wait or run
     Ps,
+    /// Show the end of what a job prints
+    #[command(after_help = "Example: bartizan tail -f 17    ends when the job does")]
+    Tail {
+        /// Its number
+        #[arg(value_name = "JOB")]
+        job: JobId,
+        /// Go on until it ends
+        #[arg(short, long)]
+        follow: bool,
+    },
     /// Show everything about one job: limits, layers in force, the end of its output
     Inspect {
         /// Its number

@@ -70,6 +70,14 @@ pub fn brain(socket: &Path, command: &BrainCommand) -> Result<Told, CtlError> {
     }
 }
 
+/// `bartizan unlock`.
+///
+/// # Errors
+/// [`CtlError`].
+pub fn unlock(socket: &Path, key: &KeyChoice) -> Result<Told, CtlError> {
+    done(socket, BrainRequest::Unlock(opening(socket, key, false)?))
+}
+
 /// `bartizan secret …`.
 ///
 /// # Errors

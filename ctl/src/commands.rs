@@ -59,6 +59,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             out.give(&serde_json::json!({ "metrics": text }), |_| text.clone())
         }
         Command::EndLockdown => lockdown(ask(Request::EndLockdown)?, &out),
+        Command::Reload => match ask(Request::Reload)? {
+            Answer::Config(report) => judge(&report, &out),
+            _ => Err(CtlError::WrongAnswer),
+        },
+        Command::Unlock { key } => out.tell(brain::unlock(&socket, key)?),
+        Command::Tail { job, follow } => crate::tail::tail(*job, *follow, &ask, &out),
         Command::Ps => {
             let Answer::Ps(rows) = ask(Request::Ps)? else { return Err(CtlError::WrongAnswer) };
             out.give(&rows, |look| show::ps(&rows, look))

@@ -23,6 +23,7 @@ mod serving;
 mod setup;
 pub mod show;
 mod siblings;
+mod tail;
 mod top;
 
 use clap::Parser;

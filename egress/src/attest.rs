@@ -11,7 +11,7 @@ use bartizan_proto::egress::{
     AttestedChannel, AttestedPost, AttestedReaction, AttestedReactions, AttestedUser, FromEgress, Outcome, QuestionId,
     Subject,
 };
-use bartizan_proto::ids::{ChannelId, EmojiName, PostId, UserId};
+use bartizan_proto::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use bartizan_proto::limits::{MAX_GROUP, MAX_REACTIONS};
 use bartizan_proto::{List, Text};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -102,6 +102,7 @@ impl Attestor {
             Subject::Channel(id) => self.channel(id).await.map(Outcome::Channel),
             Subject::ChannelNamed(name) => self.channel_named(&name).await.map(Outcome::Channel),
             Subject::GroupNamed(name) => self.group_named(&name).await.map(|group| Outcome::Group(Box::new(group))),
+            Subject::OwnRights => self.own_rights().await.map(Outcome::OwnRights),
             Subject::Reactions { post, emoji } => {
                 self.reactions(post, &emoji).await.map(|reactions| Outcome::Reactions(Box::new(reactions)))
             }
@@ -232,6 +233,17 @@ impl Attestor {
 
     async fn get(&self, path: &[&str]) -> Result<Answer, AttestError> {
         self.get_with(path, &[]).await
+    }
+
+    /// The bot and the team, once the server has said who they are.
+    pub(crate) fn own_ids(&self) -> Result<(UserId, TeamId), AttestError> {
+        let Identity { bot, team } = self.identity.borrow().ok_or(AttestError::NotReady)?;
+        Ok((bot, team))
+    }
+
+    /// A request that is no plain `GET`; whatever the status is.
+    pub(crate) async fn call(&self, request: Request<'_>) -> Result<Answer, AttestError> {
+        Ok(self.http.call(request).await?)
     }
 
     pub(crate) async fn get_with(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, AttestError> {

@@ -57,6 +57,8 @@ pub enum Request {
     },
     /// Read the configuration from disk and say what a reload would change. Changes nothing.
     CheckConfig,
+    /// Read the configuration again; a wrong one changes nothing.
+    Reload,
     /// What is in force in the running service.
     Doctor,
     /// Something about people, bans or rights.
@@ -121,7 +123,7 @@ pub enum Answer {
         /// So long they may go on.
         drain_ms: u64,
     },
-    /// To [`Request::CheckConfig`].
+    /// To [`Request::CheckConfig`] and [`Request::Reload`].
     Config(ConfigReport),
     /// To [`Request::Doctor`].
     Doctor(Box<Doctor>),

@@ -9,7 +9,7 @@ use crate::confidential::Confidential;
 use crate::ids::{ChannelId, EmojiName, PostId, TeamId, UserId};
 use crate::limits::{
     MAX_CA_BUNDLE, MAX_CHAIN, MAX_CLIENT_KEY, MAX_EMOJI_ASKED, MAX_GROUP, MAX_MESSAGE, MAX_NAME, MAX_PROTECTED,
-    MAX_REACTIONS, MAX_REASON, MAX_TOKEN,
+    MAX_REACTIONS, MAX_REASON, MAX_ROLES, MAX_TOKEN,
 };
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +158,8 @@ pub enum Subject {
         /// Only with these emoji; empty for all.
         emoji: List<EmojiName, MAX_EMOJI_ASKED>,
     },
+    /// What the bot itself may do that it has no use for.
+    OwnRights,
 }
 
 /// What egress says.
@@ -273,6 +275,8 @@ pub enum Outcome {
     Reactions(Box<AttestedReactions>),
     /// A group.
     Group(Box<AttestedGroup>),
+    /// The bot's own rights.
+    OwnRights(OwnRights),
     /// There is no such thing, or the bot may not see it.
     NotFound,
     /// The server gave no usable answer; nothing is known.
@@ -329,6 +333,13 @@ pub struct AttestedGroup {
     pub name: Text<MAX_NAME>,
     /// Everybody in it.
     pub members: List<UserId, MAX_GROUP>,
+}
+
+/// What the bot may do that it has no use for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnRights {
+    /// Roles of the bot's by which `@channel`, `@all` and `@here` in its posts notify everybody; none where they do not.
+    pub mention_channels: List<Text<MAX_NAME>, MAX_ROLES>,
 }
 
 /// One reaction.

@@ -45,6 +45,9 @@ pub const MAX_ENDPOINTS: usize = 1024;
 /// Most groups of targets that one job knows.
 pub const MAX_TARGET_GROUPS: usize = 256;
 
+/// Most roles of the bot's that are looked at.
+pub const MAX_ROLES: usize = 64;
+
 /// Most rows in one answer on the control socket.
 pub const MAX_ROWS: usize = 1024;
 

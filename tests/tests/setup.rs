@@ -65,6 +65,8 @@ fn without_a_terminal_everything_is_checked_and_written_at_once() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let done: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((done["admin"].as_str(), done["channels"][0].as_str()), (Some("alice"), Some("ops")));
+    let warned = done["warnings"].to_string();
+    assert!(warned.contains("whole channels") && warned.contains("channel_user"), "{warned}");
     let config = ground.read("bartizan.toml");
     for line in
         [&format!("url = \"{}\"", server.url), "channels = [\"ops\"]", "bob = \"operator\"", "alice = \"admin\""]
@@ -99,6 +101,11 @@ fn each_wrong_answer_has_its_own_words_and_nothing_is_written() {
             &["--url", &server.url, "--team", team, "--admin", "alice"],
             "somebody-elses-token",
             "does not know this token",
+        ),
+        (
+            &["--url", &server.url, "--team", team, "--admin", "alice"],
+            "put-the-token-of-the-bot-here",
+            "an example's placeholder",
         ),
         (
             &["--url", &server.url, "--team", "nobody", "--admin", "alice"],

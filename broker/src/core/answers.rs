@@ -68,7 +68,8 @@ impl Core {
             }
             Request::AuditPrune { older_than_s } => self.prune_audit(Duration::from_secs(older_than_s), &by)?,
             Request::AuditRotateKey => self.rotate_audit_key(&by)?,
-            Request::Doctor => Answer::Doctor(Box::new(self.doctor())),
+            Request::Doctor => return self.doctor_for(answer),
+            Request::Reload => self.reload_for_host()?,
             Request::People(request) => return self.on_people(request, uid, answer),
             Request::Brain(request) => return self.on_brain(*request, uid, answer),
             Request::Targets(request) => self.targets_for_host(&request, &by)?,
@@ -247,7 +248,7 @@ impl Core {
         }
     }
 
-    fn check_config(&self) -> ConfigReport {
+    pub(super) fn check_config(&self) -> ConfigReport {
         let path = Text::cut(self.config.path.display().to_string());
         match Config::load(&self.config.path, self.opener.trust()) {
             Err(error) => ConfigReport {
@@ -265,7 +266,8 @@ impl Core {
         }
     }
 
-    fn doctor(&self) -> Doctor {
+    /// With what the server says of the bot's rights, where it does.
+    pub(super) fn doctor(&self, rights: Option<Check>) -> Doctor {
         let check =
             |what: &str, verdict, detail: String| Check { what: Text::cut(what), verdict, detail: Text::cut(detail) };
         let ok = |good: bool| if good { CheckVerdict::Ok } else { CheckVerdict::Fail };
@@ -303,6 +305,7 @@ impl Core {
                     .to_owned(),
             ));
         }
+        checks.extend(rights);
         checks.extend(self.machine_checks());
         checks.extend(self.brain_checks());
         checks.push(check(

@@ -38,6 +38,7 @@ mod protected;
 mod questions;
 mod receipts;
 mod reload;
+mod rights;
 mod roster;
 mod schedule_commands;
 mod schedules;
@@ -149,6 +150,7 @@ pub struct Core {
     pub(crate) policy: Option<Policy>,
     pub(crate) roster: roster::Roster,
     pub(crate) groups: groups::Groups,
+    pub(crate) rights: rights::Rights,
     pub(crate) store: Store,
     pub(crate) audit: Audit,
     pub(crate) brain: Brain,

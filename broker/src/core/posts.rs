@@ -243,7 +243,11 @@ impl Core {
             Outcome::Post(post) => self.judge(report, &post),
             Outcome::NotFound => self.refuse(report, Refusal::Silence, "the server knows no such post", Vec::new()),
             Outcome::Unavailable { why } => self.refuse(report, Refusal::Unattested, &why, Vec::new()),
-            Outcome::User(_) | Outcome::Channel(_) | Outcome::Reactions(_) | Outcome::Group(_) => {
+            Outcome::User(_)
+            | Outcome::Channel(_)
+            | Outcome::Reactions(_)
+            | Outcome::Group(_)
+            | Outcome::OwnRights(_) => {
                 Err(CoreError::Start("egress answered a question about a post with something else".to_owned()))
             }
         }

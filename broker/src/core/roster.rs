@@ -256,7 +256,8 @@ impl Core {
 
     /// Egress answered a question: about a name of the configuration, a name in a command, or a post.
     pub(crate) fn on_answer(&mut self, question: QuestionId, outcome: Outcome) -> Result<(), CoreError> {
-        if self.on_resolved(question, &outcome)?
+        if self.on_rights(question, &outcome)
+            || self.on_resolved(question, &outcome)?
             || self.on_group(question, &outcome)?
             || self.on_place(question, &outcome)?
             || self.on_votes(question, &outcome)?

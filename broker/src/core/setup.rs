@@ -122,6 +122,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         policy: None,
         roster: super::roster::Roster::default(),
         groups: super::groups::Groups::default(),
+        rights: super::rights::Rights::default(),
         store,
         audit,
         brain,

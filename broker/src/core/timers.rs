@@ -24,6 +24,8 @@ pub enum Timer {
     Printed,
     /// Give an operator what is known of a job.
     Inspected(JobId),
+    /// The server has not said what the bot may do.
+    Rights,
     /// Show how a job goes on.
     Live(JobId),
     /// Begin what is scheduled.
@@ -130,6 +132,7 @@ impl Core {
                 Timer::Wanted => self.look_at_reactions()?,
                 Timer::Printed => self.keep_printed()?,
                 Timer::Inspected(job) => self.answer_inspection(job),
+                Timer::Rights => self.tell_doctor(None),
                 Timer::Live(job) => self.live_look(job)?,
                 Timer::Schedules => self.look_at_schedules()?,
                 Timer::Waits(job) => self.tell_that_it_waits(job)?,

@@ -74,7 +74,7 @@ impl Core {
             }
             FromLauncher::Ended { child, status } => self.child_ended(child, &format!("ended: {status:?}")),
             FromLauncher::Terminate => self.begin_shutdown(),
-            FromLauncher::Reload => self.reload(),
+            FromLauncher::Reload => self.reload().map(drop),
         }
     }
 }

@@ -98,6 +98,11 @@ pub enum SetupError {
         "the server does not know this token: make one for the bot (Integrations, Bot Accounts, Create New Token) and copy it whole"
     )]
     Token,
+    /// What stands in an example in the token's place.
+    #[error(
+        "that is an example's placeholder, not a token: make one for the bot (Integrations, Bot Accounts, Create New Token) and copy it whole"
+    )]
+    Placeholder,
     /// No such team, or the bot is not in it.
     #[error(
         "the server knows no team \"{0}\", or the bot is not in it: add the bot to the team, and use the name in its address"
@@ -216,7 +221,10 @@ fn questions(arguments: &SetupArguments, dialog: &mut Dialog, before: &files::Co
     })?;
     dialog.say(&format!("  {url} answers."));
     // 2. The token: the server knows it.
-    let token = dialog.token(|token| server.knows(&url, token))?;
+    let token = dialog.token(|token| match is_placeholder(token) {
+        true => Err(SetupError::Placeholder),
+        false => server.knows(&url, token),
+    })?;
     dialog.say("  The server knows the token.");
     // 3. The team, with the bot in it. From here on one egress stays.
     let team =
@@ -246,6 +254,13 @@ fn questions(arguments: &SetupArguments, dialog: &mut Dialog, before: &files::Co
     if session.bot_is_admin() {
         warnings.push("the bot is a system administrator of the server; an ordinary bot account is enough".to_owned());
     }
+    let by = session.may_mention_channels();
+    if !by.is_empty() {
+        warnings.push(format!(
+            "the bot may notify whole channels (@channel, @all, @here), by the role {}, and has no use for it",
+            by.join(", ")
+        ));
+    }
     if url.starts_with("http://") && !server::is_loopback(&url) {
         warnings.push("plain http to another machine: the token can be read on the way".to_owned());
     }
@@ -267,6 +282,33 @@ fn questions(arguments: &SetupArguments, dialog: &mut Dialog, before: &files::Co
         token,
         warnings,
     })
+}
+
+/// Whether it is what an example or a fresh installation has in the token's place. Never so of a token, which is 26 lower-case
+/// letters and digits.
+fn is_placeholder(token: &[u8]) -> bool {
+    let token = String::from_utf8_lossy(token).to_ascii_lowercase();
+    let is_one = token.len() == 26 && token.bytes().all(|b| b.is_ascii_alphanumeric());
+    let alike = token.bytes().collect::<std::collections::BTreeSet<u8>>().len() <= 1;
+    let words = [
+        "put-the-token",
+        "your",
+        "bot-token",
+        "bot_token",
+        "token-here",
+        "token_here",
+        "<token",
+        "changeme",
+        "change-me",
+        "change_me",
+        "replace",
+        "placeholder",
+        "example",
+        "xxx",
+        "todo",
+        "...",
+    ];
+    alike || (!is_one && words.iter().any(|word| token.contains(word)))
 }
 
 fn channels_of(list: &str, session: &mut server::Session) -> Result<Vec<String>, SetupError> {
@@ -321,4 +363,30 @@ fn shown(done: &Done) -> String {
         text.push_str(&done.diff);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_placeholder;
+
+    #[test]
+    fn an_examples_placeholder_is_no_token_and_a_token_is_none() {
+        for placeholder in [
+            "put-the-token-of-the-bot-here",
+            "your-bot-token",
+            "YOUR_BOT_TOKEN_HERE",
+            "<token>",
+            "changeme",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "...",
+            "",
+            "replace-me",
+            "********",
+        ] {
+            assert!(is_placeholder(placeholder.as_bytes()), "{placeholder}");
+        }
+        for token in ["9xuqwrwgstrb3mzrxb83nb357a", "tokenbotyourxxx1234567890a", "short", "abc123"] {
+            assert!(!is_placeholder(token.as_bytes()), "{token}");
+        }
+    }
 }

@@ -179,6 +179,14 @@ impl Session {
         self.ready.bot.system_admin
     }
 
+    /// By which roles it may have a whole channel notified; nothing where the server does not say.
+    pub fn may_mention_channels(&mut self) -> Vec<String> {
+        match self.attest(Subject::OwnRights) {
+            Some(Outcome::OwnRights(rights)) => rights.mention_channels.iter().map(|role| printable(role)).collect(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// The server's version.
     pub fn version(&self) -> &str {
         &self.ready.server_version

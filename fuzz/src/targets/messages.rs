@@ -7,8 +7,8 @@ use bartizan_proto::connector::{
 };
 use bartizan_proto::control::{Answer, Request};
 use bartizan_proto::egress::{
-    AttestedGroup, ClientCertificate, FromEgress, Outcome, ProtectedAct, ProtectedOutcome, QuestionId, Setup, Subject,
-    Target, ToEgress, WriteId,
+    AttestedGroup, ClientCertificate, FromEgress, Outcome, OwnRights, ProtectedAct, ProtectedOutcome, QuestionId,
+    Setup, Subject, Target, ToEgress, WriteId,
 };
 use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::ids::JobId;
@@ -206,6 +206,7 @@ fn to_egress() -> Vec<ToEgress> {
     let emoji = List::cut(["+1".parse().expect("an emoji's name")]);
     let reactions = attest(Subject::Reactions { post: id('p'), emoji });
     let group = attest(Subject::GroupNamed(Text::cut("web")));
+    let rights = attest(Subject::OwnRights);
     let create = ProtectedAct::Create {
         target: Target::Direct(id('u')),
         root: None,
@@ -227,6 +228,7 @@ fn to_egress() -> Vec<ToEgress> {
         named,
         reactions,
         group,
+        rights,
         protected,
         delete,
         protect,
@@ -248,7 +250,9 @@ fn from_egress() -> Vec<FromEgress> {
     let dropped = FromEgress::Dropped { session: 1, why: Text::cut("a call with a page size out of bounds") };
     let group = AttestedGroup { name: Text::cut("web"), members: List::cut([id('u')]) };
     let group = attested(Outcome::Group(Box::new(group)));
-    vec![unready, attested(Outcome::NotFound), attested(unavailable), group, protected, dropped]
+    let rights = OwnRights { mention_channels: List::cut([Text::cut("channel_user")]) };
+    let rights = attested(Outcome::OwnRights(rights));
+    vec![unready, attested(Outcome::NotFound), attested(unavailable), group, rights, protected, dropped]
 }
 
 fn verbs() -> [Verb; 4] {

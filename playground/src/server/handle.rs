@@ -211,6 +211,11 @@ impl Server {
         self.shared.lock().set_group(name, members);
     }
 
+    /// Takes a permission from a role, as an administrator does in the system console.
+    pub fn take_permission(&self, role: &str, permission: &str) {
+        self.shared.lock().taken.insert((role.to_owned(), permission.to_owned()));
+    }
+
     /// Takes the licence for groups away.
     pub fn without_groups(&self) {
         self.shared.lock().groups = None;

@@ -18,7 +18,7 @@ use super::state::{Shared, State};
 pub(crate) struct Member {
     channel_id: String,
     user_id: String,
-    roles: &'static str,
+    pub(crate) roles: &'static str,
     last_viewed_at: u64,
     msg_count: u64,
     mention_count: u64,

@@ -44,8 +44,10 @@ impl State {
         if post.is_system() {
             return found;
         }
+        let everybody = self.may_mention_channel(&post.user_id, &post.channel_id);
         for word in texts(post).iter().flat_map(|text| words(text)) {
             match word.as_str() {
+                "all" | "channel" | "here" if !everybody => {}
                 "all" | "channel" => members.keys().for_each(|id| add(id)),
                 "here" => members.keys().filter(|id| self.status_of(id).status == "online").for_each(|id| add(id)),
                 name => {

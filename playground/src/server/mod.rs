@@ -28,6 +28,7 @@ mod mentions;
 mod options;
 mod posts;
 mod reactions;
+mod roles;
 mod routes;
 mod run;
 mod state;

@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) hooks: HashMap<String, Hook>,
     /// Custom groups; none where the server has no licence for them.
     pub(crate) groups: Option<Vec<Group>>,
+    /// Permissions that an administrator took from a role.
+    pub(crate) taken: HashSet<(String, String)>,
     /// Values by user id, category and name.
     pub(crate) preferences: BTreeMap<(String, String, String), String>,
     pub(crate) statuses: HashMap<String, Status>,
@@ -123,6 +125,7 @@ impl State {
             files: HashMap::new(),
             hooks: HashMap::new(),
             groups: Some(Vec::new()),
+            taken: HashSet::new(),
             preferences: BTreeMap::new(),
             statuses: HashMap::new(),
             pending: HashMap::new(),

@@ -75,22 +75,18 @@ pub(crate) async fn license() -> Answer {
     Ok(reply(&json!({ "IsLicensed": "false" })))
 }
 
-/// `POST /roles/names` and `GET /roles/name/{name}`: their names only; who may do what is fixed here.
-pub(crate) async fn roles(_: Caller, body: Bytes) -> Answer {
+/// `POST /roles/names`: those that there are, with what they permit.
+pub(crate) async fn roles(Shares(shared): Shares<Arc<Shared>>, _: Caller, body: Bytes) -> Answer {
     let names: Vec<String> = parse(&body, "rolenames")?;
-    Ok(reply(&names.iter().map(|name| role(name)).collect::<Vec<_>>()))
+    let state = shared.lock();
+    Ok(reply(&names.iter().filter_map(|name| state.role(name)).collect::<Vec<_>>()))
 }
 
 /// `GET /roles/name/{name}`
-pub(crate) async fn role_by_name(_: Caller, Path(name): Path<String>) -> Answer {
-    Ok(reply(&role(&name)))
-}
-
-fn role(name: &str) -> Value {
-    json!({
-        "id": "", "name": name, "display_name": name, "description": "", "create_at": 0, "update_at": 0,
-        "delete_at": 0, "permissions": [], "scheme_managed": true, "built_in": true,
-    })
+pub(crate) async fn role_by_name(Shares(shared): Shares<Arc<Shared>>, _: Caller, Path(name): Path<String>) -> Answer {
+    let role = shared.lock().role(&name);
+    role.map(|role| reply(&role))
+        .ok_or_else(|| ApiError::not_found("app.role.get_by_name.app_error", "Unable to get role."))
 }
 
 /// What there is none of: custom emoji, sessions of others, unread teams.

@@ -34,6 +34,7 @@ fn reading(request: &Request) -> Permit {
         | Request::Metrics => Permit::Allow,
         Request::Kill { job: _ }
         | Request::Restart { now: _ }
+        | Request::Reload
         | Request::AuditPrune { older_than_s: _ }
         | Request::AuditRotateKey
         | Request::Lockdown { reason: _, kill: _ }
@@ -112,6 +113,7 @@ mod tests {
             (Request::Receipt { job }, true),
             (Request::Restart { now: true }, false),
             (Request::CheckConfig, true),
+            (Request::Reload, false),
             (Request::Doctor, true),
             (Request::AuditHead, true),
             (Request::AuditFile { number: 0 }, true),
