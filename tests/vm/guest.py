@@ -16,6 +16,7 @@ import traceback
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+UNIT = open(f"{HERE}/unit").read().strip()
 STATE = "/var/lib/bartizan/state"
 TOKEN, CONTROL = "/etc/bartizan/keys/token", "/var/lib/bartizan/control/control.sock"
 ENFORCING = open("/sys/fs/selinux/enforce").read() == "1"
@@ -361,7 +362,7 @@ def main():
         run("restorecon", "-RF", "/etc/bartizan", "/usr/libexec/bartizan", "/usr/lib/systemd/system", "/var/lib/bartizan")
     begun = log_end()
     with Phase("the service's start"):
-        run("systemctl", "start", "bartizan")
+        run("systemctl", "start", UNIT)
         connected()
     domains()
     with Phase("the good run"):
@@ -383,7 +384,7 @@ def main():
         attacks()
     check("the service still works", "Pong" in chat.ask("alice", "!ping", "Pong"))
     with Phase("the service's end"):
-        run("systemctl", "stop", "bartizan")
+        run("systemctl", "stop", UNIT)
 
 
 try:
