@@ -24,8 +24,9 @@ mod script;
 pub use schedules::{in_zone, scheduled, too_late};
 
 pub use jobs::{
-    DID_NOT_END, accepted, as_job, ended, fenced, in_use, job_elsewhere, jobs_elsewhere, live, live_over, no_job,
-    no_log, no_output_yet, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for, tail,
+    DID_NOT_END, accepted, as_job, ended, fenced, followed, in_use, job_elsewhere, jobs_elsewhere, live, live_over,
+    no_job, no_log, no_output_yet, not_followed, overdue_job, past_elsewhere, queued, slow_job, stopping, stopping_for,
+    tail,
 };
 pub use questions::not_given;
 pub use script::{

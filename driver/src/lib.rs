@@ -9,10 +9,12 @@
 //! | from its first event to its end | `play.rs` |
 //! | its events (`driver/ansible/bartizan_events.py` writes them) | `event.rs` |
 //! | what people read of them | `account.rs` |
+//! | or of a cluster: submission, output, end | `batch.rs` |
 //!
-//! Exit: that of `ansible-playbook`; 250 where it could not be started.
+//! Exit: that of `ansible-playbook`, or of the job on the cluster (251 where nobody knows); 250 where it could not be started.
 
 mod account;
+mod batch;
 mod event;
 mod play;
 mod prepare;
@@ -89,12 +91,15 @@ fn run() -> Result<u8, DriverError> {
     system::keep_from_programs();
 
     // 2. What to do.
-    let Work::Play(work) = read(File::from(plan))?;
+    let work = read(File::from(plan))?;
 
     // 3. The secrets: from here on they are nowhere but here.
     let home = std::env::current_dir().map_err(failed("the job's directory"))?;
     let secrets = Secrets::take(std::env::var_os(SECRETS_VARIABLE).map(PathBuf::from).as_deref())?;
-    play::play(&work, &secrets, &home)
+    match work {
+        Work::Play(work) => play::play(&work, &secrets, &home),
+        Work::Batch(work) => batch::follow(&work, &home),
+    }
 }
 
 /// The one frame in it.

@@ -1,4 +1,4 @@
-//! The program `bartizan-driver`: what a job of the backend `ansible` is. See `lib.rs`.
+//! The program `bartizan-driver`: what a job of the backends `ansible` and `slurm` is. See `lib.rs`.
 
 fn main() -> std::process::ExitCode {
     bartizan_driver::main()

@@ -12,6 +12,11 @@ pub(crate) fn progress(text: &str) {
     let _unheard = call(&[b"progress", b"text", text.as_bytes()]);
 }
 
+/// A line in the job's thread.
+pub(crate) fn say(text: &str) {
+    let _unheard = call(&[b"say", b"text", cut(text, MAX_REASON).as_bytes()]);
+}
+
 /// A card with a table. `Err` is why there is none.
 pub(crate) fn card(colour: Colour, title: &str, text: &str, rows: &str) -> Result<(), String> {
     let colour = match colour {

@@ -77,6 +77,8 @@ pub struct Order {
     pub sockets: bool,
     /// A descriptor follows the script's: what the program is to do, its number in [`PLAN_VARIABLE`].
     pub plan: bool,
+    /// A daemon of this host that the program may ask over its Unix socket; only beside `sockets`.
+    pub daemon: Option<Daemon>,
     /// What it may reach and use.
     pub profile: Profile,
     /// Guarantees without which nothing may run.
@@ -89,6 +91,17 @@ pub struct Order {
     pub max_output: u64,
     /// Layers to leave off, to see what the others give. Empty outside tests; the core refuses it otherwise.
     pub without: List<Layer, 32>,
+}
+
+/// A daemon of this host's, for programs of Bartizan's own: what stands in its folder is seen in the sandbox, read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// The folder of its socket.
+    pub folder: Text<MAX_PATH>,
+    /// A user that the job's `/etc/passwd` names beside the job's own, because the daemon's clients look it up.
+    pub user: Text<64>,
+    /// That user's number.
+    pub id: u32,
 }
 
 /// One secret of a job, without its value.

@@ -139,6 +139,7 @@ pub fn for_worker(order: RemoteOrder) -> Order {
         sealed: true,
         sockets: false,
         plan: false,
+        daemon: None,
         profile: order.profile,
         require: order.require,
         timeout_ms: order.timeout_ms,

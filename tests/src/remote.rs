@@ -129,6 +129,7 @@ impl Fleet {
             sealed: false,
             sockets: true,
             plan: true,
+            daemon: None,
             profile: Profile {
                 read: List::default(),
                 write: List::default(),

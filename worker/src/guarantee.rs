@@ -32,7 +32,7 @@ fn alternatives(guarantee: Guarantee, network: bool, sockets: bool) -> &'static 
         // No socket() for Unix sockets, and no datagram pair that could be pointed at one. A private root is not enough: a
         // granted directory may hold sockets, and read-only mounts do not stop connect().
         // Where it may make them, all that remains is that there is none but its own: no other's in its root (the core grants no
-        // directory with one) and in its network, whose abstract names are its own.
+        // directory with one but that of the daemon which the order names) and in its network, whose abstract names are its own.
         Guarantee::UnixSockets if sockets => &[&[MountNamespace, NetworkNamespace]],
         Guarantee::UnixSockets => &[&[Seccomp]],
         Guarantee::KernelSurface => &[&[Seccomp]],

@@ -2,7 +2,7 @@
 //!
 //! The core checked it too; the worker does not rely on that, and what it cannot mean is refused with a reason.
 
-use crate::confine::root;
+use crate::confine::{environment, root};
 use crate::probe;
 use bartizan_proto::FrameError;
 use bartizan_proto::channel::Channel;
@@ -125,6 +125,15 @@ impl Job {
             plain("a profile's path", path)?;
             if root::OWN.contains(&path.as_str()) || path.starts_with("/proc/") {
                 return Err(OrderError::Grant(path.to_string()));
+            }
+        }
+        if let Some(daemon) = &order.daemon {
+            plain("a daemon's folder", &daemon.folder)?;
+            let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let is_name = !daemon.user.is_empty() && daemon.user.chars().all(named);
+            let own = root::OWN.contains(&daemon.folder.as_str()) || daemon.folder.starts_with("/proc/");
+            if own || !order.sockets || !is_name || daemon.user.as_str() == environment::USER {
+                return Err(OrderError::Grant(format!("the daemon of {} in {}", daemon.user, daemon.folder)));
             }
         }
         if order.arguments.iter().any(|argument| argument.contains('\0')) {

@@ -85,6 +85,7 @@ pub(crate) fn job(network: bool) -> Result<Job, OrderError> {
         sealed: false,
         sockets: false,
         plan: false,
+        daemon: None,
         profile: Profile {
             read: List::default(),
             write: List::default(),

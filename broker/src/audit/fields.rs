@@ -50,8 +50,8 @@ impl Ran {
     /// Of a script with these arguments.
     pub fn of(script: &Script, values: &[Argument], dry: bool) -> Self {
         let backend = (script.backend != Backend::Local).then(|| script.backend.name());
-        let targets = script.targets.narrowed(&script.arguments, values);
-        Self { backend, targets: targets.into_iter().map(|target| target.name.clone()).collect(), dry }
+        let targets = script.whereabouts(values).into_iter().map(str::to_owned).collect();
+        Self { backend, targets, dry }
     }
 
     /// As one value, for receipts.

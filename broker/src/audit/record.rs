@@ -135,6 +135,13 @@ pub enum Record {
         /// What is in force.
         layers: Vec<InForce>,
     },
+    /// What goes on outside of the service is followed again; nothing is begun.
+    JobFollowed {
+        /// The job.
+        job: JobId,
+        /// What it is.
+        intent: Box<Intent>,
+    },
     /// A job ended.
     JobEnd {
         /// The job.
@@ -405,6 +412,10 @@ impl Record {
                 let layers: Map<String, Value> =
                     layers.iter().map(|layer| (name_of(&layer.layer), json!(state_of(layer.state)))).collect();
                 put("layers", Value::Object(layers));
+            }
+            Record::JobFollowed { job, intent } => {
+                put("event", json!("job-follow"));
+                put_intent(&mut put, *job, intent);
             }
             Record::JobEnd { job, intent, ending, usage, error } => {
                 put("event", json!("job-end"));

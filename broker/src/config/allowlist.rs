@@ -228,12 +228,19 @@ impl Script {
         if self.backend == Backend::Local {
             return None;
         }
-        let targets = self.targets.narrowed(&self.arguments, values);
-        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        Some(match names.as_slice() {
+        Some(match self.whereabouts(values).as_slice() {
             [] => self.backend.name().to_owned(),
             names => format!("{} on {}", self.backend.name(), some_of(names)),
         })
+    }
+
+    /// The names of the machines that it runs on with these arguments, or of the cluster's partition.
+    pub fn whereabouts<'a>(&'a self, values: &'a [Value]) -> Vec<&'a str> {
+        if let Backend::Slurm(slurm) = &self.backend {
+            return slurm.partition(values).into_iter().collect();
+        }
+        let targets = self.targets.narrowed(&self.arguments, values);
+        targets.iter().map(|target| target.name.as_str()).collect()
     }
 }
 

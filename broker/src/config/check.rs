@@ -68,6 +68,19 @@ pub(super) fn warnings(config: &Config, trust: &Trust) -> Vec<String> {
                 "script \"{name}\" needs {program}, which is not there: install ansible-core, or name it as [ansible] program"
             ));
         }
+        if let Backend::Slurm(slurm) = &script.backend {
+            let cluster = &slurm.cluster;
+            let needed = [
+                cluster.config.clone(),
+                cluster.programs.join("sbatch"),
+                cluster.munge.clone(),
+                cluster.output.clone(),
+            ];
+            if let Some(missing) = needed.iter().find(|path| !path.exists()) {
+                let missing = missing.display();
+                warnings.push(format!("script \"{name}\" needs {missing}, which is not there: see [slurm]"));
+            }
+        }
         if let Some(file) = script.secrets.iter().find_map(|secret| secret.file.as_deref()) {
             let file = file.display();
             warnings.push(format!(

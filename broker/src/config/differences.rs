@@ -111,6 +111,7 @@ fn flat(config: &Config) -> Flat {
         put(&format!("target-groups.{name}"), &members.join(", "));
     }
     put("ansible.program", &config.ansible.display());
+    put("slurm", &config.cluster.as_ref().map_or("none".to_owned(), |cluster| format!("{cluster:?}")));
     for (name, profile) in &config.profiles {
         put(&format!("profiles.{name}"), &words(profile));
     }

@@ -19,6 +19,7 @@ mod level;
 mod list;
 mod nearest;
 mod pattern;
+mod place;
 mod profile;
 mod quantity;
 mod rate;
@@ -42,7 +43,7 @@ mod url;
 
 pub use allowlist::{Allow, Allowlist, Argument, Attached, Kind, Script};
 pub use approval::{Approval, Approvals};
-pub use backend::{Ansible, Backend, Ssh, Target, Targets};
+pub use backend::{Ansible, Backend, Choice, Cluster, Slurm, Ssh, Target, Targets};
 pub use check::{Checked, check_config};
 pub use elevation::{Elevate, Elevation};
 pub use error::ConfigError;
@@ -61,9 +62,10 @@ use crate::brain::KeySource;
 use bartizan_proto::ids::FlagName;
 use bartizan_proto::worker::{Guarantee, Profile};
 use error::Wrong;
+use place::{absolute, script_directories};
 use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `ansible-playbook`, where Debian, Fedora and RHEL install it.
@@ -130,6 +132,8 @@ pub struct Config {
     pub targets: backend::Known,
     /// `[ansible] program`: `ansible-playbook`, by its path.
     pub ansible: PathBuf,
+    /// `[slurm]`: the cluster, where there is one.
+    pub cluster: Option<backend::Cluster>,
     /// What is allowed and still worth a line in the log.
     pub warnings: Vec<String>,
 }
@@ -295,6 +299,9 @@ impl Config {
             return Err(place(Wrong::new(what, "begin it with /").within("program"), "ansible"));
         }
 
+        let cluster = raw.slurm.as_ref().map(|raw| backend::cluster(raw, &folder, trust)).transpose();
+        let cluster = cluster.map_err(|wrong| place(wrong, "slurm"))?;
+
         // 4. The allowlist.
         let directories = script_directories(&raw.scripts, &folder, &allowlist_path);
         let list = Source::read(&allowlist_path, trust).map_err(|error| match error {
@@ -312,6 +319,7 @@ impl Config {
             authorizers: &authorizers,
             elevators: &elevators,
             targets: &targets,
+            cluster: cluster.as_ref(),
             own: &own,
         };
         let allowlist = list::read(&list, &raw_list, &around)?;
@@ -348,6 +356,7 @@ impl Config {
             addresses: BTreeMap::new(),
             targets,
             ansible,
+            cluster,
             warnings: Vec::new(),
         };
         // 5. What is allowed, and perhaps not meant.
@@ -363,36 +372,6 @@ fn beside(folder: &Path, name: &str, trust: &Trust) -> Result<Option<Source>, Co
         Err(TrustError::Missing(_)) => Ok(None),
         Err(error) => Err(ConfigError::Untrusted(error)),
     }
-}
-
-/// Where a script's relative path is looked for. The seed's paths are relative to the parent of `config/`.
-fn script_directories(raw: &raw::Scripts, folder: &Path, allowlist: &Path) -> Vec<PathBuf> {
-    if let Some(named) = &raw.directories {
-        return named.iter().map(|directory| absolute(folder, directory)).collect();
-    }
-    let mut directories = Vec::new();
-    for directory in [folder.parent(), Some(folder), allowlist.parent()].into_iter().flatten() {
-        if !directories.iter().any(|known| known == directory) {
-            directories.push(directory.to_owned());
-        }
-    }
-    directories
-}
-
-/// `path` as seen from `folder`, without `.` and `..`. Only words are looked at, not the file system: what a link
-/// would make of `..` is not what an operator reads.
-fn absolute(folder: &Path, path: &Path) -> PathBuf {
-    let mut out = PathBuf::from("/");
-    for part in folder.join(path).components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    out
 }
 
 #[cfg(test)]

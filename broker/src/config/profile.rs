@@ -102,6 +102,12 @@ pub(super) fn readable(all: &[PathBuf], own: &Own) -> Result<Paths, Wrong> {
     paths(all, Path::new("/"), &secret)
 }
 
+/// Paths that a program of Bartizan's is to write in a job: nothing of Bartizan's own is among them.
+pub(super) fn writable(all: &[PathBuf], own: &Own) -> Result<Paths, Wrong> {
+    let kept: Vec<&Path> = own.secret.iter().chain(&own.fixed).map(PathBuf::as_path).collect();
+    paths(all, Path::new("/"), &kept)
+}
+
 fn network(raw: &[String]) -> Result<List<Endpoint, MAX_ENDPOINTS>, Wrong> {
     let mut granted = Vec::new();
     for (i, text) in raw.iter().enumerate() {

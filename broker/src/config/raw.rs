@@ -4,7 +4,7 @@
 
 use super::quantity::Amount;
 pub(super) use super::raw_arguments::{Argument, Arguments, Scalar};
-pub(super) use super::raw_backends::{Ansible, AnsibleProgram, Lines, Remote, Ssh, Target};
+pub(super) use super::raw_backends::{Ansible, AnsibleProgram, Cluster, Lines, OrArgument, Remote, Slurm, Ssh, Target};
 pub(super) use super::raw_people::{Group, GroupsFile, Listed, PeopleFile};
 pub(super) use super::raw_schedules::Schedule;
 pub(super) use super::raw_secrets::Attached;
@@ -58,6 +58,7 @@ pub(super) struct File {
     pub(super) target_groups: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(super) ansible: AnsibleProgram,
+    pub(super) slurm: Option<Cluster>,
 }
 
 #[derive(Deserialize)]
@@ -318,6 +319,7 @@ pub(super) struct Script {
     pub(super) targets: Vec<String>,
     pub(super) ansible: Option<Ansible>,
     pub(super) ssh: Option<Ssh>,
+    pub(super) slurm: Option<Slurm>,
     #[serde(default)]
     pub(super) secrets: Vec<Attached>,
     #[serde(default)]
@@ -378,6 +380,7 @@ impl Script {
             targets: Vec::new(),
             ansible: None,
             ssh: None,
+            slurm: None,
         }
     }
 }

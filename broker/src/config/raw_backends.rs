@@ -1,5 +1,6 @@
 //! Targets, and where a script runs, as they are written: every key, and nothing checked but its type.
 
+use super::quantity::Amount;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -65,4 +66,50 @@ pub(super) struct Remote {
     pub(super) inventory_path: Option<PathBuf>,
     #[serde(alias = "sshKeyPath")]
     pub(super) ssh_key_path: Option<PathBuf>,
+}
+
+/// `[slurm]` of `bartizan.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Cluster {
+    pub(super) controller: String,
+    pub(super) port: Option<u16>,
+    pub(super) config: Option<PathBuf>,
+    pub(super) programs: Option<PathBuf>,
+    pub(super) munge: Option<PathBuf>,
+    pub(super) user: Option<String>,
+    pub(super) user_id: Option<u32>,
+    pub(super) output: PathBuf,
+}
+
+/// `[scripts.slurm]`.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Slurm {
+    pub(super) partition: Option<OrArgument<String>>,
+    pub(super) nodes: Option<OrArgument<u64>>,
+    pub(super) tasks: Option<u64>,
+    #[serde(alias = "cpusPerTask")]
+    pub(super) cpus_per_task: Option<u64>,
+    pub(super) memory: Option<Amount>,
+    pub(super) time: Option<Amount>,
+    pub(super) account: Option<String>,
+    pub(super) qos: Option<String>,
+    pub(super) constraint: Option<String>,
+    pub(super) requeue: Option<bool>,
+}
+
+/// A value, or the name of the argument that says it: `{ argument = "NAME" }`.
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+pub(super) enum OrArgument<T> {
+    Value(T),
+    Argument(Named),
+}
+
+/// `{ argument = "NAME" }`.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) argument: String,
 }

@@ -36,6 +36,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) elevators: &'a [&'a str],
     /// Machines that scripts may run on.
     pub(super) targets: &'a backend::Known,
+    /// The cluster that scripts may run on.
+    pub(super) cluster: Option<&'a backend::Cluster>,
     /// What is Bartizan's own.
     pub(super) own: &'a profile::Own,
 }
@@ -110,7 +112,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
         })?),
         None => None,
     };
-    let chosen = backend::choose(raw, around)?;
+    let chosen = backend::choose(raw, timeout, around)?;
     let profile = backend::grant(profile, &chosen, around)?;
     let path = match &chosen.file {
         Some(file) => file.clone(),
@@ -123,6 +125,7 @@ fn rest(raw: &raw::Script, name: bartizan_proto::ids::ScriptName, around: &Surro
     visibility(raw, around)?;
     let rate = raw.rate.as_deref().map(Rate::read).transpose().map_err(|wrong| wrong.within("rate"))?.flatten();
     let arguments = arguments(&raw.arguments, &chosen.targets).map_err(|wrong| wrong.within("arguments"))?;
+    backend::fits(&chosen.backend, &arguments)?;
     let secrets = secrets::check(&raw.secrets, chosen.secrets)?;
     Ok(Script {
         name,

@@ -282,6 +282,7 @@ proptest! {
             authorizers: &[],
             elevators: &[],
             targets: &backend::Known::default(),
+            cluster: None,
             own: &profile::Own { secret: Vec::new(), fixed: Vec::new() },
         };
         if let Err(error) = source.parse().and_then(|raw| list::read(&source, &raw, &around)) {

@@ -53,6 +53,7 @@ fn order(config: &Config, script: &Script, values: &[argument::Value]) -> Result
         sealed: script.sha256.is_some(),
         sockets: false,
         plan: false,
+        daemon: None,
         profile: script.profile.clone(),
         require: List::new(config.require.clone())?,
         timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),

@@ -117,6 +117,13 @@ impl Core {
         self.send(&Act::Reply { channel, root, reply_id, body, attachment }, false)
     }
 
+    /// Replies, unless the same reply was made in an earlier run: then that one is what was delivered.
+    pub(crate) fn reply_again(&mut self, intent: &Intent, kind: &str, markup: String) -> Result<(), CoreError> {
+        let reply_id = Text::cut(format!("{}:{kind}", intent.post));
+        let body = Body::Markup(Text::cut(markup));
+        self.send(&Act::Reply { channel: intent.channel, root: intent.root, reply_id, body, attachment: None }, true)
+    }
+
     /// Reacts to a post.
     pub(crate) fn react(&mut self, post: PostId, emoji: &'static str) -> Result<(), CoreError> {
         let emoji = emoji_name(emoji)?;

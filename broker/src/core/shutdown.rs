@@ -83,6 +83,8 @@ impl Core {
             self.timers.after(drain.max(TO_TELL), Timer::Drained);
             self.stopping = Some(Stopping { draining: true, again: true, overdue: false, since: Instant::now() });
             self.timers.after(TO_TELL, Timer::Told);
+            // What goes on without it needs no time to end.
+            self.leave_jobs()?;
             // What waits for an authorizer's word is asked about by the next start.
             self.stop_asking(None)?;
         }
@@ -100,6 +102,7 @@ impl Core {
         let grace = self.config.limits.shutdown_grace;
         self.timers.after(grace + LAST_WORDS, Timer::Shutdown);
         self.manager_ends(grace + LAST_WORDS)?;
+        self.leave_jobs()?;
         self.stop_all_jobs(grace)
     }
 

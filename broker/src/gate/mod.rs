@@ -17,6 +17,7 @@ pub mod channel;
 pub mod dry_run;
 pub mod elevation;
 pub mod file;
+pub mod follow;
 #[cfg(test)]
 mod grant_tests;
 pub mod lockdown;
@@ -215,6 +216,10 @@ pub struct Automatic;
 /// A person is in charge of a job.
 #[derive(Debug)]
 pub struct Interactive;
+
+/// It was let through when it was begun, and is only followed.
+#[derive(Debug)]
+pub struct Followed;
 
 /// Whoever is in charge of the job that is to be authorized.
 #[derive(Debug)]

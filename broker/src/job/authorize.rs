@@ -42,7 +42,7 @@ impl Core {
     ) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get(&job)) else { return Ok(()) };
         let intent = entry.intent.clone();
-        let launch = match launch::order(job, cleared, policy, None, &self.opener, None) {
+        let launch = match launch::order((job, intent.post), cleared, policy, None, &self.opener, None) {
             Ok(launch) => launch,
             Err(error) => {
                 let cause = crate::gate::Cause(format!("its {}: {error}", kind.as_str()));

@@ -77,9 +77,13 @@ impl Core {
         let Some(entry) = self.jobs.all.get(&job).filter(|entry| entry.state != JobState::Done) else {
             return Ok(());
         };
+        tracing::error!(job = job.0, script = %entry.intent.script, why, "its worker died");
+        if self.is_followed_on(job)? {
+            return Ok(());
+        }
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
         let usage = entry.usage;
-        tracing::error!(job = job.0, script = %intent.script, why, "its worker died");
         let output = limit::limit(entry.shown(true), self.config.limits.output).post;
         let head = words::lost(&intent.title());
         let body = if output.is_empty() {
@@ -152,6 +156,8 @@ impl Core {
 
     /// Stops a job: politely, then for good.
     pub(crate) fn stop_job(&mut self, job: JobId, grace: Duration) -> Result<(), CoreError> {
+        let Some(intent) = self.jobs.all.get(&job).map(|entry| entry.intent.clone()) else { return Ok(()) };
+        let grace = grace.max(self.to_cancel(&intent));
         let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
         match (entry.state, entry.worker) {
             (JobState::Starting | JobState::Running, Some(child)) => {
@@ -159,6 +165,11 @@ impl Core {
                 let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
                 self.effects.push(Effect::Worker(child, Outgoing::new(&ToWorker::Stop { grace_ms }, Vec::new())?));
                 self.timers.after(grace + Duration::from_secs(2), Timer::Overdue(child));
+                Ok(())
+            }
+            // It goes on: it is stopped once it is followed again.
+            (JobState::Queued, _) if entry.follows.is_some() => {
+                entry.stop_wanted = true;
                 Ok(())
             }
             (JobState::Queued, _) => {

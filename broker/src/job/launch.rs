@@ -4,18 +4,21 @@
 use super::Launched;
 use super::backend::{self, Right};
 use crate::brain::job::JobSecrets;
-use crate::gate::Cleared;
 use crate::gate::file::Opener;
+use crate::gate::{Cleared, Followed};
 use crate::policy::Policy;
 use bartizan_audit::SealingKey;
 use bartizan_proto::bounded::TooLong;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, PostId};
 use bartizan_proto::worker::Order;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Between the polite signal at a time-out and the kill.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// What is followed again has so much time at least: to find it, and to have it end where its time is over.
+const LEAST_LEFT: Duration = Duration::from_secs(10);
 
 /// An order, and what goes with it.
 #[derive(Debug)]
@@ -55,12 +58,12 @@ pub enum LaunchError {
     Program(String),
 }
 
-/// Makes the order for one job.
+/// Makes the order for one job, which is known by its number and the post that asked for it.
 ///
 /// # Errors
 /// [`LaunchError`]; then nothing runs.
 pub fn order<K>(
-    job: JobId,
+    job: (JobId, PostId),
     cleared: &Cleared<K>,
     policy: &Policy,
     secrets: Option<&JobSecrets>,
@@ -71,4 +74,24 @@ pub fn order<K>(
         return Err(LaunchError::Outdated { cleared: cleared.generation(), now: policy.generation });
     }
     backend::of(cleared.script()).submit(&Right::of(job, cleared, policy, secrets, opener, signing))
+}
+
+/// Makes the order that follows one which was begun before; `None` where nothing of it can be left. It has what is left of its time.
+///
+/// # Errors
+/// [`LaunchError`].
+pub fn follow(
+    job: (JobId, PostId),
+    age: Duration,
+    cleared: &Cleared<Followed>,
+    policy: &Policy,
+    opener: &Opener,
+) -> Result<Option<Launch>, LaunchError> {
+    // What was printed before is not there any more: it is told from its beginning.
+    let launch = backend::of(cleared.script()).reattach(&Right::of(job, cleared, policy, None, opener, None), 0)?;
+    Ok(launch.map(|mut launch| {
+        let left = launch.launched.timeout.saturating_sub(age).max(LEAST_LEFT);
+        launch.order.timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        launch
+    }))
 }

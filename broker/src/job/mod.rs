@@ -7,11 +7,13 @@ pub mod api;
 pub mod authorize;
 pub mod backend;
 pub mod end;
+pub mod follow;
 pub mod launch;
 pub mod live;
 pub mod pipeline;
 pub mod printed;
 pub mod queue;
+pub mod recover;
 pub mod room;
 pub mod sandbox;
 pub mod watch;
@@ -77,6 +79,12 @@ pub struct Job {
     pub api: api::Api,
     /// Jobs that it had run beside it.
     pub spawned: u32,
+    /// When it was begun, in ms since 1970, where it goes on by itself and is only to be followed.
+    pub follows: Option<u64>,
+    /// It is to be stopped as soon as that is done.
+    pub stop_wanted: bool,
+    /// How often it was followed anew because its worker died.
+    pub followed: u32,
 }
 
 impl Job {
@@ -102,6 +110,9 @@ impl Job {
             live: live::Live::default(),
             api: api::Api::default(),
             spawned: 0,
+            follows: None,
+            stop_wanted: false,
+            followed: 0,
         }
     }
 

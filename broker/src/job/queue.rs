@@ -1,5 +1,6 @@
 //! Accepting jobs, and starting them in order when there is a place. Rights are asked for again at the start.
 
+use super::launch::Launch;
 use super::live::Live;
 use super::pipeline::asked_by;
 use super::{Job, launch};
@@ -13,9 +14,7 @@ use crate::core::{Core, CoreError, Effect, Started, Timer};
 use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
-use crate::store::jobs::{Actor, Intent, Unfinished};
-use crate::store::state::JobStage;
-use crate::store::wanted::Asked;
+use crate::store::jobs::{Actor, Intent};
 use crate::words;
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::{JobId, ScriptName, UserId};
@@ -26,9 +25,6 @@ use std::time::Duration;
 
 /// How much later than its time and grace allow a job may be told to have ended.
 const TO_GIVE_UP: Duration = Duration::from_secs(4);
-
-/// So often the job of an `idempotent` script is begun again after the service ended under it.
-const MOST_BEGINNINGS: u32 = 3;
 
 /// People whose last turn is remembered.
 const MOST_TURNS: usize = 10_000;
@@ -75,92 +71,11 @@ impl Core {
         Ok(Some(job))
     }
 
-    fn remember(&mut self, job: JobId, intent: Intent) {
+    pub(super) fn remember(&mut self, job: JobId, intent: Intent) {
         let mut entry = Job::queued(intent, self.config.limits.attachment);
         entry.asked_ms = self.policy.as_ref().map_or(0, crate::policy::Policy::now_ms);
         self.jobs.all.insert(job, entry);
         self.jobs.queue.push_back(job);
-    }
-
-    /// What the last run of the service left: queued jobs are queued unless they have become stale, the others were
-    /// interrupted and are told about, or begun again where their script allows it.
-    pub(crate) fn recover(&mut self) -> Result<(), CoreError> {
-        self.restore_pipelines()?;
-        for unfinished in self.store.unfinished_jobs()? {
-            let Unfinished { job, stage, age, begun_again, .. } = unfinished;
-            let script = self.config.allowlist.get(&unfinished.intent.script);
-            // What has added tasks would add them again, and a task that ran counts as failed.
-            let idempotent = script.is_some_and(|script| script.idempotent)
-                && begun_again < MOST_BEGINNINGS
-                && !self.jobs.pipelines.has_turn(job, unfinished.intent.part_of);
-            match stage {
-                JobStage::Queued if age > self.config.limits.stale_after => match unfinished.intent.actor {
-                    Actor::Person if unfinished.intent.part_of.is_some() => self.too_late(job, &unfinished.intent)?,
-                    Actor::Person => self.ask_about_job(unfinished)?,
-                    Actor::Schedule(_) | Actor::Trigger(_) => self.too_late(job, &unfinished.intent)?,
-                },
-                JobStage::Queued => self.remember(job, unfinished.intent),
-                JobStage::Starting | JobStage::Running if idempotent => self.begin_again(unfinished)?,
-                JobStage::Starting | JobStage::Running => {
-                    let intent = unfinished.intent;
-                    let head = words::interrupted(intent.script.as_str());
-                    self.reply_late(&intent, head, unfinished.printed)?;
-                    self.react_finally(&intent, words::REFUSED)?;
-                    self.close_job(job, &intent, None, Usage::default(), Some("interrupted: the service ended"))?;
-                }
-                JobStage::Done => {}
-            }
-        }
-        self.check_pipelines()?;
-        let undecided = self.store.undecided()?;
-        self.posts.restore(undecided);
-        Ok(())
-    }
-
-    /// It waited through the end of the service for too long, and nobody can be asked.
-    fn too_late(&mut self, job: JobId, intent: &Intent) -> Result<(), CoreError> {
-        self.reply(intent.channel, intent.post, intent.root, "result", words::too_late(intent.script.as_str()))?;
-        self.react_finally(intent, words::REFUSED)?;
-        let why = "it waited through the end of the service for too long";
-        self.close_job(job, intent, None, Usage::default(), Some(why))
-    }
-
-    /// It waited through the end of the service for too long: who asked for it says whether it is still wanted.
-    fn ask_about_job(&mut self, unfinished: Unfinished) -> Result<(), CoreError> {
-        let Unfinished { job, age, intent, .. } = unfinished;
-        let why = "it waited through the end of the service for too long; asked whether it is still wanted";
-        self.close_job(job, &intent, None, Usage::default(), Some(why))?;
-        self.store.job_withdrawn(job)?;
-        self.unreact(intent.post, words::RUNNING)?;
-        let now = crate::store::now_ms();
-        let asked = Asked {
-            post: intent.post,
-            channel: intent.channel,
-            author: intent.user,
-            root: Some(intent.root).filter(|root| *root != intent.post),
-            created_ms: now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            direct: intent.direct,
-            asked_ms: now,
-        };
-        self.ask(asked, age)
-    }
-
-    /// It was interrupted, and its script says that running it twice does no harm.
-    fn begin_again(&mut self, unfinished: Unfinished) -> Result<(), CoreError> {
-        let Unfinished { job, begun_again, intent, .. } = unfinished;
-        let why = "interrupted: the service ended; it is begun again";
-        self.record(&Record::JobEnd {
-            job,
-            intent: Box::new(intent.clone()),
-            ending: None,
-            usage: Usage::default(),
-            error: Some(why.to_owned()),
-        });
-        self.store.job_again(job)?;
-        let text = words::begun_again(intent.script.as_str());
-        self.reply(intent.channel, intent.post, intent.root, &format!("again-{begun_again}"), text)?;
-        self.remember(job, intent);
-        Ok(())
     }
 
     /// The next of the queue: of whoever has the fewest jobs running, and of these of whoever had a turn longest ago. So nobody
@@ -217,6 +132,9 @@ impl Core {
     /// Asks the gates again, and gives the order.
     fn start_job(&mut self, job: JobId, child: ChildId) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
+        if let Some(begun_ms) = entry.follows {
+            return self.follow_job(job, child, begun_ms);
+        }
         let intent = entry.intent.clone();
         let requester = Requester { user: intent.user, name: intent.user_name.clone(), restricted: intent.restricted };
         let place = Place {
@@ -315,9 +233,10 @@ impl Core {
                     return self.refuse_job(job, &Refusal::Broken, &Cause(cause));
                 }
             },
-            Backend::Local | Backend::Ansible(_) => None,
+            Backend::Local | Backend::Ansible(_) | Backend::Slurm(_) => None,
         };
-        let launch = match launch::order(job, cleared, policy, secrets.as_ref(), &self.opener, signing.as_ref()) {
+        let known = (job, intent.post);
+        let launch = match launch::order(known, cleared, policy, secrets.as_ref(), &self.opener, signing.as_ref()) {
             Ok(launch) => launch,
             Err(error) => return self.refuse_job(job, &Refusal::Broken, &Cause(error.to_string())),
         };
@@ -326,8 +245,7 @@ impl Core {
         entry.state = JobState::Starting;
         self.metrics.waited(entry.queued.elapsed());
         entry.worker = Some(child);
-        let timeout = launch.launched.timeout;
-        entry.launched = Some(launch.launched);
+        entry.launched = Some(launch.launched.clone());
         let values = cleared.values();
         let arguments: Vec<(String, String)> = values
             .iter()
@@ -355,13 +273,20 @@ impl Core {
         if !cleared.is_dry() {
             self.add_steps(job, &steps, &values)?;
         }
+        self.hand_order(job, child, launch)
+    }
+
+    /// Gives the order, after the commit.
+    pub(super) fn hand_order(&mut self, job: JobId, child: ChildId, launch: Launch) -> Result<(), CoreError> {
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
             worker.job = Some(job);
             worker.phase = worker::Phase::Ordered;
         }
         self.jobs.started += 1;
         // The worker keeps the time itself; one that does not is not waited for.
-        self.timers.after(timeout + launch::GRACE + TO_GIVE_UP, Timer::Overdue(child));
+        let grace = Duration::from_millis(launch.order.grace_ms.into());
+        let timeout = Duration::from_millis(launch.order.timeout_ms);
+        self.timers.after(timeout.saturating_add(grace).saturating_add(TO_GIVE_UP), Timer::Overdue(child));
         let order = ToWorker::Order(Box::new(launch.order));
         self.effects.push(Effect::Worker(child, Outgoing::new(&order, launch.descriptors)?));
         Ok(())

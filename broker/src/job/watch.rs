@@ -7,6 +7,7 @@ use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{Ending, FromWorker, Usage};
+use std::time::Duration;
 
 /// The conversation's next phase.
 pub(super) fn next_phase(phase: Phase, message: &FromWorker) -> Phase {
@@ -40,7 +41,10 @@ impl Core {
                 self.job_runs(job);
                 self.live_begins(job);
                 self.warn_later(job);
-                Ok(())
+                match self.jobs.all.get_mut(&job).is_some_and(|entry| std::mem::take(&mut entry.stop_wanted)) {
+                    true => self.stop_job(job, Duration::ZERO),
+                    false => Ok(()),
+                }
             }
             FromWorker::Output(bytes) => {
                 entry.output.push(&bytes);

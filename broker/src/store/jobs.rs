@@ -5,7 +5,7 @@ use super::{Store, StoreError, id, now_ms, signed, unsigned};
 use bartizan_proto::Text;
 use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, UserId};
 use bartizan_proto::limits::{MAX_MESSAGE, MAX_NAME};
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use std::time::Duration;
 
 /// How long an ended job is kept.
@@ -98,6 +98,8 @@ pub struct Unfinished {
     pub printed: String,
     /// How often it was begun again already.
     pub begun_again: u32,
+    /// When it was begun first, in ms since 1970; `None` where it never was.
+    pub begun_ms: Option<u64>,
     /// What was asked for.
     pub intent: Intent,
 }
@@ -201,6 +203,27 @@ impl Store {
         self.stepped(job, changed)
     }
 
+    /// A job that goes on by itself waits to be followed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn job_waits(&mut self, job: JobId) -> Result<(), StoreError> {
+        self.write_to_last()?
+            .prepare_cached("UPDATE job SET state = 'queued' WHERE id = ?1 AND state IN ('starting', 'running')")?
+            .execute([signed(job.0)])?;
+        Ok(())
+    }
+
+    /// When it was begun first, in ms since 1970.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn job_begun(&self, job: JobId) -> Result<Option<u64>, StoreError> {
+        let mut statement = self.read().prepare_cached("SELECT started_ms FROM job WHERE id = ?1")?;
+        let begun: Option<Option<i64>> = statement.query_row([signed(job.0)], |row| row.get(0)).optional()?;
+        Ok(begun.flatten().map(unsigned))
+    }
+
     /// A job that waited for too long is none any more: its post is asked about.
     ///
     /// # Errors
@@ -235,7 +258,7 @@ impl Store {
     pub fn unfinished_jobs(&self) -> Result<Vec<Unfinished>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms, private, printed, begun_again, actor, part_of
+             queued_ms, private, printed, begun_again, actor, part_of, started_ms
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -249,6 +272,7 @@ impl Store {
                 age: Duration::from_millis(now_ms().saturating_sub(unsigned(row.get(12)?))),
                 printed: row.get(14)?,
                 begun_again: row.get(15)?,
+                begun_ms: row.get::<_, Option<i64>>(18)?.map(unsigned),
                 intent: job_intent(row)?,
             });
         }

@@ -153,3 +153,20 @@ mod tests {
         assert_eq!(fenced("a\n```\n@all\n"), "````text\na\n```\n@all\n````");
     }
 }
+
+/// To a command whose work went on while the service was away.
+pub fn followed(name: &str) -> String {
+    format!(
+        "**{}** goes on: Bartizan was restarted, and its job on the cluster was not. I follow it again.",
+        escape(name)
+    )
+}
+
+/// The same, where it cannot be followed.
+pub fn not_followed(name: &str, why: &str) -> String {
+    format!(
+        "**{}** goes on on the cluster, and I cannot follow it any more: {}. An operator has to look after it there.",
+        escape(name),
+        escape(why)
+    )
+}

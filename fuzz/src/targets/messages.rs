@@ -283,6 +283,7 @@ pub(super) fn order() -> Order {
         sealed: false,
         sockets: false,
         plan: false,
+        daemon: None,
         profile: Profile {
             read: List::cut([text("/srv/data")]),
             write: List::cut([text("/srv/out")]),

@@ -1,6 +1,7 @@
 //! The copy of a configuration that a service is started with: this server, this token, these directories, and everything
 //! else as it was. Relative paths in it mean the same files as before.
 
+use super::cluster::{self, Cluster};
 use super::hosts::{Hosts, NETWORK};
 use super::privilege::Source;
 use crate::cast::ServerFile;
@@ -75,10 +76,19 @@ pub fn script_directories(config: &Path, allowlist: &Path) -> Vec<PathBuf> {
 }
 
 /// Writes the copy, the token and the CA into `home`, and makes the directories that it names.
-pub fn write(home: &Path, server: &ServerFile, source: &Source, hosts: Option<&Hosts>) -> Result<PathBuf, ConfigError> {
+pub fn write(
+    home: &Path,
+    server: &ServerFile,
+    source: &Source,
+    hosts: Option<&Hosts>,
+    cluster: Option<&Cluster>,
+) -> Result<PathBuf, ConfigError> {
     let mut adapted = adapt(&read(source)?, home, server, source)?;
     if let Some(hosts) = hosts {
         adapted = with_hosts(&adapted, source, hosts)?;
+    }
+    if let Some(cluster) = cluster {
+        adapted = with_cluster(&adapted, source, cluster)?;
     }
     for directory in ["state", "run"] {
         let path = home.join(directory);
@@ -136,6 +146,29 @@ fn with_hosts(text: &str, source: &Source, hosts: &Hosts) -> Result<String, Conf
         let key = hosts.host_key(&name).map_err(|source| ConfigError::Read { path, source })?;
         target.insert("port", value(i64::from(hosts.port)));
         target.insert("host-key", value(key));
+    }
+    Ok(document.to_string())
+}
+
+/// Whether its cluster is one of the test's own.
+pub(super) fn has_cluster(source: &Source) -> Result<bool, ConfigError> {
+    let document = parsed(&read(source)?, source)?;
+    let controller = document.get("slurm").and_then(|slurm| slurm.get("controller")).and_then(Item::as_str);
+    Ok(controller == Some(cluster::CONTROLLER))
+}
+
+/// The same configuration with where this cluster is.
+fn with_cluster(text: &str, source: &Source, cluster: &Cluster) -> Result<String, ConfigError> {
+    let mut document = parsed(text, source)?;
+    if let Some(table) = document.get_mut("slurm").and_then(Item::as_table_like_mut) {
+        let path = |file: &str| value(cluster.path(file).to_string_lossy().into_owned());
+        table.insert("controller", value(cluster::ADDRESS));
+        table.insert("port", value(i64::from(cluster.port)));
+        table.insert("config", path("etc/slurm.conf"));
+        table.insert("munge", path("munge"));
+        table.insert("output", path("out"));
+        table.insert("user", value(cluster::USER));
+        table.insert("user-id", value(i64::from(nix::unistd::getuid().as_raw())));
     }
     Ok(document.to_string())
 }

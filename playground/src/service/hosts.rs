@@ -35,6 +35,11 @@ pub fn missing() -> Option<String> {
             return Some(format!("needs {program} (Debian: openssh-server)"));
         }
     }
+    no_namespaces()
+}
+
+/// Why an ordinary user can make no namespaces here; `None` where one can.
+pub(super) fn no_namespaces() -> Option<String> {
     let mut tried = Command::new("unshare");
     tried.args([
         "--user",

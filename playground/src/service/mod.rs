@@ -4,6 +4,7 @@
 //! server, the token, the state, the control socket and the log. It trusts the transcript that it is used by, and nothing
 //! is left running when it is dropped.
 
+pub mod cluster;
 mod command;
 mod config;
 pub mod hosts;
@@ -18,6 +19,7 @@ pub use privilege::{PrivilegeError, Source, Staged, is_root, janitor, stage_and_
 pub use role::Role;
 
 use crate::cast::ServerFile;
+use cluster::Cluster;
 use hosts::Hosts;
 use manager::Manager;
 use nix::sys::signal::Signal;
@@ -60,6 +62,9 @@ pub enum ServiceError {
     /// The machines that its targets are.
     #[error("cannot start the targets' machines: {0}")]
     Hosts(io::Error),
+    /// The cluster that its scripts run on.
+    #[error("cannot start the cluster: {0}")]
+    Cluster(io::Error),
     /// The program.
     #[error("cannot start {path}: {source}; build it with `cargo build` first")]
     Spawn {
@@ -86,6 +91,7 @@ pub enum ServiceError {
 pub struct Service {
     /// They end before their files go.
     hosts: Option<Hosts>,
+    cluster: Option<Cluster>,
     home: TempDir,
     programs: PathBuf,
     config: PathBuf,
@@ -105,10 +111,14 @@ impl Service {
             true => None,
             false => Some(Hosts::start(home.path(), &settings.programs, &targets).map_err(ServiceError::Hosts)?),
         };
-        let config = config::write(home.path(), &settings.server, &settings.source, hosts.as_ref())?;
+        let cluster = match config::has_cluster(&settings.source)? {
+            true => Some(Cluster::start(home.path()).map_err(ServiceError::Cluster)?),
+            false => None,
+        };
+        let config = config::write(home.path(), &settings.server, &settings.source, hosts.as_ref(), cluster.as_ref())?;
         let manager = Manager::start(&settings.programs, home.path(), &config, &settings.environment)?;
         let (programs, environment) = (settings.programs.clone(), settings.environment.clone());
-        let service = Self { home, programs, config, environment, manager, hosts };
+        let service = Self { home, programs, config, environment, manager, hosts, cluster };
         service.connected().await?;
         Ok(service)
     }
@@ -116,6 +126,11 @@ impl Service {
     /// The machines that its targets are, where it has such.
     pub fn hosts(&self) -> Option<&Hosts> {
         self.hosts.as_ref()
+    }
+
+    /// The cluster that its scripts run on, where it has one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// Waits until the service is connected.

@@ -142,7 +142,9 @@ fn act_text(act: &mut Act) -> Option<&mut String> {
 fn act(line: &str, message: &str) -> Result<Act, Fault> {
     if let Some(command) = line.strip_prefix("$ ") {
         let program = command.split_whitespace().next().unwrap_or("");
-        let ours = program == "bartizan" || program.starts_with("bartizan-") || program == "hosts/host";
+        let ours = program == "bartizan"
+            || program.starts_with("bartizan-")
+            || ["hosts/host", "cluster/cluster"].contains(&program);
         return if ours {
             Ok(Act::Operator { command: command.trim().to_owned(), output: None })
         } else {

@@ -220,6 +220,7 @@ fn missing(transcript: &Transcript, was_root: bool, host: &Host) -> Option<Strin
             matches!(host, Host::Foreign(_)).then(|| "needs something that only the embedded server has".to_owned())
         }
         "hosts" => crate::service::hosts::missing(),
+        "cluster" => crate::service::cluster::missing(),
         "landlock" => (!has_landlock()).then(|| "needs Landlock".to_owned()),
         program => (!on_path(program)).then(|| format!("needs {program}, which is not on the PATH")),
     })

@@ -224,6 +224,7 @@ impl Worker {
             sealed: false,
             sockets: false,
             plan: false,
+            daemon: None,
             profile: Profile {
                 read: List::default(),
                 write: List::default(),

@@ -115,6 +115,10 @@ fn allow_files(
 
     // What the profile grants. A path that is not there is an error, not a gap.
     let profile = &job.order.profile;
+    if let Some(daemon) = &job.order.daemon {
+        let ask = read | AccessFs::ResolveUnix;
+        rules = rules.add_rule(files::beneath(&PathBuf::from(daemon.folder.as_str()), ask)?)?;
+    }
     for (paths, access) in [(&profile.read, read), (&profile.write, read | write), (&profile.exec, run)] {
         for path in paths {
             rules = rules.add_rule(files::beneath(&PathBuf::from(path.as_str()), access)?)?;

@@ -6,6 +6,7 @@ pub(crate) mod fds;
 pub(crate) mod identity;
 pub(crate) mod landlock;
 pub(crate) mod limits;
+mod names;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod root;

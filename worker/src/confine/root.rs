@@ -8,7 +8,7 @@
 //! nothing is ever visible with more rights than it should have. What is not a system directory and not granted for it
 //! cannot be executed.
 
-use crate::confine::{environment, tools};
+use crate::confine::{names, tools};
 use crate::order::{Job, copy_all};
 use crate::system::{self, Attributes};
 use bartizan_proto::Text;
@@ -102,10 +102,7 @@ impl Root {
         for (name, target) in LINKS {
             rustix::fs::symlinkat(target, &root.top, name).map_err(failed(name))?;
         }
-        let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        let name = environment::USER;
-        root.file("etc/passwd", format!("{name}:x:{user}:{group}::{SCRATCH}:/bin/sh\n").as_bytes())?;
-        root.file("etc/group", format!("{name}:x:{group}:\n").as_bytes())?;
+        root.file("etc/group", names::group().as_bytes())?;
         root.file("etc/nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files\nservices: files\n")?;
 
         // 4. Programs, libraries, and how they are found: read-only.
@@ -156,7 +153,8 @@ impl Root {
                 self.bind_if_there(Path::new(path), Attributes::PLAIN.read_only().no_programs())?;
             }
         }
-        self.file("etc/hosts", hosts(job).as_bytes())?;
+        self.file("etc/hosts", names::hosts(job).as_bytes())?;
+        self.file("etc/passwd", names::passwd(job).as_bytes())?;
 
         // 3. Grants and the script's directory, outer paths before inner ones.
         let script = ScriptHere::find(job).map_err(failed("the script"))?;
@@ -312,6 +310,7 @@ fn trees(job: &Job, script: &ScriptHere) -> Vec<(PathBuf, Attributes)> {
     let profile = &job.order.profile;
     let all = [&profile.read, &profile.write, &profile.exec];
     let mut paths: Vec<&Path> = all.iter().flat_map(|list| list.iter()).map(|path| Path::new(path.as_str())).collect();
+    paths.extend(job.order.daemon.as_ref().map(|daemon| Path::new(daemon.folder.as_str())));
     let system = |path: &Path| SYSTEM.iter().any(|system| path.starts_with(system));
     let directory = job.directory();
     let own = OWN.iter().any(|own| Path::new(own) == directory);
@@ -333,21 +332,6 @@ fn trees(job: &Job, script: &ScriptHere) -> Vec<(PathBuf, Attributes)> {
             (path.to_owned(), if runs { attributes } else { attributes.no_programs() })
         })
         .collect()
-}
-
-/// The job's own `/etc/hosts`: this machine's loopback, and the hosts that it was granted.
-fn hosts(job: &Job) -> String {
-    let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
-    for endpoint in &job.order.profile.network {
-        // A name with a space or a line break would become more than one entry.
-        if endpoint.host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#') {
-            continue;
-        }
-        for address in &endpoint.addresses {
-            hosts.push_str(&format!("{address} {}\n", endpoint.host));
-        }
-    }
-    hosts
 }
 
 /// A new file system that is not attached anywhere yet.

@@ -155,6 +155,7 @@ impl Script {
             sealed: false,
             sockets: false,
             plan: false,
+            daemon: None,
             profile: Profile {
                 read: List::default(),
                 write: List::default(),

@@ -3,10 +3,13 @@
 
 mod ansible;
 mod inventory;
+mod slurm;
 mod ssh;
 mod target;
 
 pub use ansible::Ansible;
+pub use slurm::{Choice, Cluster, Slurm};
+pub(super) use slurm::{cluster, fits};
 pub use ssh::Ssh;
 pub(super) use target::known;
 pub use target::{Known, Target, Targets};
@@ -17,6 +20,7 @@ use super::{Attached, profile, raw};
 use bartizan_proto::worker::{Endpoint, Profile};
 use bartizan_proto::{List, Text};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a script runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +31,13 @@ pub enum Backend {
     Ansible(Ansible),
     /// The script itself, on the targets, in the same sandbox there.
     Ssh(Ssh),
+    /// The script itself, on nodes of a cluster, as its scheduler sees fit.
+    Slurm(Box<Slurm>),
 }
 
 impl Backend {
     /// The words for `backend`.
-    pub const NAMES: [&str; 3] = ["local", "ansible", "ssh"];
+    pub const NAMES: [&str; 4] = ["local", "ansible", "ssh", "slurm"];
 
     /// Its word.
     pub fn name(&self) -> &'static str {
@@ -39,6 +45,7 @@ impl Backend {
             Backend::Local => "local",
             Backend::Ansible(_) => "ansible",
             Backend::Ssh(_) => "ssh",
+            Backend::Slurm(_) => "slurm",
         }
     }
 
@@ -46,7 +53,7 @@ impl Backend {
     pub fn reads_its_file(&self) -> bool {
         match self {
             Backend::Ansible(_) => true,
-            Backend::Local | Backend::Ssh(_) => false,
+            Backend::Local | Backend::Ssh(_) | Backend::Slurm(_) => false,
         }
     }
 
@@ -54,7 +61,7 @@ impl Backend {
     pub fn checks(&self) -> bool {
         match self {
             Backend::Ansible(ansible) => ansible.check,
-            Backend::Local | Backend::Ssh(_) => false,
+            Backend::Local | Backend::Ssh(_) | Backend::Slurm(_) => false,
         }
     }
 }
@@ -72,7 +79,7 @@ pub(super) struct Chosen {
 }
 
 /// Checks it. What the seed's `remoteConfig` says is the ansible backend's.
-pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Chosen, Wrong> {
+pub(super) fn choose(raw: &raw::Script, timeout: Duration, around: &Surroundings<'_>) -> Result<Chosen, Wrong> {
     let word = match (&raw.backend, &raw.remote_config) {
         (None, Some(_)) => "ansible",
         (None, None) => "local",
@@ -85,7 +92,7 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
     if !Backend::NAMES.contains(&word) {
         return Err(not_one_of("there is no backend", word, &Backend::NAMES).within("backend"));
     }
-    let tables = [("ansible", raw.ansible.is_some()), ("ssh", raw.ssh.is_some())];
+    let tables = [("ansible", raw.ansible.is_some()), ("ssh", raw.ssh.is_some()), ("slurm", raw.slurm.is_some())];
     if let Some((table, _)) = tables.into_iter().find(|(table, given)| *given && *table != word) {
         let what = format!("the table {table} means nothing for the backend {word}");
         return Err(Wrong::new(what, format!("remove it, or say backend = \"{table}\"")).within(table));
@@ -94,7 +101,7 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
         let what = format!("what runs by the backend {word} cannot call the script API");
         return Err(Wrong::new(what, "remove api").within("api"));
     }
-    if word == "ssh" && !raw.secrets.is_empty() {
+    if (word == "ssh" || word == "slurm") && !raw.secrets.is_empty() {
         let what = "secrets do not reach the other machines";
         return Err(Wrong::new(what, "remove secrets").within("secrets"));
     }
@@ -106,6 +113,7 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
     match word {
         "ansible" => ansible::choose(raw, targets, around),
         "ssh" => ssh::choose(raw, targets),
+        "slurm" => slurm::choose(raw, timeout, around),
         _ if targets.is_empty() => {
             let (file, secrets, reads) = (None, Vec::new(), Vec::new());
             Ok(Chosen { backend: Backend::Local, targets, file, secrets, reads })
@@ -120,6 +128,10 @@ pub(super) fn choose(raw: &raw::Script, around: &Surroundings<'_>) -> Result<Cho
 /// Puts what a backend needs over the profile of its entry: the SSH ports of the targets, and folders to read.
 pub(super) fn grant(below: Profile, chosen: &Chosen, around: &Surroundings<'_>) -> Result<Profile, Wrong> {
     let mut network = below.network.into_vec();
+    if let Backend::Slurm(slurm) = &chosen.backend {
+        let (host, port) = (slurm.cluster.controller.clone(), slurm.cluster.port);
+        network.push(Endpoint { host, port, addresses: List::default() });
+    }
     for target in &chosen.targets.all {
         let endpoint = Endpoint { host: target.host.clone(), port: target.port, addresses: List::default() };
         if !network.contains(&endpoint) {

@@ -246,3 +246,87 @@ fn a_schedule_may_have_a_dry_run_where_the_backend_has_one() {
     let said = with("dry-run hello").error();
     assert!(said.contains("hello has no dry run; remove dry-run, or use a script of the backend ansible"), "{said}");
 }
+
+const CLUSTER: &str = "[slurm]\ncontroller = \"10.0.0.9\"\nuser = \"root\"\noutput = \"/shared/out\"\n";
+
+const BATCH: &str = r#"
+[[scripts]]
+name = "play"
+backend = "slurm"
+path = "scripts/hello.sh"
+timeout = "90s"
+[scripts.arguments.count]
+type = "number"
+min = 1
+max = 4
+[scripts.slurm]
+partition = "gpu"
+nodes = { argument = "count" }
+memory = "1 GiB"
+"#;
+
+fn with_cluster(scripts: &str) -> Place {
+    let place = place(scripts);
+    place.write("config/bartizan.toml", &format!("{MAIN}\n{}\n{CLUSTER}", targets()), 0o644);
+    place
+}
+
+#[test]
+fn a_cluster_is_its_controller_and_a_script_there_has_what_its_entry_and_its_arguments_say() {
+    let place = with_cluster(BATCH);
+    let config = place.load().unwrap();
+    let script = script(&config);
+    let Backend::Slurm(slurm) = &script.backend else { panic!("{:?}", script.backend) };
+    let network: Vec<String> = script.profile.network.iter().map(|to| format!("{}:{}", to.host, to.port)).collect();
+    assert_eq!(network, ["10.0.0.9:6817"]);
+    assert_eq!((slurm.cluster.user.as_str(), slurm.cluster.user_id), ("root", 0), "from /etc/passwd");
+    let value = |text: &str| [Value { name: "count".to_owned(), text: text.to_owned(), sensitive: false }];
+    let resources = slurm.resources(&value("3")).unwrap();
+    assert_eq!((resources.partition.as_deref(), resources.nodes), (Some("gpu"), Some(3)));
+    assert_eq!((resources.memory_mib, resources.minutes, resources.requeue), (Some(1024), Some(2), false));
+    assert_eq!(slurm.resources(&value("")).unwrap().nodes, None);
+    for odd in ["0", "1.5", "-1", "2-9", "1 --uid=0"] {
+        slurm.resources(&value(odd)).expect_err(odd);
+    }
+    assert_eq!(script.place(&value("3")).as_deref(), Some("slurm on gpu"));
+    assert!(!script.backend.checks() && !script.backend.reads_its_file());
+}
+
+#[test]
+fn what_means_nothing_on_a_cluster_or_could_be_read_as_something_else_is_refused() {
+    for (from, to, expected) in [
+        ("partition = \"gpu\"", "partition = \"--uid=0\"", "cannot be its partition"),
+        ("partition = \"gpu\"", "partition = \"a,b c\"", "cannot be its partition"),
+        ("partition = \"gpu\"", "account = \"x y\"", "cannot be its account"),
+        ("partition = \"gpu\"", "partition = { argument = \"count\" }", "cannot choose it"),
+        ("{ argument = \"count\" }", "{ argument = \"where\" }", "there is no argument"),
+        ("max = 4\n", "", "cannot choose it"),
+        ("{ argument = \"count\" }", "0", "nodes is 0"),
+        ("max = 4\n", "max = 4\nsensitive = true\n", "squeue shows it to everybody"),
+        ("timeout = ", "profile = \"default\"\ntimeout = ", "profile means nothing on a cluster"),
+        ("timeout = ", "targets = [\"web\"]\ntimeout = ", "targets means nothing on a cluster"),
+        ("timeout = ", "secrets = [\"a/b\"]\ntimeout = ", "secrets do not reach"),
+        ("backend = \"slurm\"", "backend = \"local\"", "the table slurm means nothing"),
+    ] {
+        let place = with_cluster(&BATCH.replacen(from, to, 1));
+        let error = place.load().map(|_| ()).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+    let error = place(BATCH).load().map(|_| ()).expect_err("no cluster").to_string();
+    assert!(error.contains("without a cluster"), "{error}");
+    for (from, to, expected) in [
+        ("\"10.0.0.9\"", "\"-x y\"", "is not a host"),
+        ("\"/shared/out\"", "\"/shared/%u\"", "cannot be the folder of outputs"),
+        ("\"root\"", "\"nobody-of-that-name\"", "/etc/passwd has no user"),
+        ("\"root\"", "\"a:b\"", "is not a user's name"),
+    ] {
+        let place = with_cluster(BATCH);
+        place.write(
+            "config/bartizan.toml",
+            &format!("{MAIN}\n{}\n{}", targets(), CLUSTER.replacen(from, to, 1)),
+            0o644,
+        );
+        let error = place.load().map(|_| ()).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+}

@@ -69,7 +69,7 @@ impl Api {
     /// Of a job that is about to be started.
     pub fn of<K>(cleared: &Cleared<K>) -> Self {
         let mut granted = cleared.script().api.clone();
-        granted.extend(crate::job::backend::of(cleared.script()).verbs());
+        granted.extend(crate::job::backend::of(cleared.script()).events());
         // Kept only where they can be asked for.
         let params = match granted.contains(&Verb::Param) {
             true => cleared.values().iter().map(|value| (value.name.clone(), value.text.clone())).collect(),

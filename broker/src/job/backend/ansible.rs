@@ -36,7 +36,7 @@ impl Backend for Ansible {
         right.launch_with(order, program.into(), &plan)
     }
 
-    fn verbs(&self) -> &'static [Verb] {
+    fn events(&self) -> &'static [Verb] {
         &[Verb::Progress, Verb::Attach]
     }
 }

@@ -15,7 +15,7 @@ impl Backend for Local {
         right.launch(right.order()?, right.file.fd.try_clone()?)
     }
 
-    fn verbs(&self) -> &'static [Verb] {
+    fn events(&self) -> &'static [Verb] {
         &[]
     }
 }

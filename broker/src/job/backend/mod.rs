@@ -3,12 +3,13 @@
 //! (`bartizan-remote`, `bartizan-driver`) speak to the other machines from inside the sandbox, which reaches the named targets and
 //! nothing else; the core speaks to none.
 //!
-//! The trait has the shape of a job scheduler. Of what such a one can do, `events`, `logs` and `cancel` are the worker's and the same
-//! for all: a driver reports over the script API ([`Backend::verbs`]) and prints, and a kill ends its sandbox. What differs is
-//! [`Backend::submit`].
+//! The trait has the shape of a job scheduler: [`Backend::submit`], whose key is [`Right::key`], [`Backend::reattach`] from an offset of
+//! the logs on, [`Backend::events`], [`Backend::cancel`]. What is the same for all is no backend's: the worker hands on what its driver
+//! prints and calls, and ends its sandbox.
 
 mod ansible;
 mod local;
+mod slurm;
 mod ssh;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 use super::Launched;
 use super::launch::{GRACE, Launch, LaunchError};
 use crate::argument::Value;
+use crate::audit::hex;
 use crate::brain::job::JobSecrets;
 use crate::config::{Attached, Backend as Chosen, Script, Target};
 use crate::gate::Cleared;
@@ -23,29 +25,53 @@ use crate::gate::file::{Opener, ScriptFile};
 use crate::policy::Policy;
 use bartizan_audit::SealingKey;
 use bartizan_proto::bounded::TooLong;
-use bartizan_proto::ids::JobId;
+use bartizan_proto::ids::{JobId, PostId};
+use bartizan_proto::limits::MAX_REMOTE_SCRIPT;
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::{Endpoint, Order, Profile, SecretSlot};
 use bartizan_proto::{List, Text};
 use rustix::fs::{MemfdFlags, SealFlags};
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 /// What a backend can do.
 pub trait Backend: Sync {
     /// Its word in the allowlist.
     fn name(&self) -> &'static str;
 
-    /// Turns a right into a worker's order. The job's number is the key of its work: the same each time the same job is begun, also
-    /// after the service has ended under it.
+    /// Turns a right into a worker's order. [`Right::key`] is the key of its work: where work of that key is there already, that is
+    /// followed, and no second one begun.
     ///
     /// # Errors
     /// [`LaunchError`]; then nothing runs.
     fn submit(&self, right: &Right<'_>) -> Result<Launch, LaunchError>;
 
-    /// How its driver reports: the verbs of the script API that it may use, beside those of the entry.
-    fn verbs(&self) -> &'static [Verb];
+    /// The order that follows what an earlier [`Backend::submit`] with the same key began, from this byte of its output on, and begins
+    /// nothing. `None` where nothing can be left: what runs in a worker's sandbox, and what holds on to a connection out of it, has
+    /// ended with the service.
+    ///
+    /// # Errors
+    /// [`LaunchError`].
+    fn reattach(&self, _right: &Right<'_>, _logs: u64) -> Result<Option<Launch>, LaunchError> {
+        Ok(None)
+    }
+
+    /// Whether its work goes on where nobody follows it.
+    fn outlives(&self) -> bool {
+        false
+    }
+
+    /// How its driver tells what happens: the verbs of the script API that it may use, beside those of the entry.
+    fn events(&self) -> &'static [Verb];
+
+    /// For how long at least its driver has, once it is told to stop, to take back what would go on without it.
+    fn cancel(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The backend of a script.
@@ -54,12 +80,14 @@ pub fn of(script: &Script) -> &'static dyn Backend {
         Chosen::Local => &local::Local,
         Chosen::Ansible(_) => &ansible::Ansible,
         Chosen::Ssh(_) => &ssh::Ssh,
+        Chosen::Slurm(_) => &slurm::Slurm,
     }
 }
 
 /// A right, as backends see it. It is made of a [`Cleared`], and of nothing else.
 pub struct Right<'a> {
     job: JobId,
+    post: PostId,
     script: &'a Script,
     values: &'a [Value],
     environment: &'a [(String, String)],
@@ -75,7 +103,7 @@ pub struct Right<'a> {
 impl<'a> Right<'a> {
     /// Of a right that was cleared under the policy in force.
     pub(super) fn of<K>(
-        job: JobId,
+        (job, post): (JobId, PostId),
         cleared: &'a Cleared<K>,
         policy: &'a Policy,
         secrets: Option<&'a JobSecrets>,
@@ -84,6 +112,7 @@ impl<'a> Right<'a> {
     ) -> Self {
         Self {
             job,
+            post,
             script: cleared.script(),
             values: cleared.values(),
             environment: cleared.environment(),
@@ -94,6 +123,13 @@ impl<'a> Right<'a> {
             opener,
             signing,
         }
+    }
+
+    /// The key of its work: the same each time the same job is begun, also after the service ended under it, and no other job's, of
+    /// this service or another. (A post's id is the server's, and is there once; a backup that comes back counts jobs again.)
+    pub fn key(&self) -> String {
+        let parts = format!("bartizan job 1\0{}\0{}\0{}", self.policy.config.server.url, self.job, self.post);
+        hex(&Sha256::digest(parts.as_bytes())).chars().take(32).collect()
     }
 
     /// Whether it may only say what it would do.
@@ -129,6 +165,7 @@ impl<'a> Right<'a> {
             sealed: self.file.sealed,
             sockets: false,
             plan: false,
+            daemon: None,
             profile: self.granted(),
             require: List::new(config.require.clone()).map_err(too_long("sandbox.require"))?,
             timeout_ms: u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
@@ -205,4 +242,17 @@ fn sealed(bytes: &[u8]) -> std::io::Result<OwnedFd> {
     file.rewind()?;
     rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
     Ok(file.into())
+}
+
+/// The whole script, by position: the place in an opened descriptor is shared with others.
+fn contents(fd: &OwnedFd) -> Result<Vec<u8>, LaunchError> {
+    let file = File::from(fd.try_clone()?);
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if size > MAX_REMOTE_SCRIPT {
+        let why = format!("its script has {size} bytes, and at most {MAX_REMOTE_SCRIPT} are sent to other machines");
+        return Err(LaunchError::Program(why));
+    }
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }

@@ -3,12 +3,11 @@
 //!
 //! The orders are signed in the turn in which the job's intent is recorded, with a key of the brain's that never leaves this process.
 
-use super::{Backend, Launch, LaunchError, Right};
+use super::{Backend, Launch, LaunchError, Right, contents};
 use crate::audit::hex;
 use crate::config::{Backend as Chosen, Ssh as Settings, Target};
 use bartizan_audit::SealingKey;
 use bartizan_proto::frame::{self, HEADER};
-use bartizan_proto::limits::MAX_REMOTE_SCRIPT;
 use bartizan_proto::remote::{DOMAIN, FORMAT, MAX_LIFETIME_S, Plan, PlannedTarget, RemoteOrder, SignedOrder};
 use bartizan_proto::script::Verb;
 use bartizan_proto::worker::{Endpoint, Limits, Order, Profile};
@@ -16,8 +15,6 @@ use bartizan_proto::{Bytes, List, Text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The program.
@@ -91,7 +88,7 @@ impl Backend for Ssh {
         right.launch_with(order, program.into(), &plan)
     }
 
-    fn verbs(&self) -> &'static [Verb] {
+    fn events(&self) -> &'static [Verb] {
         &[Verb::Progress, Verb::Table]
     }
 }
@@ -183,17 +180,4 @@ fn digest(right: &Right<'_>, sha256: &[u8; 32]) -> [u8; 32] {
         part(value.text.as_bytes());
     }
     hasher.finalize().into()
-}
-
-/// The whole script, by position: the place in an opened descriptor is shared with others.
-fn contents(fd: &std::os::fd::OwnedFd) -> Result<Vec<u8>, LaunchError> {
-    let file = File::from(fd.try_clone()?);
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    if size > MAX_REMOTE_SCRIPT {
-        let why = format!("its script has {size} bytes, and at most {MAX_REMOTE_SCRIPT} are sent to targets");
-        return Err(LaunchError::Program(why));
-    }
-    let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
 }

@@ -8,6 +8,10 @@ use crate::gate::{self, Clearance, Interactive, Refusal};
 use bartizan_proto::driver::Variable;
 use std::net::IpAddr;
 
+fn post() -> PostId {
+    "p".repeat(26).parse().expect("an id")
+}
+
 fn target(name: &str, host: &str) -> Target {
     Target {
         name: name.to_owned(),
@@ -66,7 +70,7 @@ fn a_job_may_reach_the_targets_that_its_arguments_leave_and_what_its_profile_gra
     let opener = Opener::new(crate::config::Trust::single_user());
     let reached = |line: &str| {
         let cleared = cleared(line, &policy).expect("let through");
-        let order = Right::of(JobId(1), &cleared, &policy, None, &opener, None).order().expect("an order");
+        let order = Right::of((JobId(1), post()), &cleared, &policy, None, &opener, None).order().expect("an order");
         let network = order.profile.network.iter();
         network.map(|to| format!("{}:{} {:?}", to.host, to.port, &*to.addresses)).collect::<Vec<_>>()
     };
@@ -82,7 +86,7 @@ fn arguments_become_variables_of_their_kinds_and_those_that_choose_targets_none(
     let House { policy, folder: _folder } = with_targets();
     let opener = Opener::new(crate::config::Trust::single_user());
     let cleared = cleared("dry-run deploy web-app where=web1 loud=yes", &policy).expect("let through");
-    let play = ansible::play(&Right::of(JobId(1), &cleared, &policy, None, &opener, None)).expect("a play");
+    let play = ansible::play(&Right::of((JobId(1), post()), &cleared, &policy, None, &opener, None)).expect("a play");
     assert!(play.check && play.limited);
     assert_eq!(play.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(), ["web1"]);
     let variables: Vec<(&str, &Variable)> = play.variables.iter().map(|(name, value)| (name.as_str(), value)).collect();
@@ -102,4 +106,37 @@ fn a_dry_run_is_refused_where_the_backend_has_none_and_stays_one_when_its_line_i
     let line = crate::context::line(&command).expect("a line");
     assert!(is_dry(&line), "{line}");
     assert!(!is_dry("deploy dry-run") && !is_dry("run dry-run deploy"));
+}
+
+#[test]
+fn the_key_of_a_job_is_its_own_and_the_same_each_time() {
+    let House { policy, folder: _folder } = with_targets();
+    let opener = Opener::new(crate::config::Trust::single_user());
+    let cleared = cleared("deploy api-server", &policy).expect("let through");
+    let key = |job: u64, post: &str| {
+        let post = post.repeat(26).parse().expect("an id");
+        Right::of((JobId(job), post), &cleared, &policy, None, &opener, None).key()
+    };
+    assert_eq!(key(1, "p"), key(1, "p"));
+    assert_eq!(key(1, "p").len(), 32);
+    assert!(key(1, "p").bytes().all(|byte| byte.is_ascii_hexdigit()));
+    // A backup that comes back counts jobs again, and posts have other ids then.
+    assert!(key(1, "p") != key(2, "p") && key(1, "p") != key(1, "q"));
+}
+
+#[test]
+fn only_what_goes_on_by_itself_can_be_followed_again() {
+    let House { policy, folder: _folder } = with_targets();
+    let opener = Opener::new(crate::config::Trust::single_user());
+    let cleared = cleared("deploy api-server", &policy).expect("let through");
+    let right = Right::of((JobId(1), post()), &cleared, &policy, None, &opener, None);
+    let all: [&dyn Backend; 4] = [&local::Local, &ansible::Ansible, &ssh::Ssh, &slurm::Slurm];
+    for backend in all {
+        let name = backend.name();
+        assert_eq!(backend.outlives(), name == "slurm");
+        assert_eq!(backend.cancel().is_zero(), name != "slurm", "{name}");
+        if name != "slurm" {
+            assert!(backend.reattach(&right, 0).expect("asked").is_none(), "{name}");
+        }
+    }
 }

@@ -1,0 +1,142 @@
+//! What goes on by itself when the service does not (`slurm`): left alone at the service's end, found and followed again at its next
+//! start, or when the worker that followed it died. Nothing is begun here.
+
+use super::live::Live;
+use super::{Job, backend, launch};
+use crate::audit::Record;
+use crate::command::parse;
+use crate::command::without_run;
+use crate::core::{Core, CoreError};
+use crate::gate::{self, Cause};
+use crate::store::jobs::{Intent, Unfinished};
+use crate::words;
+use bartizan_proto::control::JobState;
+use bartizan_proto::ids::JobId;
+use bartizan_proto::launcher::ChildId;
+use bartizan_proto::worker::Usage;
+use std::time::Duration;
+
+/// So often a job is followed anew because the worker that did so died.
+const MOST: u32 = 3;
+
+impl Core {
+    /// Whether a job's work goes on without the service.
+    fn goes_on(&self, job: &Job) -> bool {
+        self.config.allowlist.get(&job.intent.script).is_some_and(|script| backend::of(script).outlives())
+    }
+
+    /// For how long at least a job's driver has when it is stopped.
+    pub(super) fn to_cancel(&self, intent: &Intent) -> Duration {
+        self.config.allowlist.get(&intent.script).map_or(Duration::ZERO, |script| backend::of(script).cancel())
+    }
+
+    /// The service ends: what goes on without it is left alone, as it is in the database, for the next start. What is being stopped is
+    /// not.
+    pub(crate) fn leave_jobs(&mut self) -> Result<(), CoreError> {
+        let left = self.jobs.all.iter().filter(|(_, job)| {
+            matches!(job.state, JobState::Starting | JobState::Running) && job.worker.is_some() && self.goes_on(job)
+        });
+        let left: Vec<(JobId, Option<ChildId>)> = left.map(|(id, job)| (*id, job.worker)).collect();
+        for (job, child) in left {
+            tracing::info!(job = job.0, "left to itself");
+            if let Some(entry) = self.jobs.all.get_mut(&job) {
+                entry.worker = None;
+            }
+            let Some(child) = child else { continue };
+            if let Some(worker) = self.jobs.workers.get_mut(&child) {
+                worker.job = None;
+            }
+            // Its sandbox ends at once, and without a word to what it follows.
+            self.drop_worker(child)?;
+        }
+        Ok(())
+    }
+
+    /// The last run of the service left it: it is looked for as soon as there is a worker, and its thread is told.
+    pub(super) fn follow_again(&mut self, unfinished: Unfinished, begun_ms: u64) -> Result<(), CoreError> {
+        let Unfinished { job, intent, .. } = unfinished;
+        self.store.job_waits(job)?;
+        let text = words::followed(intent.script.as_str());
+        self.reply(intent.channel, intent.post, intent.root, &format!("followed-{}", crate::store::now_ms()), text)?;
+        self.remember(job, intent);
+        if let Some(entry) = self.jobs.all.get_mut(&job) {
+            entry.follows = Some(begun_ms);
+        }
+        self.live_is_taken_up(job)
+    }
+
+    /// The worker that followed it died: whether another one does.
+    pub(super) fn is_followed_on(&mut self, job: JobId) -> Result<bool, CoreError> {
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(false) };
+        let runs = matches!(entry.state, JobState::Starting | JobState::Running);
+        if !runs || entry.followed >= MOST || !self.goes_on(entry) {
+            return Ok(false);
+        }
+        let begun_ms = self.store.job_begun(job)?.unwrap_or_else(crate::store::now_ms);
+        self.store.job_waits(job)?;
+        let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(false) };
+        entry.follows = Some(begun_ms);
+        entry.followed += 1;
+        entry.state = JobState::Queued;
+        entry.worker = None;
+        // It is told from its beginning once more.
+        entry.output = crate::output::collect::Collected::new(self.config.limits.attachment);
+        self.jobs.queue.push_back(job);
+        Ok(true)
+    }
+
+    /// Gives a worker the order to follow it.
+    pub(super) fn follow_job(&mut self, job: JobId, child: ChildId, begun_ms: u64) -> Result<(), CoreError> {
+        let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get(&job)) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        let command = match parse::command(&intent.command) {
+            Ok(Some(command)) => Ok(without_run(command)),
+            Ok(None) => Err(Cause("the stored command is empty".to_owned())),
+            Err(error) => Err(Cause(format!("the stored command: {error}"))),
+        };
+        let cleared = match command.and_then(|command| gate::follow::clear(&command, policy, &self.opener)) {
+            Ok(cleared) => cleared,
+            Err(Cause(why)) => return self.cannot_follow(job, &intent, &why),
+        };
+        let age = Duration::from_millis(crate::store::now_ms().saturating_sub(begun_ms));
+        let launch = match launch::follow((job, intent.post), age, &cleared, policy, &self.opener) {
+            Ok(Some(launch)) => launch,
+            Ok(None) => return self.cannot_follow(job, &intent, "its entry names another backend now"),
+            Err(error) => return self.cannot_follow(job, &intent, &error.to_string()),
+        };
+        if let Some(entry) = self.jobs.all.get_mut(&job) {
+            entry.api = super::api::Api::of(&cleared);
+            entry.state = JobState::Starting;
+            entry.worker = Some(child);
+            entry.launched = Some(launch.launched.clone());
+        }
+        self.record_first(&Record::JobFollowed { job, intent: Box::new(intent) });
+        self.store.job_starting(job)?;
+        self.hand_order(job, child, launch)
+    }
+
+    /// It goes on, and nobody here knows how to follow it.
+    fn cannot_follow(&mut self, job: JobId, intent: &Intent, why: &str) -> Result<(), CoreError> {
+        tracing::error!(job = job.0, why, "it is not followed, and goes on");
+        let text = words::not_followed(intent.script.as_str(), why);
+        self.reply(intent.channel, intent.post, intent.root, "result", text)?;
+        self.react_finally(intent, words::REFUSED)?;
+        self.close_job(job, intent, None, Usage::default(), Some(&format!("it is not followed, and goes on: {why}")))
+    }
+
+    /// Its live post of before is edited from now on, where there is one; else there will be one.
+    fn live_is_taken_up(&mut self, job: JobId) -> Result<(), CoreError> {
+        let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
+        let intent = entry.intent.clone();
+        let is_async = self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async);
+        let kind = if is_async { "accepted" } else { "live" };
+        let text = words::live(&intent.title(), job, Duration::ZERO);
+        self.reply_again(&intent, kind, text)?;
+        let delivery = self.outbox.written;
+        self.jobs.live.insert(delivery, job);
+        if let Some(entry) = self.jobs.all.get_mut(&job) {
+            entry.live = Live::ordered(delivery, true);
+        }
+        Ok(())
+    }
+}
