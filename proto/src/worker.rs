@@ -3,7 +3,8 @@
 //! A worker is started without an order and waits for one. The first one of a service is asked what this machine can give
 //! ([`ToWorker::Probe`]) before anything else is started. [`ToWorker::Order`] carries one descriptor: the script, opened and
 //! checked by the core; what was opened is what runs. (After it come a plan, where the order has one, and the secrets' pipe.) When its channel closes, the worker ends everything of the job.
-//! What it reports of output and exit is bounded and typed, and the launcher's reaping has the last word on its end.
+//! What it reports of output and exit is bounded and typed, and the launcher's reaping has the last word on its end. (More than 400 lines, because an
+//! order and everything that it holds stand together.)
 
 use crate::bounded::{Bytes, List, Text};
 use crate::ids::{JobId, ScriptName, SecretName};

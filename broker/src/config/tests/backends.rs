@@ -267,6 +267,7 @@ memory = "1 GiB"
 
 fn with_cluster(scripts: &str) -> Place {
     let place = place(scripts);
+    place.write("scripts/hello.sh", "#!/bin/sh\n", 0o755);
     place.write("config/bartizan.toml", &format!("{MAIN}\n{}\n{CLUSTER}", targets()), 0o644);
     place
 }
