@@ -304,7 +304,6 @@ fn what_means_nothing_on_a_cluster_or_could_be_read_as_something_else_is_refused
         ("max = 4\n", "", "cannot choose it"),
         ("{ argument = \"count\" }", "0", "nodes is 0"),
         ("max = 4\n", "max = 4\nsensitive = true\n", "squeue shows it to everybody"),
-        ("timeout = ", "profile = \"default\"\ntimeout = ", "profile means nothing on a cluster"),
         ("timeout = ", "targets = [\"web\"]\ntimeout = ", "targets means nothing on a cluster"),
         ("timeout = ", "secrets = [\"a/b\"]\ntimeout = ", "secrets do not reach"),
         ("backend = \"slurm\"", "backend = \"local\"", "the table slurm means nothing"),
