@@ -138,22 +138,6 @@ fn ordinal(number: usize) -> String {
     format!("{number}{ending}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_in_line_read_as_people_say_them() {
-        let said: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].into_iter().map(ordinal).collect();
-        assert_eq!(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
-    }
-
-    #[test]
-    fn output_does_not_get_out_of_its_fence() {
-        assert_eq!(fenced("a\n```\n@all\n"), "````text\na\n```\n@all\n````");
-    }
-}
-
 /// To a command whose work went on while the service was away.
 pub fn followed(name: &str) -> String {
     format!(
@@ -169,4 +153,20 @@ pub fn not_followed(name: &str, why: &str) -> String {
         escape(name),
         escape(why)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_line_read_as_people_say_them() {
+        let said: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].into_iter().map(ordinal).collect();
+        assert_eq!(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
+    }
+
+    #[test]
+    fn output_does_not_get_out_of_its_fence() {
+        assert_eq!(fenced("a\n```\n@all\n"), "````text\na\n```\n@all\n````");
+    }
 }
