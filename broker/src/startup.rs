@@ -4,7 +4,8 @@
 //! descriptors, environment, limits, signals or directory, and of the arguments only what [`arguments`] takes. After it,
 //! three processes run: the core, the launcher of the service (the entry process itself, which stays the service's main
 //! process) and the launcher of egress. Under setuid, which is read from the program's own file and the ids, the first and
-//! the last are the file's owner and everything else is the caller, each for good.
+//! the last are the file's owner and everything else is the caller, each for good. Under systemd all three are the unit's one
+//! user, and what the launchers start are units of other users.
 
 mod arguments;
 mod directories;
@@ -15,12 +16,14 @@ mod limits;
 mod manager;
 mod names;
 mod processes;
+mod units;
 
 pub use directories::Lock;
 pub use names::Groups;
 
 use crate::config::trust::Trust;
 use crate::config::{Checked, Config, ConfigError, check_config, trial};
+use crate::launcher::Starter;
 use crate::system;
 use arguments::{Arguments, Task};
 use bartizan_confine::{ConfineError, daemon::enter_domain};
@@ -109,6 +112,9 @@ pub enum StartError {
     /// Rights that were laid down for a moment did not come back, or were not laid down.
     #[error("cannot change the user for a moment: {0}")]
     Rights(io::Error),
+    /// systemd does not listen as it should.
+    #[error(transparent)]
+    Units(#[from] units::UnitsError),
     /// A process could not be started.
     #[error(transparent)]
     Processes(#[from] processes::ProcessError),
@@ -131,6 +137,7 @@ impl StartError {
             | Self::Directories(_)
             | Self::Confine(_)
             | Self::Rights(_)
+            | Self::Units(_)
             | Self::Processes(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
@@ -173,7 +180,11 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
 
     // 5. How the users are separated; a setuid program must be the one that root installed.
     let own = installation::OwnFile::find()?;
-    let mode = identity.mode(&own)?;
+    let units = arguments::units(arguments)?;
+    let mode = match units {
+        Some(_) => identity.one_alone()?,
+        None => identity.mode(&own)?,
+    };
     let installed = match mode {
         Mode::Setuid => Some(own.installation()?),
         Mode::SingleUser | Mode::Systemd => None,
@@ -208,6 +219,10 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
         Mode::SingleUser | Mode::Setuid | Mode::Systemd => {}
     }
     let groups = names::resolve(&mut config, mode, &identity)?;
+    let starter = match units {
+        Some(folder) => units::find(folder)?,
+        None => Starter::Own,
+    };
 
     // 8. Private directories, and nobody else at work in them.
     let lock = directories::prepare(&config, mode, groups)?;
@@ -238,7 +253,7 @@ fn start(arguments: Vec<OsString>, core: fn(CoreStart) -> ExitCode) -> Result<Ex
         let workers = users.invoker;
         core(CoreStart { config, mode, workers, groups, trust, lock, launcher, egress_launcher, credentials, managed })
     };
-    processes::split(users, notify, become_core).map_err(StartError::from)
+    processes::split(users, &starter, notify, become_core).map_err(StartError::from)
 }
 
 /// Says what a check of the configuration came to.

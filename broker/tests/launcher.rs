@@ -76,7 +76,7 @@ impl Launched {
     fn worker(&mut self, child: u64) -> (BufReader<UnixStream>, u32) {
         let end = self.order(child, Role::Worker);
         match self.report() {
-            FromLauncher::Started { child: started, pid } if started == ChildId(child) => (end, pid),
+            FromLauncher::Started { child: started, pid, uid: _ } if started == ChildId(child) => (end, pid),
             other => panic!("{other:?}"),
         }
     }
@@ -138,7 +138,7 @@ fn a_child_gets_three_descriptors_no_environment_no_argument_and_no_blocked_sign
     // 32 and 33 are the C library's own, which it never hands on as anything but ignored.
     let ignored = u64::from_str_radix(told[5].trim_start_matches("SigIgn:\t"), 16).expect("hexadecimal");
     assert_eq!(ignored & !(0b11 << 31), 0, "{}", told[5]);
-    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(1), status: ExitStatus::Code(0) });
+    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(1), status: Some(ExitStatus::Code(0)) });
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_killed_child_is_reported_with_the_kernels_word() {
     let (mut end, pid) = launched.worker(5);
     assert_eq!(line(&mut end), pid.to_string());
     launched.channel.send(&ToLauncher::Kill { child: ChildId(5) }).expect("sent");
-    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(5), status: ExitStatus::Signal(9) });
+    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(5), status: Some(ExitStatus::Signal(9)) });
     // Once more, as it happens when the order and the end cross: no answer, and no harm.
     launched.channel.send(&ToLauncher::Kill { child: ChildId(5) }).expect("sent");
     let (_end, pid) = launched.worker(6);
@@ -161,7 +161,7 @@ fn what_a_child_left_behind_is_gone_before_its_end_is_reported() {
     let mut launched = Launched::service(leaves, "sleep 300");
     let (mut end, _pid) = launched.worker(1);
     let left = line(&mut end);
-    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(1), status: ExitStatus::Code(3) });
+    assert_eq!(launched.report(), FromLauncher::Ended { child: ChildId(1), status: Some(ExitStatus::Code(3)) });
     let pids: Vec<&str> = left.split(' ').collect();
     assert_eq!(pids.len(), 2, "{left:?}");
     assert!(pids.iter().all(|pid| !exists(pid)), "{left} still there");

@@ -9,6 +9,8 @@
 //! | [`memory`] | pages that nobody uses, after a busy time |
 //! | [`readback`] | what the kernel says is in force |
 //!
+//! [`unit`] takes nothing away: it is how a process begins, be it the launcher's child or a unit of systemd's.
+//!
 //! The worker builds its own, stricter sandbox from [`filter`], [`readback`] and [`process`].
 
 pub mod daemon;
@@ -19,5 +21,6 @@ pub mod process;
 pub mod readback;
 mod roles;
 mod system;
+pub mod unit;
 
 pub use daemon::{ConfineError, Confinement, confine};

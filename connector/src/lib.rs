@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod reading;
 
 use bartizan_confine::process::HardenError;
+use bartizan_confine::unit::{self, UnitError};
 use bartizan_confine::{ConfineError, Confinement};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::connector::{Start, ToConnector};
@@ -47,7 +48,10 @@ pub enum ConnectorError {
     /// A first step of every process.
     #[error(transparent)]
     Harden(#[from] HardenError),
-    /// Descriptor 0 is no socket, or the runtime cannot be made.
+    /// How it was started.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    /// The runtime cannot be made.
     #[error("cannot start: {0}")]
     Start(#[source] std::io::Error),
     /// Giving up what it does not need.
@@ -87,7 +91,7 @@ fn start() -> Result<(), ConnectorError> {
     // 1. Not dumpable, no new privileges, nothing inherited but the core's socket and the log.
     bartizan_confine::process::harden()?;
     bartizan_confine::process::close_from(3)?;
-    let channel = Channel::from_stdin().map_err(ConnectorError::Start)?;
+    let channel = unit::channel(Role::Connector, std::env::args_os().skip(1))?;
     // 2. What needs more than the runtime keeps: its epoll and wake-up descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ConnectorError::Start)?;
     // 3. No files, no sockets, before a byte is read from anyone.

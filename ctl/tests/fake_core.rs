@@ -160,7 +160,7 @@ fn inspection() -> Inspection {
         path: text("/opt/scripts/disk-usage.sh"),
         sha256: text("ab12"),
         place: Text::default(),
-        uid: 1000,
+        uid: Some(1000),
         limits: bartizan_proto::worker::Limits::default(),
         timeout_ms: 30_000,
         layers: list(vec![InForce { layer: Layer::Seccomp, state: LayerState::On, detail: text("Seccomp: 2") }]),

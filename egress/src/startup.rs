@@ -8,7 +8,7 @@ use crate::server::{self, Server, ServerError};
 use crate::token::{Token, TokenError};
 use bartizan_confine::daemon::{self, ConfineError, Confinement};
 use bartizan_confine::process::{self, HardenError};
-use bartizan_proto::channel::Channel;
+use bartizan_confine::unit::{self, UnitError};
 use bartizan_proto::egress::{Setup, ToEgress};
 use bartizan_proto::frame::{self, HEADER};
 use bartizan_proto::limits::MAX_NAME;
@@ -27,9 +27,9 @@ const RESOLVERS: usize = 2;
 /// Why egress did not start or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Descriptor 0 is not the core's socket.
-    #[error("bartizan-egress is started by bartizan-broker, with a socket as descriptor 0: {0}")]
-    Channel(io::Error),
+    /// How it was started.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// The core's socket, before it was set up.
     #[error("the core's socket: {0}")]
     Frame(#[from] FrameError),
@@ -73,7 +73,7 @@ fn start() -> Result<(), StartError> {
     process::harden()?;
     process::close_from(3)?;
     // 2. The channel to the core, and who is at its other end.
-    let mut core = Channel::from_stdin().map_err(StartError::Channel)?;
+    let mut core = unit::channel(Role::Egress, std::env::args_os().skip(1))?;
     core.greet(Role::Egress, Role::Core)?;
     // 3. Where the server is, and the token, which goes into protected memory at once.
     let mut core = core.into_socket();

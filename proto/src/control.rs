@@ -366,8 +366,8 @@ pub struct Inspection {
     pub sha256: Text<64>,
     /// Its backend and targets, in words; empty for what runs here.
     pub place: Text<MAX_REASON>,
-    /// The uid that it runs as.
-    pub uid: u32,
+    /// The uid that it runs as; `None` where that is known only while it runs.
+    pub uid: Option<u32>,
     /// Its limits.
     pub limits: Limits,
     /// Its time-out in ms.

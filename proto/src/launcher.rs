@@ -1,6 +1,7 @@
 //! core ↔ launcher: start, kill and reap. The launcher never chooses a program: a role names it.
 //!
-//! A [`ToLauncher::Start`] carries one descriptor: the first channel of the new process, which it finds as descriptor 0.
+//! A [`ToLauncher::Start`] carries one descriptor: the first channel of the new process, which it finds as descriptor 0, or is
+//! handed over a connection that systemd started it for (`confine/src/unit.rs`).
 
 use crate::bounded::Text;
 use crate::limits::MAX_REASON;
@@ -73,6 +74,8 @@ pub enum FromLauncher {
         child: ChildId,
         /// Its process id.
         pid: u32,
+        /// Its user.
+        uid: u32,
     },
     /// It could not be started.
     StartFailed {
@@ -81,12 +84,12 @@ pub enum FromLauncher {
         /// Why.
         why: Text<MAX_REASON>,
     },
-    /// It ended and was reaped; nothing that it started is left.
+    /// It ended, and nothing that it started is left.
     Ended {
         /// Which.
         child: ChildId,
-        /// How.
-        status: ExitStatus,
+        /// How; of a unit of systemd's only systemd knows.
+        status: Option<ExitStatus>,
     },
     /// The service was asked to end (SIGTERM or SIGINT to its main process).
     Terminate,

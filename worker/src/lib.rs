@@ -34,21 +34,21 @@ mod run;
 mod supervise;
 mod system;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The program: without arguments one job over descriptor 0; `--probe` says what this machine can give.
+/// The program: one job, over descriptor 0 or as a unit of systemd's; `--probe` says what this machine can give.
 pub fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (None, _) => serve(),
-        (Some(argument), None) if argument == "--probe" => probe(),
-        (Some(_), _) => ended(Err("started by bartizan-launcher; by hand only with --probe".to_owned())),
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [argument] if argument == "--probe" => probe(),
+        [..] => ended(run::serve(arguments.into_iter()).map_err(|error| error.to_string())),
     }
 }
 
 /// One job over descriptor 0. For `bartizan-remote`, too, which is a worker on another machine.
 pub fn serve() -> ExitCode {
-    ended(run::serve().map_err(|error| error.to_string()))
+    ended(run::serve(std::iter::empty()).map_err(|error| error.to_string()))
 }
 
 /// Prints which layers this machine can give.

@@ -49,7 +49,7 @@ struct Answer {
 pub(crate) fn print() -> Result<(), ProbeError> {
     bartizan_confine::process::harden_entry()?;
     init::adopt_orphans().map_err(io::Error::other)?;
-    let outside = Outside::here();
+    let outside = Outside::here(false);
     let job = job(false)?;
     let mut cell = Cell::start(Plan::for_job(&job), &outside)?;
     cell.order(&job)?;

@@ -7,10 +7,12 @@ use crate::init;
 use crate::link::{Link, LinkError};
 use crate::order::{Job, OrderError};
 use crate::supervise::Supervisor;
+use bartizan_confine::unit;
 use bartizan_proto::channel::Channel;
 use bartizan_proto::worker::FromWorker;
 use bartizan_proto::{FrameError, Role, Text};
 use rustix::process::Resource;
+use std::ffi::OsString;
 use std::io;
 
 /// The worker cannot go on.
@@ -19,7 +21,10 @@ pub enum RunError {
     /// The first steps of every process.
     #[error(transparent)]
     Harden(#[from] bartizan_confine::process::HardenError),
-    /// Descriptor 0, or waiting for events.
+    /// How it was started.
+    #[error(transparent)]
+    Unit(#[from] unit::UnitError),
+    /// Descriptors, or waiting for events.
     #[error("{what}: {source}")]
     Io {
         /// What was tried.
@@ -42,11 +47,14 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`]; nothing of a job is left running in any case.
-pub fn serve() -> Result<(), RunError> {
+pub fn serve(arguments: impl Iterator<Item = OsString>) -> Result<(), RunError> {
+    let mut arguments = arguments.peekable();
+    let unit = arguments.peek().is_some();
+
     // 1. Nothing inherited but the channel and the log; see confine/src/process.rs.
     bartizan_confine::process::close_from(3)?;
     bartizan_confine::process::harden()?;
-    let mut channel = Channel::from_stdin().map_err(|source| RunError::Io { what: "descriptor 0", source })?;
+    let mut channel = unit::channel(Role::Worker, arguments)?;
     // Whatever a job without a PID namespace leaves behind comes to this process, and is ended.
     init::adopt_orphans().map_err(|error| RunError::Io { what: "subreaper", source: io::Error::other(error) })?;
 
@@ -60,7 +68,7 @@ pub fn serve() -> Result<(), RunError> {
         .map_err(|error| RunError::Io { what: "the limit of descriptors", source: error.into() })?;
 
     // 4. A sandbox, before there is anything to put into it.
-    let outside = Outside::here();
+    let outside = Outside::here(unit);
     let prepared = Cell::start(Plan::usual(), &outside);
 
     // 5. The order.

@@ -11,7 +11,8 @@ pub fn answer(uptime: Duration, mode: Mode, layers: &[InForce]) -> String {
     let mut out = format!("**Bartizan {}**, up for {}.", escape(env!("CARGO_PKG_VERSION")), words::rough(uptime));
     match mode {
         Mode::SingleUser => out.push_str(" Single-user mode: everything runs under one user; for development only."),
-        Mode::Setuid | Mode::Systemd => {}
+        Mode::Systemd => out.push_str(" Under systemd: each process is a unit of systemd's, with a user of its own."),
+        Mode::Setuid => {}
     }
     if layers.is_empty() {
         out.push_str("\nNo script has run yet, so no layer has been read back from the kernel.");

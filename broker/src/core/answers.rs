@@ -232,7 +232,10 @@ impl Core {
             path: launched.map(|l| Text::cut(l.path.display().to_string())).unwrap_or_default(),
             sha256: launched.map(|l| Text::cut(l.sha256.clone())).unwrap_or_default(),
             place: launched.and_then(|l| l.place.as_deref()).map(Text::cut).unwrap_or_default(),
-            uid: self.workers,
+            uid: match (self.mode, entry.worker.and_then(|child| self.jobs.workers.get(&child))) {
+                (Mode::Systemd, worker) => worker.map(|worker| worker.uid).filter(|uid| *uid != 0),
+                (Mode::Setuid | Mode::SingleUser, _) => Some(self.workers),
+            },
             limits: launched.map(|l| l.limits).unwrap_or_default(),
             timeout_ms: launched.map_or(0, |l| u64::try_from(l.timeout.as_millis()).unwrap_or(u64::MAX)),
             layers: List::cut(entry.layers.clone()),

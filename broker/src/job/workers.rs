@@ -30,6 +30,8 @@ pub struct Worker {
     pub link: Option<Link>,
     /// Its process id; 0 until the launcher said it.
     pub pid: u32,
+    /// Its user; 0 until then.
+    pub uid: u32,
     /// Whether it said who it is.
     pub greeted: bool,
     /// Where the conversation is.
@@ -83,6 +85,7 @@ impl Core {
         let worker = Worker {
             link: Some(link),
             pid: 0,
+            uid: 0,
             greeted: false,
             phase: worker::Phase::Idle,
             job: None,
@@ -95,9 +98,9 @@ impl Core {
     }
 
     /// The launcher started it.
-    pub(crate) fn worker_started(&mut self, child: ChildId, pid: u32) {
+    pub(crate) fn worker_started(&mut self, child: ChildId, pid: u32, uid: u32) {
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
-            worker.pid = pid;
+            (worker.pid, worker.uid) = (pid, uid);
         }
     }
 

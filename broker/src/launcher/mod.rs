@@ -2,7 +2,8 @@
 //!
 //! The service has two: one is its main process and starts the connector and the workers, the other starts egress. Which
 //! it is stands in its first argument and is fixed for good. It chooses no program, no argument and no environment: a
-//! role names a program beside its own, which gets one descriptor from the core, an empty environment and no argument.
+//! role names a program beside its own, which gets one descriptor from the core, an empty environment and no argument. Under
+//! systemd ([`Starter::Units`], fixed for good as well) a role names a socket, and root's unit file names the rest.
 //!
 //! It trusts the core's channel (descriptor 0) as far as [`table::permits`] says. It has one thread and never waits for
 //! one child in particular, so that no child can hold up another one's end.
@@ -12,11 +13,15 @@ mod notify;
 mod orphans;
 mod post;
 mod service;
+mod starter;
 mod table;
+mod unit;
 mod watch;
 
 pub use post::Post;
+pub use starter::{Starter, socket};
 
+use bartizan_confine::files::{self, Kept};
 use bartizan_confine::process::{HardenError, close_from, harden, harden_entry};
 use bartizan_proto::channel::Channel;
 use bartizan_proto::frame::FrameError;
@@ -86,7 +91,7 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
 
     // 1. Which one it is.
     let _own_name = arguments.next();
-    let post = Post::parse(arguments).ok_or(LauncherError::Arguments)?;
+    let (post, starter) = Post::parse(arguments).ok_or(LauncherError::Arguments)?;
 
     // 2. Not to be looked into, and nothing to be gained. The service's main process must survive the shell that it was
     //    started from; the other launcher ends with the main process.
@@ -115,10 +120,18 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
     // 6. The programs that the roles name.
     let programs = own_directory().map_err(step("finding the programs"))?;
 
-    // 7. Who is there?
+    // 7. One that starts no program itself needs no file, either, but the list of its children and systemd's sockets.
+    if let Starter::Units(folder) = &starter {
+        let (read, write) = ([PathBuf::from("/proc")], [folder.clone()]);
+        let kept = Kept { read: &read, write: &write, connect_ports: &[], files: true, tcp: true };
+        // A kernel without Landlock was told about by the core.
+        files::restrict(kept).map_err(|error| step("Landlock")(io::Error::other(error)))?;
+    }
+
+    // 8. Who is there?
     channel.greet(Role::Launcher, Role::Core)?;
 
-    Ok(service::Launcher::new(post, watch, channel, signals, programs))
+    Ok(service::Launcher::new(post, starter, watch, channel, signals, programs))
 }
 
 /// The directory of the program that runs, where all of Bartizan's programs are.

@@ -1,6 +1,6 @@
 //! Which of the two launchers this is.
 
-use super::LauncherError;
+use super::{LauncherError, Starter};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::ffi::OsString;
 
@@ -34,13 +34,20 @@ impl Post {
         }
     }
 
-    /// Reads it from there.
-    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+    /// Reads it from there, and after it how processes are started.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Option<(Self, Starter)> {
         let words: Vec<String> = arguments.map(OsString::into_string).collect::<Result<_, _>>().ok()?;
         let pid = |word: &str| word.parse().ok().and_then(Pid::from_raw);
-        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["service", core, egress] => Some(Self::Service { core: pid(core)?, egress_launcher: pid(egress)? }),
-            ["egress", main, core] => Some(Self::Egress { main: pid(main)?, core: pid(core)? }),
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (post, starter) = words.split_at_checked(3)?;
+        let post = match post {
+            ["service", core, egress] => Self::Service { core: pid(core)?, egress_launcher: pid(egress)? },
+            ["egress", main, core] => Self::Egress { main: pid(main)?, core: pid(core)? },
+            _ => return None,
+        };
+        match starter {
+            [] => Some((post, Starter::Own)),
+            [folder] if folder.starts_with('/') => Some((post, Starter::Units(folder.into()))),
             _ => None,
         }
     }
@@ -81,7 +88,11 @@ mod tests {
         for post in
             [Post::Service { core: pid(7), egress_launcher: pid(8) }, Post::Egress { main: pid(7), core: pid(8) }]
         {
-            assert_eq!(Post::parse(post.arguments().into_iter().map(OsString::from)), Some(post));
+            for starter in [Starter::Own, Starter::Units("/run/bartizan-units".into())] {
+                let mut words: Vec<OsString> = post.arguments().into_iter().map(OsString::from).collect();
+                words.extend(starter.arguments().into_iter().map(OsString::from));
+                assert_eq!(Post::parse(words.into_iter()), Some((post, starter)));
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! The launcher's loop: orders, signals, the end of children, and the end of the service.
 
-use super::child::Child;
 use super::orphans::own_children;
 use super::post::Post;
-use super::table::{Permit, permits, program};
+use super::starter::{Started, Starter};
+use super::table::{Permit, permits};
+use super::unit::News;
 use super::watch::Watch;
 use super::{LauncherError, notify, say};
 use bartizan_proto::FrameError;
@@ -40,12 +41,13 @@ const ENDING: Notice = Notice::Stopping { within_ms: 0 };
 /// The launcher at work.
 pub struct Launcher {
     post: Post,
+    starter: Starter,
     /// The launcher of egress has one.
     watch: Option<Watch>,
     channel: Channel,
     signals: SignalFd,
     programs: PathBuf,
-    children: BTreeMap<ChildId, Child>,
+    children: BTreeMap<ChildId, Started>,
     /// Ended and reaped, but not reported while anything that was left behind is still there.
     ended: Vec<(ChildId, ExitStatus)>,
     core_ended: Option<ExitStatus>,
@@ -69,13 +71,22 @@ struct Ready {
     order: bool,
     signal: bool,
     main_gone: bool,
+    unit: bool,
 }
 
 impl Launcher {
     /// A launcher whose core has answered.
-    pub fn new(post: Post, watch: Option<Watch>, channel: Channel, signals: SignalFd, programs: PathBuf) -> Self {
+    pub fn new(
+        post: Post,
+        starter: Starter,
+        watch: Option<Watch>,
+        channel: Channel,
+        signals: SignalFd,
+        programs: PathBuf,
+    ) -> Self {
         Self {
             post,
+            starter,
             watch,
             channel,
             signals,
@@ -113,12 +124,15 @@ impl Launcher {
     /// The loop itself.
     fn answer(&mut self) -> Result<End, LauncherError> {
         loop {
-            let Ready { order, signal, main_gone } = self.wait(None)?;
+            let Ready { order, signal, main_gone, unit } = self.wait(None)?;
             if main_gone {
                 return Ok(End::MainGone);
             }
             if signal && let ControlFlow::Break(end) = self.answer_signals()? {
                 return Ok(end);
+            }
+            if unit {
+                self.hear_units()?;
             }
             if order && let ControlFlow::Break(end) = self.answer_order()? {
                 return Ok(end);
@@ -126,9 +140,15 @@ impl Launcher {
         }
     }
 
-    /// Waits for the core's channel, for the main process's end and for signals; for signals alone while there is a time limit.
+    /// Waits for the core's channel, for the main process's end, for units and for signals; for the last two alone while there
+    /// is a time limit.
     fn wait(&self, limit: Option<Duration>) -> Result<Ready, LauncherError> {
         let mut ready = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
+        ready.extend(self.children.values().filter_map(|started| match started {
+            Started::Own(_) => None,
+            Started::Unit(unit) => Some(PollFd::from_borrowed_fd(unit.waits_for(), PollFlags::IN)),
+        }));
+        let units = ready.len();
         if limit.is_none() {
             ready.push(PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::IN));
             ready.extend(self.watch.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.main(), PollFlags::IN)));
@@ -139,7 +159,7 @@ impl Launcher {
             Err(error) => return Err(LauncherError::Kernel { what: "poll", error }),
         }
         let is = |place: usize| ready.get(place).is_some_and(|fd| !fd.revents().is_empty());
-        Ok(Ready { signal: is(0), order: is(1), main_gone: is(2) })
+        Ok(Ready { signal: is(0), unit: (1..units).any(is), order: is(units), main_gone: is(units + 1) })
     }
 
     fn answer_signals(&mut self) -> Result<ControlFlow<End>, LauncherError> {
@@ -187,12 +207,15 @@ impl Launcher {
                 Err(LauncherError::Denied(format!("a second {child:?}")))
             }
             ToLauncher::Start { child, role } => {
-                let report = match descriptors.into_iter().next().map(|channel| self.start(child, role, channel)) {
-                    Some(Ok(pid)) => FromLauncher::Started { child, pid: pid.as_raw_pid().unsigned_abs() },
-                    Some(Err(error)) => FromLauncher::StartFailed { child, why: Text::cut(error.to_string()) },
-                    None => return Err(LauncherError::Denied("a start without a descriptor".to_owned())),
-                };
-                self.report(&report)
+                match descriptors.into_iter().next().map(|channel| self.start(child, role, channel)) {
+                    Some(Ok(Some(pid))) => self.report(&started(child, pid, rustix::process::getuid().as_raw())),
+                    // It will answer.
+                    Some(Ok(None)) => Ok(()),
+                    Some(Err(error)) => {
+                        self.report(&FromLauncher::StartFailed { child, why: Text::cut(error.to_string()) })
+                    }
+                    None => Err(LauncherError::Denied("a start without a descriptor".to_owned())),
+                }
             }
             ToLauncher::Kill { child } => {
                 // One that has ended in the meantime is reported as ended, and that is the answer.
@@ -212,13 +235,38 @@ impl Launcher {
         self.children.contains_key(&child) || self.ended.iter().any(|(ended, _)| *ended == child)
     }
 
-    fn start(&mut self, id: ChildId, role: Role, channel: OwnedFd) -> std::io::Result<Pid> {
-        let path = self.programs.join(program(role));
-        let child = Child::start(&path, channel)
-            .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        let pid = child.pid;
-        self.children.insert(id, child);
+    /// The process id of a child of our own.
+    fn start(&mut self, id: ChildId, role: Role, channel: OwnedFd) -> std::io::Result<Option<Pid>> {
+        let started = self.starter.start(role, &self.programs, channel)?;
+        let pid = match &started {
+            Started::Own(child) => Some(child.pid),
+            Started::Unit(_) => None,
+        };
+        self.children.insert(id, started);
         Ok(pid)
+    }
+
+    /// What units say, which is that they run, and that they do not any more.
+    fn hear_units(&mut self) -> Result<(), LauncherError> {
+        let mut news = Vec::new();
+        for (id, started) in &mut self.children {
+            if let Started::Unit(unit) = started {
+                news.push((*id, unit.news()));
+            }
+        }
+        for (child, news) in news {
+            let report = match news {
+                News::Nothing => continue,
+                News::Runs(pid, uid) => started(child, pid, uid),
+                News::Failed(why) => FromLauncher::StartFailed { child, why: Text::cut(why) },
+                News::Ended => FromLauncher::Ended { child, status: None },
+            };
+            if !matches!(report, FromLauncher::Started { .. }) {
+                self.children.remove(&child);
+            }
+            self.report(&report)?;
+        }
+        Ok(())
     }
 
     /// Reaps everything that has ended, in whatever order.
@@ -240,7 +288,7 @@ impl Launcher {
             // Neither stops nor continuations are waited for.
             (None, None) => return,
         };
-        let id = self.children.iter().find(|(_, child)| child.pid == pid).map(|(id, _)| *id);
+        let id = self.children.iter().find(|(_, child)| is_child(child, pid)).map(|(id, _)| *id);
         match (self.post, id) {
             (_, Some(id)) => {
                 self.children.remove(&id);
@@ -258,14 +306,14 @@ impl Launcher {
             return Ok(());
         }
         for (child, status) in std::mem::take(&mut self.ended) {
-            self.report(&FromLauncher::Ended { child, status })?;
+            self.report(&FromLauncher::Ended { child, status: Some(status) })?;
         }
         Ok(())
     }
 
     /// Sends SIGKILL to every child that nobody ordered, and counts them. When it has ended, its own children are next.
     fn kill_orphans(&self) -> Result<usize, LauncherError> {
-        let ordered = |pid| self.post.forked(pid) || self.children.values().any(|child| child.pid == pid);
+        let ordered = |pid| self.post.forked(pid) || self.children.values().any(|child| is_child(child, pid));
         let orphans: Vec<Pid> =
             own_children().map_err(LauncherError::Children)?.into_iter().filter(|pid| !ordered(*pid)).collect();
         for orphan in &orphans {
@@ -284,10 +332,10 @@ impl Launcher {
         let grace = if core_ends_itself { GRACE } else { Duration::ZERO };
         loop {
             self.reap()?;
-            self.children.values().for_each(Child::kill);
+            self.children.values().for_each(Started::kill);
             self.kill_orphans()?;
             let left = own_children().map_err(LauncherError::Children)?;
-            if left.is_empty() {
+            if left.is_empty() && self.children.is_empty() {
                 return Ok(());
             }
             let elapsed = begun.elapsed();
@@ -297,12 +345,14 @@ impl Launcher {
                 }
             }
             if elapsed >= PATIENCE {
-                say(&format!("{} processes were killed and do not end; leaving them to the system", left.len()));
+                let left = left.len().max(self.children.len());
+                say(&format!("{left} processes were killed and do not end; leaving them to the system"));
                 return Ok(());
             }
-            // Woken by SIGCHLD; the limit is for one that came in between.
+            // Woken by SIGCHLD or a unit; the limit is for one that came in between.
             self.wait(Some(Duration::from_millis(100)))?;
             let _ends_are_seen_by_reaping = self.signals.read_signal();
+            self.hear_units()?;
         }
     }
 
@@ -312,6 +362,18 @@ impl Launcher {
             Err(error) if is_gone(&error) => Ok(()),
             other => Ok(other?),
         }
+    }
+}
+
+fn started(child: ChildId, pid: Pid, uid: u32) -> FromLauncher {
+    FromLauncher::Started { child, pid: pid.as_raw_pid().unsigned_abs(), uid }
+}
+
+/// Whether it is this child of our own.
+fn is_child(started: &Started, pid: Pid) -> bool {
+    match started {
+        Started::Own(child) => child.pid == pid,
+        Started::Unit(_) => false,
     }
 }
 

@@ -50,7 +50,8 @@ impl Access {
             _ if *uid == 0 => Ok(()),
             Mode::SingleUser if *uid == self.service => Ok(()),
             Mode::SingleUser => Err(format!("uid {uid} may not use this socket")),
-            Mode::Setuid | Mode::Systemd if *uid == self.workers => {
+            // Under systemd a worker's user changes with each job, and is never in a group of people's.
+            Mode::Setuid if *uid == self.workers => {
                 Err(format!("uid {uid} is the user that scripts run as, and may not use this socket"))
             }
             // Egress may have the core's user, and whoever operates the service is a person with a user of their own.

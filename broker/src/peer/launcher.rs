@@ -60,19 +60,22 @@ impl Core {
             return Err(CoreError::Launcher(which, "it said what it may not say".to_owned()));
         }
         match message {
-            FromLauncher::Started { child, pid } => {
+            FromLauncher::Started { child, pid, uid } => {
                 for slot in [&mut self.supervisor.egress, &mut self.supervisor.connector] {
                     if slot.child == child {
                         slot.pid = pid;
                     }
                 }
-                self.worker_started(child, pid);
+                self.worker_started(child, pid, uid);
                 Ok(())
             }
             FromLauncher::StartFailed { child, why } => {
                 self.child_ended(child, &format!("could not be started: {why}"))
             }
-            FromLauncher::Ended { child, status } => self.child_ended(child, &format!("ended: {status:?}")),
+            FromLauncher::Ended { child, status: Some(status) } => {
+                self.child_ended(child, &format!("ended: {status:?}"))
+            }
+            FromLauncher::Ended { child, status: None } => self.child_ended(child, "its unit ended"),
             FromLauncher::Terminate => self.begin_shutdown(),
             FromLauncher::Reload => self.reload().map(drop),
         }

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 Bartizan's service: runs approved scripts that people ask for in chat.
 
-Usage: bartizan-broker --config FILE [--check-config | --trial NAME ARGUMENT...]
+Usage: bartizan-broker [--units FOLDER] --config FILE [--check-config | --trial NAME ARGUMENT...]
 
 Options:
+  --units FOLDER   in a unit of systemd's, first: where the sockets are behind which it starts each process
   --config FILE    the configuration, bartizan.toml
   --check-config   read the configuration, say what is wrong with it, and exit
   --trial NAME …   print the order that a script and its arguments make, and exit (`bartizan script try`)
@@ -24,6 +25,24 @@ Options:
 It stays in the foreground and logs to standard error. SIGTERM ends it in order; SIGHUP reads the configuration again.
 Exit codes: 0 ended in order, 1 could not start or something failed, 2 the command line or the configuration is wrong.
 ";
+
+/// The first word where systemd starts each process.
+const UNITS: &str = "--units";
+
+/// Where systemd listens for each role, if the caller says that it does.
+///
+/// # Errors
+/// [`UsageError::NoUnits`].
+pub fn units(arguments: &[OsString]) -> Result<Option<PathBuf>, UsageError> {
+    match arguments {
+        [first, rest @ ..] if first == UNITS => match rest.first().map(PathBuf::from) {
+            // A launcher is given it as a word.
+            Some(folder) if folder.is_absolute() && folder.to_str().is_some() => Ok(Some(folder)),
+            Some(_) | None => Err(UsageError::NoUnits),
+        },
+        [..] => Ok(None),
+    }
+}
 
 /// What it prints where root has chosen it.
 const HELP_INSTALLED: &str = "\
@@ -62,6 +81,9 @@ pub enum UsageError {
     /// No configuration.
     #[error("no configuration is named; start it as `bartizan-broker --config FILE`")]
     NoConfig,
+    /// No folder, or not first.
+    #[error("--units needs the absolute path of a folder")]
+    NoUnits,
     /// The option has no value.
     #[error("--config needs the path of a file")]
     NoValue,
@@ -110,7 +132,12 @@ impl Arguments {
             Mode::Setuid => false,
         };
         let (mut config, mut check, mut trial) = (None, false, None);
-        let mut rest = arguments.iter().map(OsString::as_os_str);
+        let taken = match mode {
+            // `units` has read these two.
+            Mode::Systemd => 2,
+            Mode::SingleUser | Mode::Setuid => 0,
+        };
+        let mut rest = arguments.iter().skip(taken).map(OsString::as_os_str);
         while let Some(argument) = rest.next() {
             match argument.to_str() {
                 Some("--help") => return Ok(Self::Help),
@@ -181,6 +208,20 @@ mod tests {
         let named = || Named(Some("a.toml".into()));
         assert_eq!(parse(&["--config", "a.toml"]), Ok(Arguments::Task(Task::Serve(named()))));
         assert_eq!(parse(&["--check-config", "--config", "a.toml"]), Ok(Arguments::Task(Task::Check(named()))));
+    }
+
+    #[test]
+    fn units_are_named_first_and_by_an_absolute_path() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let all = words(&["--units", "/run/u", "--config", "/a.toml"]);
+        assert_eq!(units(&all), Ok(Some("/run/u".into())));
+        let named = Named(Some("/a.toml".into()));
+        assert_eq!(Arguments::parse(&all, Mode::Systemd), Ok(Arguments::Task(Task::Serve(named))));
+        assert_eq!(units(&words(&["--config", "/a.toml", "--units", "/run/u"])), Ok(None));
+        for wrong in [&["--units"][..], &["--units", "run/u"], &["--units", ""]] {
+            assert_eq!(units(&words(wrong)), Err(UsageError::NoUnits));
+        }
+        assert_eq!(parse(&["--config", "a", "--units", "/run/u"]), Err(UsageError::Unknown("--units".into())));
     }
 
     #[test]

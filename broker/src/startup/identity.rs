@@ -32,6 +32,11 @@ pub enum IdentityError {
         /// What is in the way, and what to do.
         why: &'static str,
     },
+    /// systemd gives a unit its user; nobody gives it by a setuid bit, too.
+    #[error(
+        "started with --units and with another user's rights; --units is for a unit of systemd's, whose User= is the service's own"
+    )]
+    Units,
     /// Started by the very user whose rights it was to give.
     #[error(
         "{0}: started by the user that it belongs to, and scripts would run as that user; start it as the service's unprivileged user"
@@ -100,6 +105,19 @@ impl Identity {
     /// [`IdentityError`] where the two do not fit together.
     pub fn mode(&self, own: &OwnFile) -> Result<Mode, IdentityError> {
         self.mode_with(own.setuid(), own.is_nosuid(), own.path())
+    }
+
+    /// Whether this is one user, without rights of another one: what a unit of systemd's is. The bits of the program's file
+    /// are nothing to it.
+    ///
+    /// # Errors
+    /// [`IdentityError::Units`].
+    pub fn one_alone(&self) -> Result<Mode, IdentityError> {
+        let one = |ids: &[u32; 3]| ids.iter().all(|id| *id == ids[0]);
+        if self.elevated || !one(&self.uids) || !one(&self.gids) {
+            return Err(IdentityError::Units);
+        }
+        Ok(Mode::Systemd)
     }
 
     fn mode_with(&self, setuid: Option<u32>, nosuid: bool, path: &std::path::Path) -> Result<Mode, IdentityError> {
@@ -236,6 +254,17 @@ mod tests {
         assert!(elevated(Identity { gids: [1000, 999, 999], ..alice() }, None), "setgid");
         assert!(elevated(Identity { gids: [1000, 999, 999], ..setuid() }, Some(999)), "setuid and setgid");
         assert!(mode(&Identity { uids: [1000, 999, 1000], ..setuid() }, Some(999)).is_err(), "another saved id");
+    }
+
+    #[test]
+    fn a_unit_of_systemds_has_one_user_and_no_rights_of_another() {
+        assert_eq!(alice().one_alone(), Ok(Mode::Systemd));
+        for elevated in
+            [setuid(), Identity { elevated: true, ..alice() }, Identity { gids: [1000, 999, 999], ..alice() }]
+        {
+            assert_eq!(elevated.one_alone(), Err(IdentityError::Units));
+        }
+        assert_eq!(alice().trust(Mode::Systemd).allow_own, false);
     }
 
     #[test]

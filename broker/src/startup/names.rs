@@ -39,6 +39,14 @@ pub enum NameError {
         /// Why.
         error: nix::Error,
     },
+    /// The broker itself would be.
+    #[error("[control] {key}: the user of bartizan-broker's unit is in the group {group}; take it out of that group, or name another")]
+    ServiceIsIn {
+        /// The key.
+        key: &'static str,
+        /// The group.
+        group: u32,
+    },
     /// Workers would be in it.
     #[error(
         "[control] {key}: the user who starts the service, and with it every script, is in the group {group}; take it out of \
@@ -77,8 +85,10 @@ pub(super) fn resolve(config: &mut Config, mode: Mode, identity: &Identity) -> R
             }
             Mode::Setuid | Mode::Systemd => {
                 let group = group(key, &name)?;
-                if identity.is_in(group) {
-                    return Err(NameError::WorkersAreIn { key, group });
+                match mode {
+                    _ if !identity.is_in(group) => {}
+                    Mode::Systemd => return Err(NameError::ServiceIsIn { key, group }),
+                    Mode::Setuid | Mode::SingleUser => return Err(NameError::WorkersAreIn { key, group }),
                 }
                 *found = Some(group);
             }

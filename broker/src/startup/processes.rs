@@ -2,9 +2,10 @@
 //! process itself turns into, so that it stays the service's main process.
 //!
 //! Each of them is one user from here on and for good: the first two the service's, the third the one who started it, with
-//! everything that it starts. In single-user mode the two are the same.
+//! everything that it starts. In single-user mode the two are the same; under systemd, too, but there each other process is a
+//! unit of its own user.
 
-use crate::launcher::{self, Post};
+use crate::launcher::{self, Post, Starter};
 use crate::system::process::{Fork, become_user, cannot_become_user, fork};
 use bartizan_confine::{ConfineError, daemon::filter_system_calls};
 use bartizan_proto::Role;
@@ -78,6 +79,7 @@ impl Users {
 /// [`ProcessError`], in any of the three processes.
 pub fn split(
     users: Users,
+    starter: &Starter,
     notify: Option<OwnedFd>,
     core: impl FnOnce(Channel, Channel) -> ExitCode,
 ) -> Result<ExitCode, ProcessError> {
@@ -102,13 +104,15 @@ pub fn split(
         Fork::Child => {
             drop((service_end, notify));
             settle_child(users, entry)?;
-            return Err(become_launcher(&programs, &Post::Egress { main: entry, core: core_pid }, egress_end, None));
+            let post = Post::Egress { main: entry, core: core_pid };
+            return Err(become_launcher(&programs, &post, starter, egress_end, None));
         }
     };
     drop(egress_end);
     users.become_for_good(users.invoker)?;
     filter_system_calls(Role::Launcher)?;
-    Err(become_launcher(&programs, &Post::Service { core: core_pid, egress_launcher: egress_pid }, service_end, notify))
+    let post = Post::Service { core: core_pid, egress_launcher: egress_pid };
+    Err(become_launcher(&programs, &post, starter, service_end, notify))
 }
 
 /// A session of its own, so that Ctrl-C reaches the main process alone; the service's user; no held signals; and its
@@ -128,10 +132,17 @@ fn settle_child(users: Users, parent: Pid) -> Result<(), ProcessError> {
 }
 
 /// Runs the launcher's program in place of this one, with the service manager's socket as its standard output. Comes back only when it could not.
-fn become_launcher(programs: &Path, post: &Post, channel: Channel, notify: Option<OwnedFd>) -> ProcessError {
+fn become_launcher(
+    programs: &Path,
+    post: &Post,
+    starter: &Starter,
+    channel: Channel,
+    notify: Option<OwnedFd>,
+) -> ProcessError {
     let path = programs.join(launcher::PROGRAM);
     let error = Command::new(&path)
         .args(post.arguments())
+        .args(starter.arguments())
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(channel)))
         .stdout(notify.map_or_else(Stdio::null, Stdio::from))

@@ -53,9 +53,12 @@ pub(super) fn require_single_thread() -> io::Result<()> {
 pub fn become_user(user: Uid) -> io::Result<()> {
     require_single_thread()?;
     let raw = nix::unistd::Uid::from_raw(user.as_raw());
-    nix::unistd::setresuid(raw, raw, raw)?;
-    let now = nix::unistd::getresuid()?;
-    if [now.real, now.effective, now.saved] != [raw; 3] {
+    let is_already = || nix::unistd::getresuid().map(|now| [now.real, now.effective, now.saved] == [raw; 3]);
+    // Who is that user alone need not be allowed the call: a unit of systemd's is not.
+    if !is_already()? {
+        nix::unistd::setresuid(raw, raw, raw)?;
+    }
+    if !is_already()? {
         return Err(io::Error::other(format!("the kernel said that this is user {user:?} now, and it is not")));
     }
     // A change of user decides anew whether the process can be looked into.
@@ -72,6 +75,9 @@ pub fn become_user(user: Uid) -> io::Result<()> {
 pub fn with_rights_of<T>(user: Uid, what: impl FnOnce() -> T) -> io::Result<T> {
     require_single_thread()?;
     let own = nix::unistd::geteuid();
+    if own.as_raw() == user.as_raw() {
+        return Ok(what());
+    }
     set_effective(nix::unistd::Uid::from_raw(user.as_raw()))?;
     let done = what();
     set_effective(own)?;

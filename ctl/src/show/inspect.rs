@@ -12,6 +12,7 @@ use bartizan_proto::worker::Ending;
 pub fn inspect(job: &Inspection, look: &Look) -> String {
     let (row, limits, usage) = (&job.row, &job.limits, &job.usage);
     let pids: Vec<String> = job.pids.iter().map(u32::to_string).collect();
+    let uid = job.uid.map(|uid| uid.to_string()).unwrap_or_default();
     let mut out = look.pairs(&[
         ("Job", format!("{}, {}", row.job, word(row.state))),
         ("Command", printable(&row.command)),
@@ -24,7 +25,7 @@ pub fn inspect(job: &Inspection, look: &Look) -> String {
         ("SHA-256", printable(&job.sha256)),
         ("Runs by", if job.place.is_empty() { "local".to_owned() } else { printable(&job.place) }),
         ("Ending", job.ending.map_or_else(|| "not yet".to_owned(), |ending| ended(ending, look))),
-        ("Runs as", format!("uid {}, worker {}, processes {}", job.uid, pid(row), or_dash(&pids.join(" ")))),
+        ("Runs as", format!("uid {}, worker {}, processes {}", or_dash(&uid), pid(row), or_dash(&pids.join(" ")))),
         (
             "Used",
             format!(

@@ -65,8 +65,12 @@ pub fn corpus() -> Vec<Vec<u8>> {
     let child = ChildId(7);
     each(1, &mut corpus, [ToLauncher::Start { child, role: Role::Worker }, ToLauncher::Kill { child }]);
     let failed = FromLauncher::StartFailed { child, why: Text::cut("no such file") };
-    let ended = FromLauncher::Ended { child, status: ExitStatus::Signal(9) };
-    each(2, &mut corpus, [FromLauncher::Started { child, pid: 4711 }, failed, ended, FromLauncher::Terminate]);
+    let ended = FromLauncher::Ended { child, status: Some(ExitStatus::Signal(9)) };
+    each(
+        2,
+        &mut corpus,
+        [FromLauncher::Started { child, pid: 4711, uid: 901 }, failed, ended, FromLauncher::Terminate],
+    );
     each(3, &mut corpus, to_connector());
     each(4, &mut corpus, from_connector());
     each(5, &mut corpus, to_egress());

@@ -14,6 +14,7 @@ pub(crate) mod seccomp;
 pub(crate) mod secrets;
 pub(crate) mod tools;
 pub(crate) mod verify;
+mod walk;
 
 use crate::guarantee;
 use crate::order::Job;
@@ -148,6 +149,8 @@ pub(crate) struct Inside {
     pub(crate) scratch: PathBuf,
     /// Each namespace's number where it is another than outside.
     pub(crate) namespaces: Vec<(Layer, Option<u64>)>,
+    /// Whether the user is this job's alone.
+    pub(crate) own_user: bool,
     /// Of a network grant: how many destinations the relay serves, and how many were granted.
     pub(crate) relayed: Option<(usize, usize)>,
     /// The folder of `bz` and what belongs to it.
@@ -189,6 +192,7 @@ impl Inside {
             private: false,
             scratch: PathBuf::new(),
             namespaces,
+            own_user: outside.own_user,
             relayed: None,
             tools: PathBuf::new(),
             secrets: Vec::new(),

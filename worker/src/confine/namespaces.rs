@@ -106,13 +106,19 @@ pub(crate) struct Outside {
     /// Its user and group. In a user namespace without maps the kernel says 65534 for both.
     pub(crate) user: u32,
     pub(crate) group: u32,
+    /// Whether systemd gave the user to this worker alone.
+    pub(crate) own_user: bool,
 }
 
+/// The numbers that systemd gives to units with `DynamicUser=`, each to one at a time, and that no account has
+/// (systemd.io/UIDS-GIDS).
+const DYNAMIC: std::ops::RangeInclusive<u32> = 61_184..=65_519;
+
 impl Outside {
-    /// Asked before the sandbox is made.
-    pub(crate) fn here() -> Self {
+    /// Asked before the sandbox is made. `unit`: by a worker that systemd started.
+    pub(crate) fn here(unit: bool) -> Self {
         let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        Self { namespaces: Namespaces::of("self"), user, group }
+        Self { namespaces: Namespaces::of("self"), user, group, own_user: unit && DYNAMIC.contains(&user) }
     }
 }
 

@@ -8,7 +8,7 @@
 //! nothing is ever visible with more rights than it should have. What is not a system directory and not granted for it
 //! cannot be executed.
 
-use crate::confine::{names, tools};
+use crate::confine::{environment, names, tools, walk};
 use crate::order::{Job, copy_all};
 use crate::system::{self, Attributes};
 use bartizan_proto::Text;
@@ -221,14 +221,12 @@ impl Root {
     fn at(&self, path: &Path) -> Result<OwnedFd, Errno> {
         let relative = path.strip_prefix("/").unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        rustix::fs::openat2(
-            &self.top,
-            relative,
-            OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            // Links inside, absolute ones too, are followed inside and never into the machine's own root.
-            ResolveFlags::IN_ROOT,
-        )
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        // Links inside, absolute ones too, are followed inside and never into the machine's own root.
+        match rustix::fs::openat2(&self.top, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::NOSYS) => walk::within(&self.top, relative),
+            other => other,
+        }
     }
 
     /// A place to attach something at: what is there, or a new empty directory or file.

@@ -113,7 +113,10 @@ pub(crate) fn layers(
     layers.push(judged(job, Layer::Seccomp, status.seccomp == 2, &status.seccomp_shown())?);
 
     let user = rustix::process::getuid().as_raw();
-    layers.push(in_force(Layer::OwnUser, LayerState::Unavailable, &format!("uid {user} is not this job's alone")));
+    layers.push(match inside.own_user {
+        true => in_force(Layer::OwnUser, LayerState::On, &format!("uid {user}, given by systemd to this worker alone")),
+        false => in_force(Layer::OwnUser, LayerState::Unavailable, &format!("uid {user} is not this job's alone")),
+    });
     Ok(layers)
 }
 
