@@ -332,7 +332,7 @@ fn channels_of(list: &str, session: &mut server::Session) -> Result<Vec<String>,
 fn next(runs: bool) -> Vec<String> {
     let start = match (runs, Path::new("/run/systemd/system").exists()) {
         (true, _) => "bartizan restart",
-        (false, true) => "systemctl enable --now bartizan",
+        (false, true) => "systemctl enable --now bartizan-broker",
         (false, false) => "start bartizan-broker as the service's user, from whatever starts services here",
     };
     vec![start.to_owned(), "bartizan doctor".to_owned()]

@@ -8,7 +8,7 @@
 //! nothing is ever visible with more rights than it should have. What is not a system directory and not granted for it
 //! cannot be executed.
 
-use crate::confine::{environment, names, tools, walk};
+use crate::confine::{names, tools, walk};
 use crate::order::{Job, copy_all};
 use crate::system::{self, Attributes};
 use bartizan_proto::Text;
