@@ -4,6 +4,7 @@
 #   make demo TRANSCRIPT=path          run a transcript, or every transcript under a folder
 #   make demo TRANSCRIPT=path SERVER=file.json    the same against another Mattermost server
 #   make test                          everything that this machine can run; last line: N passed, N failed, N skipped
+#   make nspawn-test                   as root: the units under a real systemd, in a container (part of `make test`)
 #   make bench                         figures, as ratios within one run
 #   make chaos [RUNS=10000] [SEED=5]   processes killed and the server misbehaving, by a seed; the last line is the verdict
 #   make vm-test [BUILT=dir]           as root: an installation under SELinux, enforcing, on a Debian 12 of its own in QEMU; last line as above
@@ -22,7 +23,7 @@ SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
 
-.PHONY: demo test chaos bench vm-test lint check build release packages reproducible install uninstall
+.PHONY: demo test nspawn-test chaos bench vm-test lint check build release packages reproducible install uninstall
 
 # What the demo needs: the programs and the playground, without what only the tests use.
 build:
@@ -33,6 +34,10 @@ demo: build
 
 test:
 	@CARGO="$(CARGO)" tests/run
+
+nspawn-test:
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test installed nspawn -- --nocapture
 
 chaos:
 	@CARGO="$(CARGO)" tests/chaos "$(RUNS)" "$(SEED)"

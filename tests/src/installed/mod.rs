@@ -4,9 +4,13 @@
 //! unprivileged user, and everything that attacks it runs as that user, as an operator or as a stranger. All of them are
 //! numbers that no account has, so nothing is left behind.
 
+mod activation;
+mod machine;
 mod place;
 mod running;
 
+pub use activation::{Manager, of_user, uid_of, without_new_privileges};
+pub use machine::Machine;
 pub use place::Place;
 pub use running::{Processes, Running};
 

@@ -1,5 +1,6 @@
 //! One file for each thing that is promised.
 
+mod activation;
 mod capabilities;
 mod chat;
 mod control;
@@ -11,6 +12,7 @@ mod life;
 mod make;
 mod memory;
 mod neighbour;
+mod nspawn;
 mod package;
 mod places;
 mod setup;
