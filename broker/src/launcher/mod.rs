@@ -122,8 +122,8 @@ fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<service::Launc
 
     // 7. One that starts no program itself needs no file, either, but the list of its children and systemd's sockets.
     if let Starter::Units(folder) = &starter {
-        let (read, write) = ([PathBuf::from("/proc")], [folder.clone()]);
-        let kept = Kept { read: &read, write: &write, connect_ports: &[], files: true, tcp: true };
+        let (read, sockets) = ([PathBuf::from("/proc")], [folder.clone()]);
+        let kept = Kept { read: &read, write: &[], sockets: &sockets, connect_ports: &[], files: true, tcp: true };
         // A kernel without Landlock was told about by the core.
         files::restrict(kept).map_err(|error| step("Landlock")(io::Error::other(error)))?;
     }

@@ -40,7 +40,9 @@ pub enum NameError {
         error: nix::Error,
     },
     /// The broker itself would be.
-    #[error("[control] {key}: the user of bartizan-broker's unit is in the group {group}; take it out of that group, or name another")]
+    #[error(
+        "[control] {key}: the user of bartizan-broker's unit is in the group {group}; take it out of that group, or name another"
+    )]
     ServiceIsIn {
         /// The key.
         key: &'static str,

@@ -90,6 +90,11 @@ fn under_a_real_systemd_each_process_is_a_unit_and_what_the_mode_promises_holds(
         assert!(given["by"].as_array().is_some_and(|by| !by.is_empty()), "{given}");
     }
 
+    machine.does("systemctl reload bartizan-broker");
+    machine.wait("the end of the reload", || {
+        machine.does("systemctl show -P StatusText bartizan-broker").starts_with("connected to ").then_some(())
+    });
+
     // 2. Each has a user and a control group of its own.
     let broker = machine.does("id -u bartizan");
     let mut users = BTreeSet::from([broker.trim().parse::<u32>().expect("a number")]);
