@@ -264,7 +264,7 @@ mod tests {
         {
             assert_eq!(elevated.one_alone(), Err(IdentityError::Units));
         }
-        assert_eq!(alice().trust(Mode::Systemd).allow_own, false);
+        assert!(!alice().trust(Mode::Systemd).allow_own);
     }
 
     #[test]

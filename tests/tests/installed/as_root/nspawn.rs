@@ -166,11 +166,11 @@ fn under_a_real_systemd_each_process_is_a_unit_and_what_the_mode_promises_holds(
     // 7. `bartizan restart`, the core's death, and a stop, after which nothing is left.
     machine.does("bartizan restart");
     works(&machine, &server);
-    let core = machine.status().expect("it answers")["processes"][0]["pid"].to_string();
+    let core = machine.status().expect("it answers")["processes"][0]["pid"].clone();
     machine.does(&format!("kill -KILL {core}"));
     machine.wait("another core", || {
         let status = machine.status()?;
-        (status["processes"][0]["pid"].to_string() != core).then_some(())
+        (status["processes"][0]["pid"] != core).then_some(())
     });
     works(&machine, &server);
     let (_, _) = job(&machine, &server, "leaves");
