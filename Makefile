@@ -1,7 +1,7 @@
 # Bartizan. The two commands that matter: `make demo` and `make test`.
 #
 #   make demo                          build, then a chat prompt with the real processes behind it
-#   make demo TRANSCRIPT=path          run a transcript, or every transcript under a folder
+#   make demo TRANSCRIPT=path          run a transcript, or every transcript under a folder (JOBS=4: four at a time)
 #   make demo TRANSCRIPT=path SERVER=file.json    the same against another Mattermost server
 #   make test                          everything that this machine can run; last line: N passed, N failed, N skipped
 #   make nspawn-test                   as root: the units under a real systemd, in a container (part of `make test`)
@@ -22,6 +22,7 @@ TRANSCRIPT ?=
 SERVER ?=
 CONFIG ?=
 ALLOWLIST ?=
+JOBS ?=
 
 .PHONY: demo test nspawn-test chaos bench vm-test lint check build release packages reproducible install uninstall
 
@@ -30,7 +31,7 @@ build:
 	$(CARGO) build --workspace --exclude bartizan-tests --exclude bartizan-fuzz
 
 demo: build
-	@CARGO="$(CARGO)" tests/demo "$(TRANSCRIPT)" "$(SERVER)" "$(CONFIG)" "$(ALLOWLIST)"
+	@CARGO="$(CARGO)" tests/demo "$(TRANSCRIPT)" "$(SERVER)" "$(CONFIG)" "$(ALLOWLIST)" "$(JOBS)"
 
 test:
 	@CARGO="$(CARGO)" tests/run

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Posts remembered, to leave out what comes twice.
-const REMEMBERED: usize = 2048;
+/// Posts remembered, to leave out what comes twice: more than a server says again after an interruption. The core knows all of them.
+const REMEMBERED: usize = 1024;
 /// Live posts held back at most.
 const HELD: usize = 1024;
 /// Cursors are told at most this often.

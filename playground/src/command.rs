@@ -6,8 +6,9 @@ use crate::cast::ServerFile;
 use crate::prompt;
 use crate::server::{Options, Server};
 use crate::service::{PrivilegeError, Staged, demo_files, is_root, janitor, stage_and_drop};
+use crate::transcript::load::{LoadError, Request, load};
 use crate::transcript::report::Paint;
-use crate::transcript::run::{LoadError, Request, load, run};
+use crate::transcript::run::{Manner, run};
 use crate::transcript::stage::Host;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -81,6 +82,10 @@ enum Command {
         /// For transcripts that name none; instead of config/allowlist.toml
         #[arg(long)]
         allowlist: Option<PathBuf>,
+        /// So many at a time, those that need a server and processes of their own anyway
+        #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "server",
+              value_parser = clap::value_parser!(u16).range(1..=64))]
+        jobs: u16,
     },
     /// Only the server: prints its address, ids and tokens as JSON and runs until standard input or the process ends
     Serve {
@@ -121,7 +126,9 @@ enum CommandError {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { config, allowlist } => demo(config, allowlist),
-        Command::Transcript { paths, server, config, allowlist } => transcript(paths, server, config, allowlist),
+        Command::Transcript { paths, server, config, allowlist, jobs } => {
+            transcript(paths, server, config, allowlist, jobs)
+        }
         Command::Serve { port, tls } => serve(port, tls),
         Command::Janitor { stage } => {
             janitor(&stage);
@@ -139,12 +146,13 @@ fn transcript(
     server: Option<PathBuf>,
     config: Option<PathBuf>,
     allowlist: Option<PathBuf>,
+    jobs: u16,
 ) -> Result<ExitCode, CommandError> {
     let server = server.map(|path| server_file(&path)).transpose()?;
     let host = server.clone().map_or(Host::Embedded, |file| Host::Foreign(Box::new(file)));
     let scripts = load(&Request { paths, server, config, allowlist })?;
     let pairs: BTreeSet<_> = scripts.iter().map(|script| script.files.clone()).collect();
-    let was_root = is_root();
+    let manner = Manner { was_root: is_root(), at_once: jobs.into(), paint: paint() };
     let staged = stage_and_drop(&programs()?, &pairs.into_iter().collect::<Vec<_>>())?;
     if let Some(note) = &staged.note {
         eprintln!("{note}");
@@ -154,7 +162,7 @@ fn transcript(
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Start)?;
         // Whatever was started ends with the future that is dropped here.
         tokio::select! {
-            code = run(&scripts, &host, &staged, was_root, paint()) => Ok(code),
+            code = run(&scripts, &host, &staged, manner) => Ok(code),
             _ = stop.recv() => Ok(ExitCode::from(143)),
             _ = interrupt.recv() => Ok(ExitCode::from(130)),
         }

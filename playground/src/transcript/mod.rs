@@ -8,11 +8,13 @@
 //! | [`log`] | what came in over chat, in order |
 //! | [`stage`] | a server, the service, and the people on it |
 //! | [`act`], [`expect`], [`play`] | the acts, the expectations, one transcript from its first line to its last |
-//! | [`run`] | many files, verdicts, exit code |
+//! | [`load`] | files found and read |
+//! | [`run`] | many of them, some at a time; verdicts, exit code |
 //! | [`report`] | how a failure is shown |
 
 pub mod act;
 pub mod expect;
+pub mod load;
 pub mod log;
 pub mod model;
 pub mod parse;

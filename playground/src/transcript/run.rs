@@ -1,155 +1,117 @@
-//! Many transcripts: files found, played one after another, a line of verdict for each.
+//! Many transcripts: played one after another or some at a time, a line of verdict for each.
 //!
 //! Files that stand next to each other and want the same configuration share one server and service; whatever disturbs
-//! them, or counts on new ones, gets its own.
+//! them, or counts on new ones, gets its own. What shares nothing can be played at the same time.
 
+use super::load::Script;
 use super::model::{Act, Transcript};
-use super::parse::parse;
 use super::play::{Outcome, Player, Stop};
 use super::report::{Failure, Paint};
 use super::stage::{Host, Stage};
-use crate::cast::ServerFile;
-use crate::service::{Source, Staged, demo_files};
+use crate::service::{Source, Staged};
+use futures_util::stream::{self, StreamExt as _};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// What to run.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// Files and directories.
-    pub paths: Vec<PathBuf>,
-    /// Another server.
-    pub server: Option<ServerFile>,
-    /// Instead of the demo's.
-    pub config: Option<PathBuf>,
-    /// Instead of the demo's.
-    pub allowlist: Option<PathBuf>,
+/// How transcripts are played.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Whether the program was started by root, who some transcripts need.
+    pub was_root: bool,
+    /// How many stages there may be at once.
+    pub at_once: usize,
+    /// How verdicts look.
+    pub paint: Paint,
 }
 
-/// Why nothing is run: exit code 2.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Not there.
-    #[error("{path}: {source}")]
-    Read {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A directory without a transcript.
-    #[error("{0}: there is no .txt file in it")]
-    Empty(PathBuf),
-    /// Transcripts that do not parse, each `file:line: what`.
-    #[error("{}", .0.join("\n"))]
-    Parse(Vec<String>),
-}
-
-/// A transcript that has been read.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// As it was named.
-    pub path: PathBuf,
-    text: String,
-    transcript: Transcript,
-    /// Its configuration and allowlist, absolute.
-    pub files: (PathBuf, PathBuf),
-}
-
-/// Reads all transcripts, before anything is started or privileges are given up.
-///
-/// # Errors
-/// [`LoadError`].
-pub fn load(request: &Request) -> Result<Vec<Script>, LoadError> {
-    let (config, allowlist) = demo_files();
-    let config = absolute(request.config.as_deref().unwrap_or(&config));
-    let allowlist = absolute(request.allowlist.as_deref().unwrap_or(&allowlist));
-    let mut scripts = Vec::new();
-    let mut faults = Vec::new();
-    for path in request.paths.iter().map(|path| find(path)).collect::<Result<Vec<_>, _>>()?.concat() {
-        let bytes = std::fs::read(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
-        let Ok(text) = String::from_utf8(bytes) else {
-            faults.push(format!("{}:1: this is not UTF-8", path.display()));
-            continue;
-        };
-        match parse(&text) {
-            Err(error) => faults.push(format!("{}:{error}", path.display())),
-            Ok(transcript) => {
-                let folder = absolute(path.parent().unwrap_or(Path::new(".")));
-                let relative = |own: &Option<PathBuf>, usual: &Path| {
-                    own.as_ref().map_or_else(|| usual.to_owned(), |own| clean(&folder.join(own)))
+/// Plays the transcripts and prints a verdict for each, in their order: exit code 1 when one failed.
+pub async fn run(scripts: &[Script], host: &Host, staged: &Staged, manner: Manner) -> ExitCode {
+    let (verdicts, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut shares = companies(scripts);
+    if manner.at_once > 1 {
+        // Those that may take long begin first, so that none of them is alone at the end.
+        shares.sort_by_key(|share| Reverse(scripts[share.clone()].iter().map(Script::patience).sum::<Duration>()));
+    }
+    let played = stream::iter(shares).for_each_concurrent(manner.at_once, |share| {
+        let verdicts = verdicts.clone();
+        async move {
+            let mut company = Company { host, staged, stage: None };
+            for number in share {
+                let script = &scripts[number];
+                let outcome = match missing(&script.transcript, manner.was_root, host) {
+                    Some(reason) => Err(Stop::Skipped(reason)),
+                    None => company.play(script).await,
                 };
-                let files = (relative(&transcript.config, &config), relative(&transcript.allowlist, &allowlist));
-                scripts.push(Script { path, text, transcript, files });
+                // Whoever reads them is here as long as one can come.
+                let _heard = verdicts.send((number, outcome));
+            }
+            company.leave().await;
+        }
+    });
+    let mut tally = Tally::default();
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    let mut told_all = async || {
+        while next < scripts.len() {
+            let Some((number, outcome)) = told.recv().await else { break };
+            early.insert(number, outcome);
+            while let Some(outcome) = early.remove(&next) {
+                print(&tally.verdict(&scripts[next], outcome, manner.paint));
+                next += 1;
             }
         }
-    }
-    if faults.is_empty() { Ok(scripts) } else { Err(LoadError::Parse(faults)) }
+    };
+    tokio::join!(played, told_all());
+    let Tally { passed, failed, skipped } = tally;
+    print(&format!("{passed} passed, {failed} failed, {skipped} skipped\n"));
+    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// A file, or every `.txt` file below a directory in the order of their names.
-fn find(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let fail = |source| LoadError::Read { path: path.to_owned(), source };
-    if !std::fs::metadata(path).map_err(fail)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = Vec::new();
-    let mut folders = vec![path.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "txt") {
-                found.push(path);
-            }
+/// The transcripts in shares that have no stage in common.
+fn companies(scripts: &[Script]) -> Vec<Range<usize>> {
+    let mut shares: Vec<Range<usize>> = Vec::new();
+    for (number, script) in scripts.iter().enumerate() {
+        let goes_on = |before: &Script| !script.wants_new() && !before.disturbs() && before.files == script.files;
+        match shares.last_mut() {
+            Some(share) if goes_on(&scripts[number - 1]) => share.end = number + 1,
+            _ => shares.push(number..number + 1),
         }
     }
-    found.sort();
-    if found.is_empty() { Err(LoadError::Empty(path.to_owned())) } else { Ok(found) }
+    shares
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    let whole = std::env::current_dir().unwrap_or_default().join(path);
-    clean(&whole)
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
 }
 
-/// Without `..` and links, where it exists.
-fn clean(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// Plays the transcripts and prints a verdict for each: exit code 1 when one failed.
-pub async fn run(scripts: &[Script], host: &Host, staged: &Staged, was_root: bool, paint: Paint) -> ExitCode {
-    let mut company = Company { host, staged, stage: None };
-    let (mut passed, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
-    for script in scripts {
+impl Tally {
+    /// Counts, and gives what is shown.
+    fn verdict(&mut self, script: &Script, outcome: Outcome, paint: Paint) -> String {
         let path = script.path.display();
-        let outcome = match missing(&script.transcript, was_root, host) {
-            Some(reason) => Err(Stop::Skipped(reason)),
-            None => company.play(script).await,
-        };
-        let shown = match outcome {
+        match outcome {
             Ok(()) => {
-                passed += 1;
+                self.passed += 1;
                 format!("{} {path}\n", paint.text("32", "ok  "))
             }
             Err(Stop::Skipped(reason)) => {
-                skipped += 1;
+                self.skipped += 1;
                 format!("{} {path}: {reason}\n", paint.text("33", "skip"))
             }
             Err(Stop::Failed(failure)) => {
-                failed += 1;
+                self.failed += 1;
                 let details = failure.shown(&path.to_string(), &script.text, paint);
                 format!("{} {path}\n{details}", paint.text("31", "FAIL"))
             }
-        };
-        print(&shown);
+        }
     }
-    company.leave().await;
-    print(&format!("{passed} passed, {failed} failed, {skipped} skipped\n"));
-    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// A reader that has gone away is no reason to stop.
@@ -166,10 +128,7 @@ struct Company<'a> {
 
 impl Company<'_> {
     async fn play(&mut self, script: &Script) -> Outcome {
-        let steps = &script.transcript.steps;
-        // Job numbers and counters begin anew for who asks the operator's command.
-        let wants_new = steps.iter().any(|step| step.act.disturbs() || matches!(step.act, Act::Operator { .. }));
-        if wants_new || self.stage.as_ref().is_some_and(|(_, files)| *files != script.files) {
+        if script.wants_new() || self.stage.as_ref().is_some_and(|(_, files)| *files != script.files) {
             self.leave().await;
         }
         let mut stage = match self.stage.take() {
@@ -189,7 +148,7 @@ impl Company<'_> {
             other => other,
         };
         self.stage = Some((stage, script.files.clone()));
-        if outcome.is_err() || steps.iter().any(|step| step.act.disturbs()) {
+        if outcome.is_err() || script.disturbs() {
             self.leave().await;
         }
         outcome
@@ -237,7 +196,9 @@ fn on_path(program: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse::parse;
     use super::*;
+    use crate::cast::ServerFile;
 
     fn parsed(text: &str) -> Transcript {
         parse(text).expect("a good transcript")
@@ -270,25 +231,25 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_all_files_are_named_before_anything_runs() {
-        let home = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir(home.path().join("sub")).expect("made");
-        std::fs::write(home.path().join("b.txt"), "nonsense\n").expect("written");
-        std::fs::write(home.path().join("sub/a.txt"), "\nmore nonsense\n").expect("written");
-        std::fs::write(home.path().join("c.md"), "no transcript\n").expect("written");
-        let request = Request { paths: vec![home.path().to_owned()], ..Request::default() };
-        let Err(LoadError::Parse(faults)) = load(&request) else { panic!("it does not parse") };
-        assert_eq!(faults.len(), 2);
-        assert!(faults[0].contains("b.txt:1: ") && faults[1].contains("sub/a.txt:2: "), "{faults:?}");
-    }
-
-    #[test]
-    fn files_are_named_relative_to_the_transcript() {
-        let home = tempfile::tempdir().expect("a directory");
-        let file = home.path().join("a.txt");
-        std::fs::write(&file, "config: x/b.toml\nallowlist: a.json\nwait 1s\n").expect("written");
-        let scripts = load(&Request { paths: vec![file], ..Request::default() }).expect("it parses");
-        let folder = home.path().canonicalize().expect("it exists");
-        assert_eq!(scripts[0].files, (folder.join("x/b.toml"), folder.join("a.json")));
+    fn what_shares_a_stage_stays_together_and_in_order() {
+        let script = |name: &str, config: &str, text: &str| Script {
+            path: name.into(),
+            text: text.to_owned(),
+            transcript: parsed(text),
+            files: (config.into(), "allowlist".into()),
+        };
+        let talk = "alice #ops> !ping\n  bartizan> Pong!\n";
+        let scripts = [
+            script("a", "one", talk),
+            script("b", "one", talk),
+            script("c", "two", talk),
+            script("d", "two", "restart broker\n"),
+            script("e", "two", talk),
+            script("f", "two", talk),
+            script("g", "two", "$ bartizan status\n"),
+            script("h", "two", talk),
+        ];
+        assert_eq!(companies(&scripts), [0..2, 2..3, 3..4, 4..6, 6..8]);
+        assert_eq!(companies(&[]), Vec::<Range<usize>>::new());
     }
 }
