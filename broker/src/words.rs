@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod elevation;
 pub mod lockdown;
+pub mod pause;
 pub mod pipeline;
 pub mod schedules;
 

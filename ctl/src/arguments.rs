@@ -125,6 +125,25 @@ pub enum Command {
     },
     /// Lift the emergency stop
     EndLockdown,
+    /// Start nothing new: what is asked for waits, also after a restart, until `bartizan resume`; what runs goes on
+    #[command(after_help = "Example: bartizan pause \"database maintenance\"")]
+    Pause {
+        /// Why: everybody who asks for a script is told
+        #[arg(value_name = "REASON", default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// Pause, and wait until nothing runs any more: before an upgrade or a reboot. It stays paused until `bartizan resume`
+    #[command(after_help = "Example: bartizan drain \"upgrade\" --timeout 10m && apt upgrade && bartizan resume")]
+    Drain {
+        /// Why: everybody who asks for a script is told
+        #[arg(value_name = "REASON", default_value = "", hide_default_value = true)]
+        reason: String,
+        /// Wait so long at most, as in 30s, 10m or 2h: then the exit code is 1, and what runs still runs
+        #[arg(long, value_name = "TIME")]
+        timeout: Option<crate::audit::arguments::Age>,
+    },
+    /// End a pause: what waits is started, in its order
+    Resume,
     /// Print what is counted, in Prometheus' text format, or serve it to a Prometheus on this host
     #[command(after_help = "Example: bartizan metrics --listen 127.0.0.1:9464")]
     Metrics {

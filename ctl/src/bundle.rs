@@ -55,6 +55,7 @@ fn told(answer: &Answer) -> serde_json::Result<Value> {
             let alerts = status["alerts"].as_array().map_or(0, Vec::len);
             status["alerts"] = json!(alerts);
             status["lockdown"] = json!(!status["lockdown"].is_null());
+            status["paused"] = json!(!status["paused"].is_null());
             status
         }
         Answer::Ps(rows) => {

@@ -1,6 +1,7 @@
 //! What each command asks, where the answer goes, and how it is judged.
 
 mod approve;
+mod pause;
 mod people;
 mod receipt;
 mod remote;
@@ -58,6 +59,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, CtlError> {
             let text = metrics::fetch(&socket)?;
             out.give(&serde_json::json!({ "metrics": text }), |_| text.clone())
         }
+        Command::Pause { reason } => pause::pause(reason, &ask, &out),
+        Command::Drain { reason, timeout } => pause::drain(reason, timeout.as_ref(), &ask, &out),
+        Command::Resume => pause::resume(&ask, &out),
         Command::EndLockdown => lockdown(ask(Request::EndLockdown)?, &out),
         Command::Reload => match ask(Request::Reload)? {
             Answer::Config(report) => judge(&report, &out),

@@ -117,6 +117,8 @@ fn status(health: Health) -> Answer {
         undecided: 0,
         undelivered: 0,
         lockdown: None,
+        paused: None,
+        pipelines: 0,
         started: 12,
         refused: 3,
         scripts: 4,

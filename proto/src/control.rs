@@ -90,6 +90,13 @@ pub enum Request {
     },
     /// Start things again.
     EndLockdown,
+    /// Let what is asked for wait; what runs goes on.
+    Pause {
+        /// Why; may be empty.
+        reason: Text<MAX_REASON>,
+    },
+    /// Start what waits, and what is asked for.
+    Resume,
     /// What is counted, for monitoring.
     Metrics,
 }
@@ -146,6 +153,15 @@ pub enum Answer {
     Targets(Box<TargetsAnswer>),
     /// To [`Request::Metrics`], in Prometheus' text format.
     Metrics(Text<MAX_BODY>),
+    /// To [`Request::Pause`] and [`Request::Resume`]: how it is now.
+    Pause {
+        /// The one that holds.
+        pause: Option<PauseState>,
+        /// Jobs that run.
+        running: u64,
+        /// Jobs that wait.
+        queued: u64,
+    },
     /// To [`Request::Lockdown`] and [`Request::EndLockdown`]: how it is now.
     Lockdown {
         /// The one that holds.
@@ -244,6 +260,10 @@ pub struct Status {
     pub brain: BrainStatus,
     /// The emergency stop, while it holds.
     pub lockdown: Option<LockdownState>,
+    /// A pause, while it holds.
+    pub paused: Option<PauseState>,
+    /// Pipelines that have begun and are not over.
+    pub pipelines: u64,
     /// What admins were warned of in the last day, the newest first.
     pub alerts: List<AlertRow, MAX_ROWS>,
 }
@@ -265,6 +285,18 @@ pub struct LockdownState {
     /// Who began it.
     pub by: Text<MAX_NAME>,
     /// Why.
+    pub reason: Text<MAX_REASON>,
+    /// When, in ms since 1970.
+    pub since_ms: u64,
+}
+
+/// A pause that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PauseState {
+    /// Who began it.
+    pub by: Text<MAX_NAME>,
+    /// Why; may be empty.
     pub reason: Text<MAX_REASON>,
     /// When, in ms since 1970.
     pub since_ms: u64,

@@ -24,7 +24,7 @@ async fn every_verb_that_shows_something_shows_it_as_json_too() {
     let job = history[0]["job"].to_string();
     let head = json(&house.operator(&["audit", "verify", "--json"]).await);
     assert_eq!(head["ok"], true, "{head}");
-    let verbs: [&[&str]; 26] = [
+    let verbs: [&[&str]; 29] = [
         &["status"],
         &["health"],
         &["top"],
@@ -38,6 +38,9 @@ async fn every_verb_that_shows_something_shows_it_as_json_too() {
         &["check-config"],
         &["check-config", "--diff"],
         &["reload"],
+        &["pause", "a reason"],
+        &["drain"],
+        &["resume"],
         &["doctor"],
         &["people", "list"],
         &["people", "show", "carol"],
@@ -67,6 +70,45 @@ async fn every_verb_that_shows_something_shows_it_as_json_too() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_pause_holds_new_commands_and_lets_a_pipeline_that_has_begun_come_to_its_end() {
+    let plan = Plan::default()
+        .bash("begin", "sleep 2", "steps = [\"step\"]\nfinally = [\"last\"]")
+        .bash("step", "sleep 1; echo stepped", "")
+        .bash("last", "echo at the end", "");
+    let house = House::build(plan).await;
+    let begun = house.say("alice", "ops", "!begin");
+    house.wait("a job", || (house.jobs() == 1).then_some(())).await;
+    let paused = json(&house.operator(&["pause", "--json"]).await);
+    assert_eq!((&paused["running"], &paused["pause"]["reason"]), (&1.into(), &"".into()), "{paused}");
+    let held = house.say("alice", "ops", "!last");
+    let told = house.reply(&held).await;
+    assert!(told.starts_with("Bartizan is paused by ") && told.contains("**last** waits"), "{told}");
+    // What it waits for is the whole pipeline, not the job that runs at this moment.
+    let drained = json(&house.operator(&["drain", "--json", "--timeout", "60s"]).await);
+    assert_eq!((&drained["drained"], &drained["queued"]), (&true.into(), &1.into()), "{drained}");
+    for words in ["stepped", "at the end"] {
+        house.wait(words, || house.said(&begun).iter().any(|text| text.contains(words)).then_some(())).await;
+    }
+    assert_eq!(house.said(&held).len(), 1, "{:?}", house.said(&held));
+    // Who may only read can neither begin a pause nor end one; who begins one twice keeps the first reason.
+    let again = json(&house.operator(&["pause", "another", "--json"]).await);
+    assert_eq!(again["pause"]["reason"], "", "{again}");
+    let socket = house.service.socket().with_file_name("read.sock").display().to_string();
+    for words in [&["pause"][..], &["drain"], &["resume"]] {
+        let refused = house.operator(&[words, &["--socket", &socket]].concat()).await;
+        assert_eq!(refused.code(), Some(4), "{words:?}: {}", refused.output);
+    }
+    assert!(house.operator(&["metrics"]).await.output.contains("bartizan_paused 1"));
+    let resumed = json(&house.operator(&["resume", "--json"]).await);
+    assert_eq!(resumed["pause"], Value::Null, "{resumed}");
+    let ran = house.replies(&held, 2).await;
+    assert!(ran.iter().any(|text| text.contains("at the end")), "{ran:?}");
+    for event in ["pause", "resume"] {
+        house.recorded(event, |line| line["event"] == event).await;
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn exit_codes_are_those_that_the_documents_name() {
     let house = House::open().await;
     let nowhere = house.files.path().join("nowhere.sock").display().to_string();
@@ -81,6 +123,8 @@ async fn exit_codes_are_those_that_the_documents_name() {
         (&["tail", "99999"], 4),
         (&["receipt", "99999"], 4),
         (&["people", "show", "nobody-of-that-name"], 4),
+        (&["pause", &"x".repeat(501)], 2),
+        (&["drain", "--timeout", "soon"], 2),
     ] {
         let finished = house.operator(words).await;
         assert_eq!(finished.code(), Some(code), "{words:?}: {}", finished.output);

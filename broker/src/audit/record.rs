@@ -256,6 +256,15 @@ pub enum Record {
         /// Their name, or what it was.
         by_name: String,
     },
+    /// A pause begins or ends: what is asked for waits.
+    Pause {
+        /// Which of both.
+        on: bool,
+        /// Why it began; may be empty.
+        reason: String,
+        /// The host's operator.
+        by_name: String,
+    },
     /// The configuration was read again.
     Reload {
         /// What changed, one line each.
@@ -477,6 +486,11 @@ impl Record {
                 put("reason", json!(text::printable(reason)));
                 put("stopsJobs", json!(kill));
                 put("userId", json!(by));
+                put("userName", json!(text::printable(by_name)));
+            }
+            Record::Pause { on, reason, by_name } => {
+                put("event", json!(if *on { "pause" } else { "resume" }));
+                put("reason", json!(text::printable(reason)));
                 put("userName", json!(text::printable(by_name)));
             }
             Record::Reload { differences, error } => {

@@ -51,6 +51,8 @@ impl Core {
             },
             Request::Restart { now } => self.begin_restart(now, &by)?,
             Request::Lockdown { reason, kill } => self.lockdown_for_host(&reason, kill, &by)?,
+            Request::Pause { reason } => self.pause(&reason, &by)?,
+            Request::Resume => self.resume(&by)?,
             Request::Metrics => self.metrics_answer(),
             Request::EndLockdown => self.end_lockdown(&by)?,
             Request::History { script } => self.past_rows(script.as_ref().map(|name| name.as_str()))?,
@@ -118,9 +120,12 @@ impl Core {
             (true, true) => format!("connected to {server}"),
             (true, false) => format!("not connected to {server}"),
         };
-        match &self.lockdown {
-            Some(lockdown) => (health, format!("locked down by {}: {}; {line}", lockdown.by_name, lockdown.reason)),
-            None => (health, line),
+        match (&self.lockdown, &self.paused) {
+            (Some(lockdown), _) => {
+                (health, format!("locked down by {}: {}; {line}", lockdown.by_name, lockdown.reason))
+            }
+            (None, Some(pause)) => (health, format!("paused by {}; {line}", pause.by_name)),
+            (None, None) => (health, line),
         }
     }
 
@@ -150,6 +155,8 @@ impl Core {
             alerts: self.alerts.rows(),
             brain: self.brain.status(),
             lockdown: self.lockdown_state(),
+            paused: self.pause_state(),
+            pipelines: u64::try_from(self.jobs.pipelines.going()).unwrap_or(u64::MAX),
         }
     }
 

@@ -28,6 +28,10 @@ impl Core {
             let detail = "nothing is started: `bartizan status` says why, `bartizan end-lockdown` lifts it";
             checks.push(check("lockdown", CheckVerdict::Warn, detail.to_owned()));
         }
+        if self.paused.is_some() {
+            let detail = "what is asked for waits: `bartizan status` says since when, `bartizan resume` ends it";
+            checks.push(check("pause", CheckVerdict::Warn, detail.to_owned()));
+        }
         checks
     }
 }

@@ -25,6 +25,7 @@ pub enum Point {
     AfterDeliveries,
 }
 
+#[cfg(debug_assertions)]
 impl Point {
     /// All of them, in the order of a turn.
     pub const ALL: [Point; 5] =

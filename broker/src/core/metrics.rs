@@ -15,6 +15,7 @@ impl Core {
         put("bartizan_healthy", u64::from(health == Health::Ok));
         put("bartizan_connected", u64::from(self.supervisor.is_connected()));
         put("bartizan_locked_down", u64::from(self.lockdown.is_some()));
+        put("bartizan_paused", u64::from(self.paused.is_some()));
         put("bartizan_brain_open", u64::from(self.brain.has_token()));
         put("bartizan_uptime_seconds", self.started.elapsed().as_secs());
         put("bartizan_jobs{state=\"running\"}", count(self.jobs.running()));

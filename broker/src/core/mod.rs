@@ -30,6 +30,7 @@ mod lockdown;
 mod manager;
 mod metrics;
 mod obey;
+mod pause;
 mod people;
 mod people_files;
 mod people_host;
@@ -184,6 +185,8 @@ pub struct Core {
     /// The emergency stop, while it holds; the policy has it, too.
     pub(crate) subscriptions: subscriptions::Subscriptions,
     pub(crate) lockdown: Option<crate::gate::lockdown::Lockdown>,
+    /// What is asked for waits.
+    pub(crate) paused: Option<crate::store::pause::Pause>,
     /// How much the server's clock is ahead of ours, in ms.
     pub(crate) server_ahead_ms: i64,
     pub(crate) outbox: deliver::Outbox,

@@ -81,6 +81,10 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
     if let Some(lockdown) = &lockdown {
         tracing::warn!(by = lockdown.by_name, reason = lockdown.reason, "locked down: nothing is started");
     }
+    let paused = store.service_pause()?;
+    if let Some(pause) = &paused {
+        tracing::warn!(by = pause.by_name, reason = pause.reason, "paused: what is asked for waits");
+    }
     let elevation = super::elevation::Elevations::restored(&store)?;
     let schedules = super::schedules::Schedules::restored(&store)?;
 
@@ -144,6 +148,7 @@ fn assemble(start: CoreStart) -> Result<(Core, mpsc::Receiver<Input>), CoreError
         limiter: crate::gate::rate::Limiter::default(),
         metrics: crate::metrics::Metrics::default(),
         lockdown,
+        paused,
         server_ahead_ms: 0,
         outbox: super::deliver::Outbox::default(),
         protected: super::protected::Protected::default(),

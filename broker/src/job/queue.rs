@@ -47,6 +47,9 @@ impl Core {
         if self.is_draining() {
             let text = words::waits(&intent.title(), job);
             self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
+        } else if let Some(pause) = &self.paused {
+            let text = words::pause::waits(&intent.title(), job, pause);
+            self.reply(intent.channel, intent.post, intent.root, "waits", text)?;
         } else if self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async) {
             let text = words::accepted(&intent.title(), job, place);
             self.reply(intent.channel, intent.post, intent.root, "accepted", text)?;
@@ -87,7 +90,11 @@ impl Core {
         let mut people = HashSet::new();
         let mut next: Option<((usize, u64), usize, Option<UserId>)> = None;
         for (place, job) in self.jobs.queue.iter().enumerate() {
-            let intent = self.jobs.all.get(job).map(|entry| &entry.intent);
+            let entry = self.jobs.all.get(job);
+            let intent = entry.map(|entry| &entry.intent);
+            if entry.is_some_and(|entry| self.is_held(entry)) {
+                continue;
+            }
             if intent.is_some_and(|intent| people.contains(&intent.user) || self.blocked(intent, &taken).is_some()) {
                 continue;
             }

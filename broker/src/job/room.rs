@@ -83,8 +83,10 @@ impl Core {
             return 0;
         }
         let taken = self.taken();
-        let may =
-            |job: &&JobId| self.jobs.all.get(job).is_none_or(|entry| self.blocked(&entry.intent, &taken).is_none());
+        let may = |job: &&JobId| {
+            let entry = self.jobs.all.get(job);
+            entry.is_none_or(|entry| !self.is_held(entry) && self.blocked(&entry.intent, &taken).is_none())
+        };
         self.jobs.queue.iter().filter(may).take(most).count()
     }
 

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0018_signed_approvals.sql"),
     include_str!("../../../migrations/0019_request_posts.sql"),
     include_str!("../../../migrations/0020_subscriptions.sql"),
+    include_str!("../../../migrations/0021_pause.sql"),
 ];
 
 /// Brings the schema up to date.

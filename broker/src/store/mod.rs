@@ -17,6 +17,7 @@ pub mod migrate;
 #[cfg(test)]
 mod model;
 pub mod outbox;
+pub mod pause;
 pub mod people;
 pub mod pipelines;
 pub mod protected;

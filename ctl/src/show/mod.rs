@@ -20,7 +20,7 @@ pub use people::{bans, enrolment, explained, factor, keys, people, person};
 pub use ps::ps;
 pub use records::{printable_lines, records};
 pub use schedule::schedule;
-pub use status::{health, lockdown, status};
+pub use status::{health, jobs_and_pipelines, lockdown, pause, status};
 
 use bartizan_proto::text::is_hidden;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use super::{Look, duration, word};
 use bartizan_proto::brain::BrainState;
-use bartizan_proto::control::{Health, LockdownState, Status};
+use bartizan_proto::control::{Health, LockdownState, PauseState, Status};
 use bartizan_proto::text::printable;
 
 /// One line: the state, then what is wrong with it, or how it goes.
@@ -19,9 +19,10 @@ pub fn health(status: &Status) -> String {
         [] => "not connected".to_owned(),
         problems => problems.join("; "),
     };
-    match &status.lockdown {
-        Some(lockdown) => format!("{}: {}; {why}", word(status.health), held(lockdown)),
-        None => format!("{}: {why}", word(status.health)),
+    match (&status.lockdown, &status.paused) {
+        (Some(lockdown), _) => format!("{}: {}; {why}", word(status.health), held(lockdown)),
+        (None, Some(pause)) => format!("{}: {}; {why}", word(status.health), paused(pause)),
+        (None, None) => format!("{}: {why}", word(status.health)),
     }
 }
 
@@ -37,9 +38,42 @@ pub fn lockdown(lockdown: Option<&LockdownState>, running: u64) -> String {
 }
 
 fn held(LockdownState { by, reason, since_ms }: &LockdownState) -> String {
-    let since = i64::try_from(*since_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let since = since.map_or("ever".to_owned(), |since| since.strftime("%Y-%m-%d %H:%M UTC").to_string());
-    format!("locked down by {} since {since}: {}", printable(by), printable(reason))
+    format!("locked down by {} since {}: {}", printable(by), minute(*since_ms), printable(reason))
+}
+
+fn minute(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or("ever".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// What became of a pause, or of its end.
+pub fn pause(pause: Option<&PauseState>, running: u64, queued: u64) -> String {
+    match pause {
+        Some(pause) => format!(
+            "{}. What is asked for waits until `bartizan resume`, also after a restart. Jobs that run: {running}, that wait: {queued}; `bartizan ps` lists them.\n",
+            capital(&paused(pause))
+        ),
+        None => format!("Not paused: what is asked for is started. Jobs that run: {running}, that wait: {queued}.\n"),
+    }
+}
+
+fn paused(PauseState { by, reason, since_ms }: &PauseState) -> String {
+    let why = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
+    format!("paused by {} since {}{why}", printable(by), minute(*since_ms))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `2 jobs, 1 pipeline`: what has begun and is not over.
+pub fn jobs_and_pipelines(status: &Status) -> String {
+    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    match status.pipelines {
+        0 => count(status.running, "job"),
+        pipelines => format!("{}, {}", count(status.running, "job"), count(pipelines, "pipeline")),
+    }
 }
 
 /// The whole screen.
@@ -69,6 +103,9 @@ pub fn status(status: &Status, look: &Look) -> String {
     ]);
     if let Some(lockdown) = &status.lockdown {
         out.push_str(&format!("{} {}; `bartizan end-lockdown` lifts it\n", look.bad("✘"), held(lockdown)));
+    }
+    if let Some(pause) = &status.paused {
+        out.push_str(&format!("{} {}; `bartizan resume` ends it\n", look.doubtful("!"), paused(pause)));
     }
     for problem in &status.problems {
         out.push_str(&format!("{} {}\n", look.bad("✘"), printable(problem)));

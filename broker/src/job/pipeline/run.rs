@@ -38,6 +38,11 @@ pub(super) struct Going {
 }
 
 impl Pipelines {
+    /// How many have begun and are not over.
+    pub(crate) fn going(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether this is what one began with.
     pub(crate) fn is_going(&self, job: JobId) -> bool {
         self.all.contains_key(&job)

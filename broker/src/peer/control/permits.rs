@@ -38,7 +38,9 @@ fn reading(request: &Request) -> Permit {
         | Request::AuditPrune { older_than_s: _ }
         | Request::AuditRotateKey
         | Request::Lockdown { reason: _, kill: _ }
-        | Request::EndLockdown => Permit::Deny,
+        | Request::EndLockdown
+        | Request::Pause { reason: _ }
+        | Request::Resume => Permit::Deny,
         Request::People(request) => people(request),
         Request::Brain(request) => brain(request),
         Request::Targets(request) => targets(request),
@@ -121,6 +123,8 @@ mod tests {
             (Request::AuditRotateKey, false),
             (Request::Lockdown { reason: Text::cut("x"), kill: false }, false),
             (Request::EndLockdown, false),
+            (Request::Pause { reason: Text::cut("x") }, false),
+            (Request::Resume, false),
             (Request::Metrics, true),
         ];
         let people = [
