@@ -1,7 +1,10 @@
 //! What people read of a play: a line for each task and machine while it goes on, counts in the live post, a table at the end.
 
 use crate::event::{Counts, Event, Status};
+use bartizan_proto::Text;
 use bartizan_proto::card::Colour;
+use bartizan_proto::driver::Machine;
+use bartizan_proto::hosts::{HostOutcome, HostTold};
 
 /// Rows of machines in the table: a card has 60 with its head. Those that failed come first.
 const MOST_ROWS: usize = 50;
@@ -20,6 +23,7 @@ pub(crate) struct Account {
     /// Results of this task: ok, changed, failed, unreachable, skipped.
     now: [u64; 5],
     hosts: Vec<(String, Counts)>,
+    begun: bool,
     ended: bool,
     only_said: bool,
 }
@@ -33,7 +37,10 @@ impl Account {
     /// Takes an event in; gives the lines to print.
     pub(crate) fn take(&mut self, event: Event) -> String {
         match event {
-            Event::Play { name } => format!("PLAY {}\n", one_line(&name)),
+            Event::Play { name } => {
+                self.begun = true;
+                format!("PLAY {}\n", one_line(&name))
+            }
             Event::Task { name } => {
                 self.tasks += 1;
                 self.task = one_line(&name);
@@ -91,6 +98,35 @@ impl Account {
     /// Whether any machine has counts.
     pub(crate) fn is_whole(&self) -> bool {
         self.ended && !self.hosts.is_empty()
+    }
+
+    /// What became of each of these machines, as far as it is known: of a play that did not come to its end nothing is, unless it did
+    /// not begin. Hosts that are none of them, such as `localhost`, are nobody's to ask about.
+    pub(crate) fn told(&self, machines: &[Machine]) -> Vec<HostTold> {
+        if !self.ended && self.begun {
+            return Vec::new();
+        }
+        let outcome = |counts: &Counts| match counts {
+            counts if counts.failures > 0 => HostOutcome::Failed,
+            counts if counts.unreachable > 0 => HostOutcome::Unreachable,
+            counts if counts.changed > 0 => HostOutcome::Changed,
+            counts if counts.ok + counts.rescued + counts.ignored > 0 => HostOutcome::Ok,
+            _none => HostOutcome::Skipped,
+        };
+        let one = |machine: &Machine| {
+            // An inventory of its own may call a machine by its address, where no other has the same.
+            let alone = machines.iter().filter(|other| other.host == machine.host).count() == 1;
+            let is = |name: &str| name == machine.name.as_str() || (alone && name == machine.host.as_str());
+            let counts = self.hosts.iter().find(|(name, _)| is(name)).map(|(_, counts)| counts);
+            Some(HostTold {
+                host: machine.name.parse().ok()?,
+                outcome: counts.map_or(HostOutcome::NotBegun, outcome),
+                exit: None,
+                duration_ms: None,
+                why: Text::default(),
+            })
+        };
+        machines.iter().filter_map(one).collect()
     }
 
     /// The counts of all machines together.
@@ -223,5 +259,47 @@ mod tests {
     fn a_long_message_is_cut_and_says_so() {
         let text = "x\n".repeat(MOST_LINES + 5);
         assert!(indented(&text, MOST_LINES).ends_with("    (5 more lines)\n"));
+    }
+
+    #[test]
+    fn each_target_has_its_outcome_and_hosts_that_are_none_have_none() {
+        let machine = |name: &str, host: &str| Machine {
+            name: Text::cut(name),
+            host: Text::cut(host),
+            port: 22,
+            user: Text::cut("deploy"),
+            host_keys: bartizan_proto::List::default(),
+        };
+        let machines = [
+            machine("web1", "10.0.0.1"),
+            machine("web2", "10.0.0.2"),
+            machine("db1", "10.0.0.3"),
+            machine("db2", "10.0.0.3"),
+            machine("idle", "10.0.0.5"),
+        ];
+        let mut account = Account::new(false);
+        assert!(account.told(&machines).iter().all(|told| told.outcome == HostOutcome::NotBegun), "no play began");
+        account.take(Event::Play { name: "x".into() });
+        assert_eq!(account.told(&machines), [], "what is not known is not told");
+        for (host, counts) in [
+            ("web1", Counts { ok: 2, changed: 1, ..Counts::default() }),
+            ("10.0.0.2", Counts { ok: 1, failures: 1, ..Counts::default() }),
+            ("10.0.0.3", Counts { ok: 1, ..Counts::default() }),
+            ("localhost", Counts { failures: 1, ..Counts::default() }),
+            ("db2", Counts { skipped: 1, ..Counts::default() }),
+        ] {
+            account.take(Event::Host { host: host.into(), counts });
+        }
+        account.take(Event::End);
+        let told = account.told(&machines);
+        let told: Vec<_> = told.iter().map(|told| (told.host.as_str(), told.outcome)).collect();
+        let expected = [
+            ("web1", HostOutcome::Changed),
+            ("web2", HostOutcome::Failed),
+            ("db1", HostOutcome::NotBegun),
+            ("db2", HostOutcome::Skipped),
+            ("idle", HostOutcome::NotBegun),
+        ];
+        assert_eq!(told, expected, "an address that two targets have is neither's");
     }
 }

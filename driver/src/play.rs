@@ -4,13 +4,16 @@
 use crate::account::Account;
 use crate::prepare::Files;
 use crate::{DriverError, Secrets, event, failed, report, system};
+use bartizan_proto::List;
 use bartizan_proto::driver::Play;
+use bartizan_proto::limits::MAX_HOSTS_TOLD;
 use bartizan_remote::agent::{Agent, AgentKey, Users};
 use nix::sys::signal::{SigSet, Signal};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -38,7 +41,7 @@ pub(crate) fn play(work: &Play, secrets: &Secrets, home: &Path) -> Result<u8, Dr
 
     // 3. What it is told by descriptor: the vault's password; where it tells its events.
     let vault = work.vault.as_ref().map(|name| secrets.get(name).and_then(pipe_with)).transpose()?;
-    let (events, theirs) = pipe()?;
+    let (events, theirs) = ends()?;
     let hand = |fd: &OwnedFd| system::hand_on(fd).map_err(failed("a descriptor"));
     let (vault_number, events_number) = (vault.as_ref().map(hand).transpose()?, hand(&theirs)?);
 
@@ -77,6 +80,7 @@ pub(crate) fn play(work: &Play, secrets: &Secrets, home: &Path) -> Result<u8, Dr
 
     // 6. How it ended.
     let status = child.wait().map_err(failed("its end"))?;
+    account.told(&work.targets).chunks(MAX_HOSTS_TOLD).for_each(|some| report::hosts(&List::cut(some.to_vec())));
     if account.is_whole() {
         conclude(&account, work.check);
     }
@@ -129,6 +133,13 @@ fn leave_stopping_to_others() -> Result<(), DriverError> {
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), DriverError> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| failed("a pipe")(error.into()))
+}
+
+/// Two ends for its events. Sockets, because nobody can open one of those by its name below `/proc`, as one can a pipe: what the
+/// play's own programs write does not come here.
+fn ends() -> Result<(OwnedFd, OwnedFd), DriverError> {
+    let (ours, theirs) = UnixStream::pair().map_err(failed("its events"))?;
+    Ok((ours.into(), theirs.into()))
 }
 
 /// The reading end of a pipe with this in it and nothing after it.

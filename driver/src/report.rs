@@ -2,6 +2,7 @@
 
 use crate::system;
 use bartizan_proto::card::Colour;
+use bartizan_proto::hosts::{self, HostsTold};
 use bartizan_proto::limits::{MAX_PROGRESS, MAX_REASON};
 use bartizan_proto::script::{Answer, VARIABLE, ask, frame};
 use std::os::fd::AsFd as _;
@@ -40,6 +41,13 @@ pub(crate) fn card(colour: Colour, title: &str, text: &str, rows: &str) -> Resul
     match call(&words)? {
         Answer::Done | Answer::Value(_) | Answer::Nothing(_) => Ok(()),
         Answer::Refused(why) => Err(why.to_string()),
+    }
+}
+
+/// What became of some machines.
+pub(crate) fn hosts(told: &HostsTold) {
+    if let Ok(value) = hosts::encode(told) {
+        let _unheard = call(&[b"hosts", b"told", &value]);
     }
 }
 

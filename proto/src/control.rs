@@ -1,6 +1,8 @@
 //! `bartizan` ↔ core: the control socket. One request, one answer, then the connection is closed.
 //!
 //! All answers serialise to JSON as they are: `bartizan --json` prints them, so a field's name is part of the interface.
+//!
+//! Over 400 lines: every request of the socket and its answer, in one place.
 
 pub use crate::checks::{Check, CheckVerdict, ConfigReport, Doctor};
 

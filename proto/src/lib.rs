@@ -12,7 +12,7 @@
 //! | [`carrier`] | connector ↔ egress: the carried websocket |
 //! | [`worker`] | core ↔ worker: order, output, result |
 //! | [`driver`] | core → a job's `bartizan-driver`: its plan |
-//! | [`script`] | worker ↔ a job's script: the script API |
+//! | [`script`], [`hosts`] | worker ↔ a job's script: the script API; what only drivers tell over it |
 //! | [`remote`] | a job's `bartizan-remote` ↔ the one on another machine, through SSH |
 //! | [`control`], [`people`], [`brain`], [`targets`] | `bartizan` ↔ core: the control socket |
 //!
@@ -32,6 +32,7 @@ pub mod driver;
 pub mod egress;
 pub mod frame;
 pub mod history;
+pub mod hosts;
 pub mod ids;
 pub mod installation;
 pub mod launcher;

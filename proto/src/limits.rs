@@ -132,6 +132,9 @@ pub const MAX_PROGRESS: usize = 200;
 /// Calls of one job that wait for their answers at the same time.
 pub const MAX_CALLS: usize = 16;
 
+/// Machines of which one call tells what became of them.
+pub const MAX_HOSTS_TOLD: usize = 64;
+
 /// Largest order for another machine, without its script, in bytes.
 pub const MAX_REMOTE_ORDER: usize = 256 * 1024;
 

@@ -13,6 +13,7 @@
 use crate::bounded::{Bytes, Text};
 use crate::card::Colour;
 use crate::channel::{receive_descriptors, send_descriptors};
+use crate::hosts::HostsTold;
 use crate::ids::MemoryKey;
 use crate::limits::{MAX_ATTACHMENT, MAX_DIFF, MAX_NAME, MAX_PROGRESS, MAX_REASON, MAX_SAID, MAX_SECRET};
 use serde::{Deserialize, Serialize};
@@ -77,11 +78,13 @@ pub enum Verb {
     Exclusive,
     /// Post a card: a text, a table or a diff beside a coloured line, with names and values.
     Attach,
+    /// Tell what became of the job on its machines: for the drivers of backends, and not in an entry.
+    Hosts,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 21] = [
+    pub const ALL: [Verb; 22] = [
         Verb::Say,
         Verb::Reply,
         Verb::Progress,
@@ -103,7 +106,13 @@ impl Verb {
         Verb::SpawnJob,
         Verb::Exclusive,
         Verb::Attach,
+        Verb::Hosts,
     ];
+
+    /// Whether it is for Bartizan's own drivers: no entry can grant it to a script.
+    pub fn is_drivers(self) -> bool {
+        self == Verb::Hosts
+    }
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -129,6 +138,7 @@ impl Verb {
             Verb::SpawnJob => "spawn-job",
             Verb::Exclusive => "exclusive",
             Verb::Attach => "attach",
+            Verb::Hosts => "hosts",
         }
     }
 
@@ -329,6 +339,8 @@ pub enum Call {
         /// What `diff -u` says; may be empty, which means no difference.
         diff: Option<Text<MAX_DIFF>>,
     },
+    /// What became of it on some of its machines.
+    Hosts(HostsTold),
 }
 
 impl Call {
@@ -351,6 +363,7 @@ impl Call {
             Call::Add { part, .. } => part.verb(),
             Call::Exclusive { .. } => Verb::Exclusive,
             Call::Attach { .. } => Verb::Attach,
+            Call::Hosts(_) => Verb::Hosts,
         }
     }
 
@@ -418,6 +431,7 @@ impl Call {
                 rows: fields.optional("rows")?.unwrap_or_default(),
                 diff: fields.optional("diff")?,
             },
+            Verb::Hosts => Call::Hosts(crate::hosts::decode(fields.need("told")?).map_err(|_| Misread::Told)?),
         };
         fields.finish()?;
         Ok(call)

@@ -18,6 +18,19 @@ pub enum TargetsRequest {
         /// The secret with the key that logs in.
         login: Option<SecretName>,
     },
+    /// Exchange the key that signs orders, a step at a time.
+    Rotate(Rotate),
+}
+
+/// A step of the exchange. Between the first and the second both keys are on the targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rotate {
+    /// Make the next key, where there is none; nothing is signed with it yet.
+    Announce,
+    /// Sign with the next key from now on. The one before is gone.
+    Switch,
+    /// Give the next key up.
+    Withdraw,
 }
 
 /// What the core answers.
@@ -25,7 +38,7 @@ pub enum TargetsRequest {
 pub enum TargetsAnswer {
     /// To [`TargetsRequest::List`], by name.
     Targets(List<TargetRow, MAX_ROWS>),
-    /// To [`TargetsRequest::Keys`].
+    /// To [`TargetsRequest::Keys`] and [`TargetsRequest::Rotate`].
     Keys(Keys),
 }
 
@@ -35,6 +48,8 @@ pub enum TargetsAnswer {
 pub struct Keys {
     /// Who signs orders: 32 bytes in base64.
     pub broker: Text<64>,
+    /// Who will, once it is switched: targets are to take both.
+    pub next: Option<Text<64>>,
     /// How the service is called in the orders.
     pub name: Text<MAX_NAME>,
     /// Whether it was made now.

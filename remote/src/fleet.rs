@@ -5,7 +5,7 @@
 
 use crate::host::{Event, HostResult, Outcome};
 use bartizan_proto::remote::{Plan, PlannedTarget};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
@@ -38,6 +38,12 @@ pub trait Report {
     fn line(&mut self, name: &str, line: &[u8]);
     /// A target is over, `done` of `all` are.
     fn ended(&mut self, result: &HostResult, done: usize, all: usize);
+    /// After how much quiet it wants [`Report::pause`].
+    fn due(&self) -> Option<Duration> {
+        None
+    }
+    /// Nothing has happened for so long.
+    fn pause(&mut self) {}
 }
 
 /// Visits all targets by the rules, and gives what became of each, in the order in which they ended; last those that were not
@@ -70,7 +76,14 @@ pub fn roll_out<E>(
             if fleet.stopped() {
                 let outcome = Outcome::NotBegun;
                 let elapsed = Duration::ZERO;
-                fleet.results.push(HostResult { name: target.name, outcome, elapsed, dropped: 0, given: None });
+                fleet.results.push(HostResult {
+                    name: target.name,
+                    outcome,
+                    exit: None,
+                    elapsed,
+                    dropped: 0,
+                    given: None,
+                });
             } else {
                 fleet.begin(scope, target, visit, &tell);
             }
@@ -125,13 +138,27 @@ impl Fleet {
             Err(error) => {
                 let outcome = Outcome::Unreachable(format!("no thread for it: {error}"));
                 self.failed += 1;
-                self.results.push(HostResult { name, outcome, elapsed: Duration::ZERO, dropped: 0, given: None });
+                self.results.push(HostResult {
+                    name,
+                    outcome,
+                    exit: None,
+                    elapsed: Duration::ZERO,
+                    dropped: 0,
+                    given: None,
+                });
             }
         }
     }
 
     fn hear(&mut self, told: &Receiver<Event>, report: &mut impl Report) {
-        match told.recv() {
+        let heard = match report.due() {
+            Some(quiet) => match told.recv_timeout(quiet) {
+                Err(RecvTimeoutError::Timeout) => return report.pause(),
+                heard => heard.map_err(|_| RecvError),
+            },
+            None => told.recv(),
+        };
+        match heard {
             Ok(Event::Line(name, line)) => report.line(name.as_str(), &line),
             Ok(Event::Ended(result)) => {
                 self.running -= 1;

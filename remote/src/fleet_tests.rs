@@ -37,7 +37,7 @@ impl Report for Heard {
 }
 
 fn result(name: TargetName, outcome: Outcome) -> HostResult {
-    HostResult { name, outcome, elapsed: Duration::ZERO, dropped: 0, given: Some(11) }
+    HostResult { name, outcome, exit: None, elapsed: Duration::ZERO, dropped: 0, given: Some(11) }
 }
 
 /// Visits that fail at these places; gives what became of each by the plan's order, and the most that ran at once.

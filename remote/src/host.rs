@@ -78,6 +78,8 @@ pub struct HostResult {
     pub name: TargetName,
     /// What became of it.
     pub outcome: Outcome,
+    /// The script's exit code, where it ended by itself.
+    pub exit: Option<i32>,
     /// From the start of its client.
     pub elapsed: Duration,
     /// Bytes of output that were over the limit.
@@ -111,7 +113,7 @@ pub fn visit(
         Err(error) => Outcome::Unreachable(format!("its client cannot be started: {error}")),
     };
     place.forget(&target);
-    HostResult { name, outcome, elapsed: began.elapsed(), dropped: visit.dropped, given: visit.given }
+    HostResult { name, outcome, exit: visit.exit, elapsed: began.elapsed(), dropped: visit.dropped, given: visit.given }
 }
 
 /// The client, what is to be sent, and how long its script may take.
@@ -133,12 +135,13 @@ struct Visit {
     printed: Vec<u8>,
     given: Option<usize>,
     outcome: Option<Outcome>,
+    exit: Option<i32>,
 }
 
 impl Visit {
     fn new(name: TargetName, max_output: u64) -> Self {
         let (line, printed) = (Vec::new(), Vec::new());
-        Self { name, line, room: max_output, dropped: 0, printed, given: None, outcome: None }
+        Self { name, line, room: max_output, dropped: 0, printed, given: None, outcome: None, exit: None }
     }
 
     fn until_the_end(
@@ -255,6 +258,9 @@ impl Visit {
             }
             FromRemote::Output(bytes) if self.given.is_some() => self.output(&bytes, tell),
             FromRemote::Finished { ending, .. } if self.given.is_some() => {
+                if let Ending::Ended(ExitStatus::Code(code)) = ending {
+                    self.exit = Some(code);
+                }
                 self.outcome = Some(match ending {
                     Ending::Ended(ExitStatus::Code(0)) => Outcome::Done,
                     Ending::Ended(ExitStatus::Code(code)) => Outcome::Failed(format!("exit {code}")),

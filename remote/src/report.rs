@@ -2,7 +2,12 @@
 
 use crate::fleet::Report;
 use crate::host::{HostResult, Outcome};
+use bartizan_proto::hosts::{self, HostOutcome, HostTold, HostsTold};
+use bartizan_proto::ids::TargetName;
+use bartizan_proto::limits::MAX_HOSTS_TOLD;
 use bartizan_proto::script::{ask, frame};
+use bartizan_proto::{List, Text};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -20,16 +25,23 @@ pub struct Printer {
     told: Option<Instant>,
     failed: usize,
     width: usize,
+    ledger: Ledger,
 }
 
 impl Printer {
     /// With the end of the script API.
     pub fn new(api: Option<OwnedFd>) -> Self {
-        Self { api, told: None, failed: 0, width: 0 }
+        Self { api, told: None, failed: 0, width: 0, ledger: Ledger::default() }
     }
 
     /// Everything about the end: the table, and one line to the output. Whether all of them did it.
     pub fn conclude(&mut self, results: &[HostResult]) -> bool {
+        for result in results {
+            self.ledger.put(result);
+        }
+        while !self.ledger.waiting.is_empty() {
+            self.hand_in();
+        }
         let (rows, left_out) = table(results);
         let summary = summary(results);
         let title = match left_out {
@@ -52,7 +64,25 @@ impl Printer {
     }
 }
 
+impl Printer {
+    /// Tells the core what became of those that have ended. What it does not take is its own to know.
+    fn hand_in(&mut self) {
+        let told = self.ledger.take();
+        if let Ok(value) = hosts::encode(&told) {
+            self.call(&[b"hosts", b"told", &value]);
+        }
+    }
+}
+
 impl Report for Printer {
+    fn due(&self) -> Option<Duration> {
+        self.ledger.due()
+    }
+
+    fn pause(&mut self) {
+        self.hand_in();
+    }
+
     fn line(&mut self, name: &str, line: &[u8]) {
         self.width = self.width.max(name.len());
         let mut out = io::stdout().lock();
@@ -77,6 +107,10 @@ impl Report for Printer {
                 format!("({} more bytes of output are left out)", result.dropped).as_bytes(),
             );
         }
+        self.ledger.put(result);
+        if self.ledger.due() == Some(Duration::ZERO) {
+            self.hand_in();
+        }
         if done == all || self.told.is_none_or(|told| told.elapsed() >= PACE) {
             self.told = Some(Instant::now());
             let percent = (done * 100 / all.max(1)).to_string();
@@ -84,6 +118,56 @@ impl Report for Printer {
             let text = format!("{done} of {all} targets{failed}");
             self.call(&[b"progress", b"percent", percent.as_bytes(), b"text", text.as_bytes()]);
         }
+    }
+}
+
+/// What the core is to be told, and when: soon, and a few at a time, because a job may call so often and no more.
+#[derive(Debug, Default)]
+struct Ledger {
+    waiting: Vec<HostTold>,
+    all: HashSet<TargetName>,
+    handed: Option<Instant>,
+}
+
+impl Ledger {
+    /// Between two calls.
+    const PACE: Duration = Duration::from_millis(100);
+
+    /// Each machine once.
+    fn put(&mut self, result: &HostResult) {
+        if self.all.insert(result.name.clone()) {
+            self.waiting.push(told(result));
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        let since = self.handed.map_or(Self::PACE, |handed| handed.elapsed());
+        (!self.waiting.is_empty()).then(|| Self::PACE.saturating_sub(since))
+    }
+
+    fn take(&mut self) -> HostsTold {
+        self.handed = Some(Instant::now());
+        let rest = self.waiting.split_off(self.waiting.len().min(MAX_HOSTS_TOLD));
+        List::cut(std::mem::replace(&mut self.waiting, rest))
+    }
+}
+
+fn told(result: &HostResult) -> HostTold {
+    let outcome = match &result.outcome {
+        Outcome::Done => HostOutcome::Ok,
+        Outcome::Failed(_) => HostOutcome::Failed,
+        Outcome::Refused(_) => HostOutcome::Refused,
+        Outcome::Unreachable(_) => HostOutcome::Unreachable,
+        Outcome::Stranger(_) => HostOutcome::WrongHostKey,
+        Outcome::NotBegun => HostOutcome::NotBegun,
+    };
+    let elapsed = (result.outcome != Outcome::NotBegun).then_some(result.elapsed);
+    HostTold {
+        host: result.name.clone(),
+        outcome,
+        exit: result.exit,
+        duration_ms: elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+        why: Text::cut(result.outcome.why()),
     }
 }
 
@@ -136,7 +220,7 @@ mod tests {
 
     fn result(name: &str, outcome: Outcome) -> HostResult {
         let elapsed = Duration::from_millis(1234);
-        HostResult { name: name.parse().expect("a name"), outcome, elapsed, dropped: 0, given: Some(11) }
+        HostResult { name: name.parse().expect("a name"), outcome, exit: None, elapsed, dropped: 0, given: Some(11) }
     }
 
     #[test]
@@ -153,6 +237,20 @@ mod tests {
             web-3\tfailed\t1.2\texit 3\nweb-4\tnot begun\t\t\nweb-2\tok\t1.2\t\nweb-10\tok\t1.2\t\n";
         assert_eq!((rows.as_str(), left_out), (expected, 0));
         assert_eq!(summary(&results), "5 targets: 2 ok, 1 failed, 1 wrong host key, 1 not begun");
+    }
+
+    #[test]
+    fn each_target_is_told_about_once_and_no_more_at_once_than_a_call_takes() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.due(), None);
+        let results: Vec<_> = (0..150).map(|n| result(&format!("web-{n}"), Outcome::Done)).collect();
+        for result in results.iter().chain(&results) {
+            ledger.put(result);
+        }
+        assert_eq!(ledger.due(), Some(Duration::ZERO), "the first at once");
+        assert_eq!((ledger.take().len(), ledger.take().len()), (64, 64));
+        assert!(ledger.due() > Some(Duration::ZERO), "the others a little later");
+        assert_eq!((ledger.take().len(), ledger.due()), (22, None));
     }
 
     #[test]

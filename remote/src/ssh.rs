@@ -142,8 +142,9 @@ pub fn reason(printed: &str) -> (Reached, String) {
         let what = "it does not let this key in: is the line of `bartizan remote enroll` in its authorized_keys?";
         return (Reached::Unreachable, what.to_owned());
     }
-    // The job's own relay takes every connection, and ends it where the host takes none.
-    if printed.contains("kex_exchange_identification") {
+    // The job's own relay takes every connection, and ends it where the host takes none: before ssh has seen it open, or after.
+    let at_once = last.starts_with("ssh: connect to host") && last.ends_with("Connection reset by peer");
+    if at_once || printed.contains("kex_exchange_identification") {
         return (Reached::Unreachable, "nobody answers there: the connection was refused or broke off".to_owned());
     }
     (Reached::Unreachable, last.to_owned())

@@ -2,7 +2,7 @@
 //! More than 400 lines, because every field of every record stands in this one place.
 
 use crate::gate::authorizer::Kind;
-use bartizan_proto::ids::{ChannelId, JobId, PostId, UserId};
+use bartizan_proto::ids::{ChannelId, JobId, PostId, ScriptName, TargetName, UserId};
 use bartizan_proto::worker::{Ending, InForce, Usage};
 use bartizan_proto::{Role, text};
 use serde_json::{Map, Value, json};
@@ -152,8 +152,27 @@ pub enum Record {
         ending: Option<Ending>,
         /// What it used.
         usage: Usage,
+        /// How many of its machines went how; empty for what runs here.
+        hosts: Vec<(&'static str, usize)>,
         /// Why it could not run, or what became of it.
         error: Option<String>,
+    },
+    /// What became of a job on one of its machines.
+    JobHost {
+        /// The job.
+        job: JobId,
+        /// Its script.
+        script: ScriptName,
+        /// The machine.
+        host: TargetName,
+        /// In a word.
+        outcome: &'static str,
+        /// The exit code there.
+        exit: Option<i32>,
+        /// So long, in ms.
+        duration_ms: Option<u64>,
+        /// Why, or what else there is to say.
+        why: Option<String>,
     },
     /// A post was one that a trigger waits for.
     Trigger {
@@ -426,9 +445,25 @@ impl Record {
                 put("event", json!("job-follow"));
                 put_intent(&mut put, *job, intent);
             }
-            Record::JobEnd { job, intent, ending, usage, error } => {
+            Record::JobHost { job, script, host, outcome, exit, duration_ms, why } => {
+                put("event", json!("job-host"));
+                put("executionId", json!(job.0));
+                put("scriptName", json!(script));
+                put("host", json!(host));
+                put("success", json!(matches!(*outcome, "ok" | "changed" | "skipped")));
+                put("outcome", json!(outcome));
+                put("exitCode", json!(exit));
+                put("durationMs", json!(duration_ms));
+                put("error", json!(why.as_deref().map(text::printable)));
+            }
+            Record::JobEnd { job, intent, ending, usage, hosts, error } => {
                 put("event", json!("job-end"));
                 put_intent(&mut put, *job, intent);
+                if !hosts.is_empty() {
+                    let counts: Map<String, Value> =
+                        hosts.iter().map(|(outcome, count)| ((*outcome).to_owned(), json!(count))).collect();
+                    put("hosts", Value::Object(counts));
+                }
                 put_end(&mut put, *ending, *usage, error.as_deref());
             }
             Record::Trigger { actor, post, user, channel, is_webhook, command, error } => {

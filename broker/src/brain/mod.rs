@@ -93,6 +93,9 @@ pub enum BrainError {
     /// A secret that was to be a key that logs in somewhere.
     #[error("the secret {0}")]
     NotALogin(String),
+    /// No key to exchange, or none to exchange it for.
+    #[error("{0}")]
+    NoKey(&'static str),
     /// No more room.
     #[error("the brain holds {MAX_RECORDS} records, and no more; remove some")]
     Full,

@@ -48,6 +48,13 @@ impl RecordId {
         Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key }
     }
 
+    /// Where the key waits that will do so next.
+    pub fn next_remote_key() -> Self {
+        let valid = "these are valid names";
+        let key = "remote-signing-key-next".parse().expect(valid);
+        Self { kind: RecordKind::Bot, namespace: RESERVED.parse().expect(valid), key }
+    }
+
     /// Where the secret of somebody's second factor is.
     pub fn second_factor(user: UserId) -> Self {
         let valid = "these are valid names";

@@ -6,6 +6,7 @@ use super::{Brain, BrainError, RecordId};
 use crate::store::Store;
 use bartizan_audit::SealingKey;
 use bartizan_proto::ids::SecretName;
+use bartizan_proto::targets::Rotate;
 use ssh_key::PrivateKey;
 use ssh_key::private::KeypairData;
 
@@ -15,12 +16,54 @@ impl Brain {
     /// # Errors
     /// [`BrainError`]: locked, damaged.
     pub fn remote_key(&mut self, store: &Store) -> Result<Option<SealingKey>, BrainError> {
-        let id = RecordId::remote_key();
-        if self.open()?.index.entries.contains_key(&id) {
-            let seed = self.get(store, &id)?;
+        self.signing_key(store, &RecordId::remote_key())
+    }
+
+    /// The one that waits to take its place.
+    ///
+    /// # Errors
+    /// [`BrainError`]: locked, damaged.
+    pub fn next_remote_key(&mut self, store: &Store) -> Result<Option<SealingKey>, BrainError> {
+        self.signing_key(store, &RecordId::next_remote_key())
+    }
+
+    fn signing_key(&mut self, store: &Store, id: &RecordId) -> Result<Option<SealingKey>, BrainError> {
+        if self.open()?.index.entries.contains_key(id) {
+            let seed = self.get(store, id)?;
             return Ok(Some(SealingKey::of(&seed).map_err(super::seal::SealError::from)?));
         }
         Ok(None)
+    }
+
+    /// A step of the exchange; whether it changed anything.
+    ///
+    /// # Errors
+    /// [`BrainError`]; [`BrainError::NoKey`] where there is no key to exchange, or no next one.
+    pub fn rotate_remote_key(&mut self, store: &mut Store, step: Rotate) -> Result<bool, BrainError> {
+        let (now, next) = (RecordId::remote_key(), RecordId::next_remote_key());
+        let open = self.open()?;
+        let (is_there, waits) = (open.index.entries.contains_key(&now), open.index.entries.contains_key(&next));
+        if !is_there {
+            return Err(BrainError::NoKey("no key signs orders yet: `bartizan remote enroll` makes it"));
+        }
+        match (step, waits) {
+            (Rotate::Announce, true) => return Ok(false),
+            (Rotate::Announce, false) => {
+                let seed = new_key()?;
+                self.put(store, &next, seed.expose())?;
+            }
+            (Rotate::Switch | Rotate::Withdraw, false) => {
+                return Err(BrainError::NoKey("no other key waits: `bartizan remote rotate-key` makes one"));
+            }
+            // Both in the turn's one transaction.
+            (Rotate::Switch, true) => {
+                let seed = self.get(store, &next)?;
+                self.put(store, &now, seed.expose())?;
+                self.remove(store, &next)?;
+            }
+            (Rotate::Withdraw, true) => self.remove(store, &next)?,
+        }
+        Ok(true)
     }
 
     /// The key, made if there is none. Whether it was.

@@ -85,7 +85,11 @@ fn line(fields: &Fields, place: &Place, policy: &Policy) -> String {
                 Some(exit) => format!("exit {exit}"),
                 None => "no exit code".to_owned(),
             };
-            format!("{} ended: {how}, {} ms{cause}", job(), number("durationMs").unwrap_or_default())
+            let hosts = fields.get("hosts").and_then(Value::as_object).into_iter().flatten();
+            let hosts: Vec<String> =
+                hosts.filter_map(|(outcome, count)| Some(format!("{} {}", count.as_u64()?, escape(outcome)))).collect();
+            let hosts = if hosts.is_empty() { String::new() } else { format!(", machines: {}", hosts.join(", ")) };
+            format!("{} ended: {how}, {} ms{hosts}{cause}", job(), number("durationMs").unwrap_or_default())
         }
         "job-stop" => {
             let verb = if fields.get("success") == Some(&Value::Bool(true)) { "stopped" } else { "not stopped" };

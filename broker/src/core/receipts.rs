@@ -105,6 +105,10 @@ impl Core {
         ] {
             fields.insert(name.to_owned(), value);
         }
+        if let Some(hosts) = entry.map(|entry| entry.api.hosts.named()).filter(|hosts| !hosts.is_empty()) {
+            let shown = |(outcome, count, names): (&str, usize, Vec<&str>)| json!({ "outcome": outcome, "count": count, "names": names });
+            fields.insert("hosts".to_owned(), hosts.into_iter().map(shown).collect());
+        }
         let receipt = self.audit.seal_receipt(fields);
         Ok(self.store.end_receipt(job, &receipt)?)
     }

@@ -6,7 +6,7 @@ use crate::brain::{BrainError, RecordId};
 use crate::config::Target;
 use bartizan_proto::control::{Answer, Refusal};
 use bartizan_proto::ids::SecretName;
-use bartizan_proto::targets::{Keys, TargetRow, TargetsAnswer, TargetsRequest};
+use bartizan_proto::targets::{Keys, Rotate, TargetRow, TargetsAnswer, TargetsRequest};
 use bartizan_proto::{List, Text};
 
 impl Core {
@@ -15,13 +15,14 @@ impl Core {
         let told = match request {
             TargetsRequest::List => Ok(TargetsAnswer::Targets(self.target_rows())),
             TargetsRequest::Keys { login } => self.remote_keys(login.as_ref(), by).map(TargetsAnswer::Keys),
+            TargetsRequest::Rotate(step) => self.rotate_remote_key(*step, by).map(TargetsAnswer::Keys),
         };
         let refused = |refusal, error: &BrainError| Answer::Refused { refusal, why: Text::cut(error.to_string()) };
         Ok(match told {
             Ok(told) => Answer::Targets(Box::new(told)),
             Err(BrainError::Store(error)) => return Err(error.into()),
             Err(error @ BrainError::Missing(_)) => refused(Refusal::NotFound, &error),
-            Err(error @ BrainError::NotALogin(_)) => refused(Refusal::Usage, &error),
+            Err(error @ (BrainError::NotALogin(_) | BrainError::NoKey(_))) => refused(Refusal::Usage, &error),
             Err(error) => refused(Refusal::Unavailable, &error),
         })
     }
@@ -36,7 +37,27 @@ impl Core {
             self.record(&Record::Alert { what });
         }
         let name = Text::cut(self.config.server.url.as_str());
-        Ok(Keys { broker, name, fresh, login: login.map(Text::cut) })
+        let next = self.brain.next_remote_key(&self.store)?.map(|key| Text::cut(key.public_key().as_str()));
+        Ok(Keys { broker, next, name, fresh, login: login.map(Text::cut) })
+    }
+
+    fn rotate_remote_key(&mut self, step: Rotate, by: &str) -> Result<Keys, BrainError> {
+        let changed = self.brain.rotate_remote_key(&mut self.store, step)?;
+        let keys = self.remote_keys(None, by)?;
+        let (now, next) = (&keys.broker, keys.next.as_deref().unwrap_or_default());
+        if changed {
+            let what = match step {
+                Rotate::Announce => {
+                    format!("{by} had another key made that will sign orders for other machines: {next}")
+                }
+                Rotate::Switch => format!("{by} had the key exchanged that signs orders for other machines: {now}"),
+                Rotate::Withdraw => {
+                    format!("{by} gave up exchanging the key that signs orders for other machines: {now}")
+                }
+            };
+            self.record(&Record::Alert { what });
+        }
+        Ok(keys)
     }
 
     fn target_rows(&self) -> List<TargetRow, { bartizan_proto::limits::MAX_ROWS }> {

@@ -1,6 +1,7 @@
 //! The end of a job: told in its thread, recorded, remembered for a while.
 
 use super::REMEMBERED;
+use super::api::Rest;
 use crate::audit::Record;
 use crate::core::{Core, CoreError, Effect, Timer};
 use crate::output::limit;
@@ -69,6 +70,7 @@ impl Core {
         let text = words::not_started(&intent.title());
         self.reply(intent.channel, intent.post, intent.root, "result", text)?;
         self.react_finally(&intent, words::FAILED)?;
+        self.hosts_over(job, Rest::NotBegun);
         self.close_job(job, &intent, None, Usage::default(), Some(why))
     }
 
@@ -112,11 +114,14 @@ impl Core {
             self.metrics.ran(&intent.script, ending, Duration::from_micros(usage.elapsed_us));
         }
         self.store.job_done(job, &ended)?;
+        self.hosts_over(job, Rest::of(ending));
+        let hosts = self.jobs.all.get(&job).map(|entry| entry.api.hosts.counts()).unwrap_or_default();
         self.record(&Record::JobEnd {
             job,
             intent: Box::new(intent.clone()),
             ending,
             usage,
+            hosts,
             error: error.map(str::to_owned),
         });
         if let Some(entry) = self.jobs.all.remove(&job) {

@@ -93,6 +93,7 @@ impl Core {
             intent: Box::new(intent.clone()),
             ending: None,
             usage: Usage::default(),
+            hosts: Vec::new(),
             error: Some(why.to_owned()),
         });
         self.store.job_again(job)?;

@@ -17,6 +17,15 @@ pub enum Remote {
                       The host key comes from that machine's console, or is compared with it: nothing is trusted because it came first."
     )]
     Enroll(Enrol),
+    /// Exchange the key that signs orders: make the next one and print what to install, then switch
+    RotateKey {
+        /// Sign with the next key from now on: all targets have it. The one before is gone
+        #[arg(long, conflicts_with = "withdraw")]
+        switch: bool,
+        /// Give the next key up
+        #[arg(long)]
+        withdraw: bool,
+    },
 }
 
 /// Which machine.

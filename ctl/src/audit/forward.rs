@@ -124,8 +124,19 @@ fn read_state(path: &Path) -> Result<Option<u64>, CtlError> {
 }
 
 /// Fields that become parameters, by which a SIEM looks for lines.
-const PARAMETERS: [&str; 9] =
-    ["sequence", "event", "userId", "userName", "channelId", "scriptName", "executionId", "success", "exitCode"];
+const PARAMETERS: [&str; 11] = [
+    "sequence",
+    "event",
+    "userId",
+    "userName",
+    "channelId",
+    "scriptName",
+    "executionId",
+    "host",
+    "outcome",
+    "success",
+    "exitCode",
+];
 
 fn word(fields: &Map<String, Value>, name: &str) -> Option<String> {
     match fields.get(name)? {

@@ -8,7 +8,7 @@ use crate::show::Look;
 use bartizan_audit::openssh_fingerprint;
 use bartizan_proto::control::{Answer, Refusal, Request};
 use bartizan_proto::ids::SecretName;
-use bartizan_proto::targets::{Keys, TargetRow, TargetsAnswer, TargetsRequest};
+use bartizan_proto::targets::{Keys, Rotate, TargetRow, TargetsAnswer, TargetsRequest};
 use bartizan_proto::text::printable;
 use serde::Serialize;
 use std::fs::File;
@@ -36,11 +36,21 @@ pub(super) fn remote(what: &Remote, ask: Ask<'_>, out: &Out) -> Result<Exit, Ctl
         }
         Remote::Key => {
             let keys = keys(ask, None)?;
-            out.give(&keys, |_| format!("{}\n", keys.broker))
+            out.give(&keys, |_| pinned(&keys).iter().map(|key| format!("{key}\n")).collect())
         }
         Remote::Enroll(enrol) => {
             let enrolment = enrolment(enrol, ask)?;
             out.give(&enrolment, |look| enrolment.shown(look))
+        }
+        Remote::RotateKey { switch, withdraw } => {
+            let step = match (switch, withdraw) {
+                (true, _) => Rotate::Switch,
+                (false, true) => Rotate::Withdraw,
+                (false, false) => Rotate::Announce,
+            };
+            let keys = told(ask(Request::Targets(TargetsRequest::Rotate(step)))?)?;
+            let names = targets(ask)?.iter().map(|row| row.name.to_string()).collect::<Vec<_>>().join(", ");
+            out.give(&keys, |look| rotation(step, &keys, &names, look))
         }
     }
 }
@@ -56,12 +66,56 @@ fn targets(ask: Ask<'_>) -> Result<Vec<TargetRow>, CtlError> {
 }
 
 fn keys(ask: Ask<'_>, login: Option<SecretName>) -> Result<Keys, CtlError> {
-    match ask(Request::Targets(TargetsRequest::Keys { login }))? {
+    told(ask(Request::Targets(TargetsRequest::Keys { login }))?)
+}
+
+fn told(answer: Answer) -> Result<Keys, CtlError> {
+    match answer {
         Answer::Targets(told) => match *told {
             TargetsAnswer::Keys(keys) => Ok(keys),
             TargetsAnswer::Targets(_) => Err(CtlError::WrongAnswer),
         },
         _other => Err(CtlError::WrongAnswer),
+    }
+}
+
+/// The lines of broker.pub: two while the key is exchanged.
+fn pinned(keys: &Keys) -> Vec<&str> {
+    [Some(&keys.broker), keys.next.as_ref()].into_iter().flatten().map(|key| key.as_str()).collect()
+}
+
+/// The command that writes broker.pub.
+fn pin(keys: &Keys) -> String {
+    let lines: Vec<String> = pinned(keys).iter().map(|key| format!("'{key}'")).collect();
+    match lines.as_slice() {
+        [one] => format!("echo {one} > {BROKER_KEY}"),
+        more => format!("printf '%s\\n' {} > {BROKER_KEY}", more.join(" ")),
+    }
+}
+
+/// What was done, and what is to be done next.
+fn rotation(step: Rotate, keys: &Keys, targets: &str, look: &Look) -> String {
+    let (now, pin) = (&keys.broker, pin(keys));
+    let whom = if targets.is_empty() {
+        "No target stands in bartizan.toml.".to_owned()
+    } else {
+        format!("Targets: {targets}")
+    };
+    let whom = printable(&whom);
+    match (step, &keys.next) {
+        (Rotate::Announce, Some(next)) => format!(
+            "Orders are signed with\n    {now}\nand, once you switch, with\n    {next}\n\n{}\n    {pin}\n{whom}\n\n{}\n    bartizan remote \
+             rotate-key --switch\n",
+            look.good("1. On each target, as root: the new key beside the old one. Jobs go on meanwhile."),
+            look.good("2. Here, when all of them have it:"),
+        ),
+        (Rotate::Announce | Rotate::Switch, _) => format!(
+            "Orders are signed with\n    {now}\nfrom now on. The key before is gone from here.\n\n{}\n    {pin}\n{whom}\n",
+            look.good("3. On each target, as root, when no job runs that began before: the old key goes there, too."),
+        ),
+        (Rotate::Withdraw, _) => format!(
+            "The next key is given up. Orders are signed with\n    {now}\nas before. On each target that has the other:\n    {pin}\n{whom}\n"
+        ),
     }
 }
 
@@ -148,11 +202,11 @@ fn enrolment(enrol: &Enrol, ask: Ask<'_>) -> Result<Enrolment, CtlError> {
     };
     Ok(Enrolment {
         target: enrol.name.to_string(),
-        broker_key: keys.broker.to_string(),
+        broker_key: pinned(&keys).join("\n"),
         authorized_keys: format!("restrict,command=\"{serve}\" {login} bartizan"),
         commands: vec![
             format!("install -d -o root -m 0755 {}", parent(BROKER_KEY)),
-            format!("echo \'{}\' > {BROKER_KEY}", keys.broker),
+            pin(&keys),
             format!("install -d -o {user} -m 0700 {STATE}"),
         ],
         host,

@@ -192,6 +192,7 @@ impl Talk {
             Call::Recall { key, scope } => return self.recalled(&place(&key, scope)),
             Call::Checkout { key, back: false } => return self.recalled(&place(&key, Scope::Lasting)),
             Call::Checkout { back: true, .. } => {}
+            Call::Hosts(_) => return Answer::Refused(Text::cut("hosts is for Bartizan's own drivers")),
             Call::Ask { question, choices, default, .. } => return self.ask(&question, &choices, default.as_deref()),
         }
         Answer::Done

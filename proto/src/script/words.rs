@@ -56,6 +56,9 @@ pub enum Misread {
     /// Two places.
     #[error("it is asked in a channel or in a direct message, not in both")]
     Places,
+    /// Not in the form of [`crate::hosts`].
+    #[error("told is not what a driver tells of machines")]
+    Told,
     /// Not `yes` or `no`.
     #[error("{0} is yes or no")]
     Flag(&'static str),

@@ -7,12 +7,14 @@
 mod ask;
 mod ask_others;
 mod card;
+mod hosts;
 mod memory;
 mod posts;
 mod progress;
 mod values;
 
 pub use ask::Questions;
+pub use hosts::Rest;
 pub use posts::Pace;
 pub use progress::Progress;
 
@@ -50,6 +52,8 @@ pub struct Api {
     pub progress: Option<Progress>,
     /// What it has checked out.
     tickets: BTreeMap<MemoryKey, Ticket>,
+    /// Its machines, and what became of them.
+    pub hosts: hosts::Hosts,
     /// Cards for its end.
     at_end: Vec<card::Waiting>,
     /// Lines that it wrote into the log.
@@ -75,7 +79,11 @@ impl Api {
             true => cleared.values().iter().map(|value| (value.name.clone(), value.text.clone())).collect(),
             false => Vec::new(),
         };
-        Self { granted, params, ..Self::default() }
+        let hosts = match granted.contains(&Verb::Hosts) {
+            true => hosts::Hosts::of(cleared.script().targets.narrowed(&cleared.script().arguments, cleared.values())),
+            false => hosts::Hosts::default(),
+        };
+        Self { granted, params, hosts, ..Self::default() }
     }
 
     /// Whether another call makes too many.
@@ -137,6 +145,7 @@ impl Core {
             Call::Checkout { key, back: true } => self.check_in_for(job, call, &key),
             Call::Add { part, command } => self.add_for(job, call, part, &command),
             Call::Exclusive { tag, wait } => self.exclusive_for(job, call, &tag, wait),
+            Call::Hosts(told) => self.told_of_hosts(job, call, told),
         }
     }
 
@@ -179,6 +188,9 @@ impl Core {
 
 /// The line to add, in words that can be pasted.
 fn not_granted(script: &str, granted: &[Verb], verb: Verb) -> String {
+    if verb.is_drivers() {
+        return format!("{verb} is for Bartizan's own drivers");
+    }
     let mut all: Vec<String> = granted.iter().map(|verb| format!("\"{verb}\"")).collect();
     all.push(format!("\"{verb}\""));
     format!("{script} is not granted the verb {verb}; its entry in the allowlist can: api = [{}]", all.join(", "))
@@ -199,6 +211,11 @@ mod tests {
             why,
             "deploy is not granted the verb say; its entry in the allowlist can: api = [\"progress\", \"say\"]"
         );
+    }
+
+    #[test]
+    fn a_drivers_verb_is_no_line_to_add() {
+        assert_eq!(not_granted("deploy", &[], Verb::Hosts), "hosts is for Bartizan's own drivers");
     }
 
     #[test]

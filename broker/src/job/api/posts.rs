@@ -185,7 +185,8 @@ fn post(job: &Job, what: Call) -> Result<(Body, Option<Attachment>), String> {
         | Call::Subscribe { .. }
         | Call::Unsubscribe
         | Call::Add { .. }
-        | Call::Exclusive { .. } => Err("not a post".to_owned()),
+        | Call::Exclusive { .. }
+        | Call::Hosts(_) => Err("not a post".to_owned()),
     }
 }
 

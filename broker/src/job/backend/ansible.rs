@@ -37,7 +37,7 @@ impl Backend for Ansible {
     }
 
     fn events(&self) -> &'static [Verb] {
-        &[Verb::Progress, Verb::Attach]
+        &[Verb::Progress, Verb::Attach, Verb::Hosts]
     }
 }
 

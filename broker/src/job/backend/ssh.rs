@@ -89,7 +89,7 @@ impl Backend for Ssh {
     }
 
     fn events(&self) -> &'static [Verb] {
-        &[Verb::Progress, Verb::Table]
+        &[Verb::Progress, Verb::Table, Verb::Hosts]
     }
 }
 

@@ -88,7 +88,7 @@ fn targets(request: &TargetsRequest) -> Permit {
     match request {
         TargetsRequest::List => Permit::Allow,
         // It makes the key where there is none yet.
-        TargetsRequest::Keys { login: _ } => Permit::Deny,
+        TargetsRequest::Keys { login: _ } | TargetsRequest::Rotate(_) => Permit::Deny,
     }
 }
 
@@ -169,6 +169,7 @@ mod tests {
         verbs.push((Request::Brain(Box::new(BrainRequest::SetToken { token, checked: true })), false));
         verbs.push((Request::Targets(TargetsRequest::List), true));
         verbs.push((Request::Targets(TargetsRequest::Keys { login: None }), false));
+        verbs.push((Request::Targets(TargetsRequest::Rotate(bartizan_proto::targets::Rotate::Switch)), false));
         verbs
     }
 
