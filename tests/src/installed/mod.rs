@@ -5,11 +5,13 @@
 //! numbers that no account has, so nothing is left behind.
 
 mod activation;
+pub mod daemon;
 mod machine;
 mod place;
 mod running;
 
 pub use activation::{Manager, of_user, uid_of, without_new_privileges};
+pub use daemon::Daemon;
 pub use machine::Machine;
 pub use place::Place;
 pub use running::{Processes, Running};

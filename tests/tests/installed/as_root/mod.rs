@@ -15,6 +15,7 @@ mod neighbour;
 mod nspawn;
 mod package;
 mod places;
+mod seed;
 mod setup;
 mod start_up;
 mod units;
