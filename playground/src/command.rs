@@ -76,6 +76,9 @@ enum Command {
         /// Another Mattermost server: {"url", "team", "channels", "users", "bot"}
         #[arg(long)]
         server: Option<PathBuf>,
+        /// The installed service works at that server: play with it, and skip what wants a service of its own
+        #[arg(long, requires = "server")]
+        installed: bool,
         /// For transcripts that name none; instead of config/bartizan.toml
         #[arg(long)]
         config: Option<PathBuf>,
@@ -126,8 +129,8 @@ enum CommandError {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { config, allowlist } => demo(config, allowlist),
-        Command::Transcript { paths, server, config, allowlist, jobs } => {
-            transcript(paths, server, config, allowlist, jobs)
+        Command::Transcript { paths, server, installed, config, allowlist, jobs } => {
+            transcript(&Request { paths, config, allowlist }, server.as_deref(), installed, jobs)
         }
         Command::Serve { port, tls } => serve(port, tls),
         Command::Janitor { stage } => {
@@ -141,16 +144,14 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn transcript(
-    paths: Vec<PathBuf>,
-    server: Option<PathBuf>,
-    config: Option<PathBuf>,
-    allowlist: Option<PathBuf>,
-    jobs: u16,
-) -> Result<ExitCode, CommandError> {
-    let server = server.map(|path| server_file(&path)).transpose()?;
-    let host = server.clone().map_or(Host::Embedded, |file| Host::Foreign(Box::new(file)));
-    let scripts = load(&Request { paths, server, config, allowlist })?;
+fn transcript(request: &Request, server: Option<&Path>, installed: bool, jobs: u16) -> Result<ExitCode, CommandError> {
+    let server = server.map(server_file).transpose()?;
+    let host = match server.map(Box::new) {
+        None => Host::Embedded,
+        Some(file) if installed => Host::Installed(file),
+        Some(file) => Host::Foreign(file),
+    };
+    let scripts = load(request)?;
     let pairs: BTreeSet<_> = scripts.iter().map(|script| script.files.clone()).collect();
     let manner = Manner { was_root: is_root(), at_once: jobs.into(), paint: paint() };
     let staged = stage_and_drop(&programs()?, &pairs.into_iter().collect::<Vec<_>>())?;

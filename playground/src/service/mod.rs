@@ -96,7 +96,8 @@ pub struct Service {
     programs: PathBuf,
     config: PathBuf,
     environment: Vec<(String, String)>,
-    manager: Manager,
+    /// Nobody where it was there before, and is not ours to end.
+    manager: Option<Manager>,
 }
 
 impl Service {
@@ -118,9 +119,30 @@ impl Service {
         let config = config::write(home.path(), &settings.server, &settings.source, hosts.as_ref(), cluster.as_ref())?;
         let manager = Manager::start(&settings.programs, home.path(), &config, &settings.environment)?;
         let (programs, environment) = (settings.programs.clone(), settings.environment.clone());
-        let service = Self { home, programs, config, environment, manager, hosts, cluster };
+        let service = Self { home, programs, config, environment, manager: Some(manager), hosts, cluster };
         service.connected().await?;
         Ok(service)
+    }
+
+    /// One that is installed and runs: only talked to, over the server.
+    ///
+    /// # Errors
+    /// [`ServiceError::Directory`].
+    pub fn installed() -> Result<Self, ServiceError> {
+        let home = home().map_err(ServiceError::Directory)?;
+        Ok(Self {
+            home,
+            programs: PathBuf::from("/usr/bin"),
+            config: PathBuf::new(),
+            environment: Vec::new(),
+            manager: None,
+            hosts: None,
+            cluster: None,
+        })
+    }
+
+    fn processes(&self, role: Role) -> Vec<processes::Process> {
+        self.manager.as_ref().map(|manager| manager.processes(role)).unwrap_or_default()
     }
 
     /// The machines that its targets are, where it has such.
@@ -141,7 +163,7 @@ impl Service {
         let end = Instant::now() + START;
         let mut pause = Duration::from_millis(20);
         loop {
-            if let Some(why) = self.manager.given_up() {
+            if let Some(why) = self.manager.as_ref().and_then(Manager::given_up) {
                 return Err(self.unhealthy(format!("Bartizan does not start: {why}")));
             }
             if self.status().await.is_some_and(|status| status["connected"] == true) {
@@ -212,7 +234,7 @@ impl Service {
 
     /// Sends a signal to every process of a role that runs, and waits for nothing.
     pub fn send(&self, role: Role, signal: Signal) {
-        for process in self.manager.processes(role) {
+        for process in self.processes(role) {
             process.signal(signal);
         }
     }
@@ -221,7 +243,7 @@ impl Service {
         // Between two lives of a process there is none to kill.
         let end = Instant::now() + Duration::from_secs(5);
         let found = loop {
-            let found = self.manager.processes(role);
+            let found = self.processes(role);
             if !found.is_empty() || Instant::now() > end {
                 break found;
             }
@@ -242,7 +264,7 @@ impl Service {
 
     async fn replaced(&self, role: Role) -> Result<(), ServiceError> {
         let end = Instant::now() + START;
-        while self.manager.processes(role).is_empty() && Instant::now() < end {
+        while self.processes(role).is_empty() && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.connected().await
@@ -250,7 +272,7 @@ impl Service {
 
     /// Whether a process of this role runs.
     pub fn runs(&self, role: Role) -> bool {
-        !self.manager.processes(role).is_empty()
+        !self.processes(role).is_empty()
     }
 
     /// The control socket.
@@ -286,7 +308,13 @@ impl Service {
 
     /// Ends the service in order, and keeps everything that it has: [`Service::begin_again`]. Blocks.
     pub fn pause(&mut self) {
-        self.manager.stop(STOP);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(manager) = &mut self.manager {
+            manager.stop(STOP);
+        }
     }
 
     /// Starts a service that was paused, with what it had. It is not waited for: [`Service::connected`].
@@ -294,7 +322,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Spawn`].
     pub fn begin_again(&mut self) -> Result<(), ServiceError> {
-        self.manager = Manager::start(&self.programs, self.home.path(), &self.config, &self.environment)?;
+        self.manager = Some(Manager::start(&self.programs, self.home.path(), &self.config, &self.environment)?);
         Ok(())
     }
 
@@ -308,7 +336,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.manager.stop(STOP);
+        self.end();
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::model::{Act, Step, Transcript};
 use super::parse::parse;
-use crate::cast::ServerFile;
 use crate::service::demo_files;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,6 @@ use std::time::Duration;
 pub struct Request {
     /// Files and directories.
     pub paths: Vec<PathBuf>,
-    /// Another server.
-    pub server: Option<ServerFile>,
     /// Instead of the demo's.
     pub config: Option<PathBuf>,
     /// Instead of the demo's.
@@ -60,6 +57,11 @@ impl Script {
             act + step.expectations.iter().map(|expected| expected.within).sum::<Duration>()
         };
         steps.map(of_step).sum()
+    }
+
+    /// Whether it brings a configuration or an allowlist.
+    pub(super) fn has_own_files(&self) -> bool {
+        self.transcript.config.is_some() || self.transcript.allowlist.is_some()
     }
 
     /// Whether it leaves a stage on which nothing else can be played.

@@ -43,10 +43,11 @@ pub async fn run(scripts: &[Script], host: &Host, staged: &Staged, manner: Manne
             let mut company = Company { host, staged, stage: None };
             for number in share {
                 let script = &scripts[number];
-                let outcome = match missing(&script.transcript, manner.was_root, host) {
-                    Some(reason) => Err(Stop::Skipped(reason)),
-                    None => company.play(script).await,
-                };
+                let outcome =
+                    match own_service(script, host).or_else(|| missing(&script.transcript, manner.was_root, host)) {
+                        Some(reason) => Err(Stop::Skipped(reason)),
+                        None => company.play(script).await,
+                    };
                 // Whoever reads them is here as long as one can come.
                 let _heard = verdicts.send((number, outcome));
             }
@@ -161,9 +162,16 @@ impl Company<'_> {
     }
 }
 
+/// What the transcript wants of a service, and cannot have where one is installed.
+fn own_service(script: &Script, host: &Host) -> Option<String> {
+    let wants_own = script.wants_new() || script.has_own_files();
+    (wants_own && matches!(host, Host::Installed(_))).then(|| "wants a service of its own".to_owned())
+}
+
 /// What the transcript needs and cannot have here.
 fn missing(transcript: &Transcript, was_root: bool, host: &Host) -> Option<String> {
-    if matches!(host, Host::Foreign(_)) {
+    let foreign = matches!(host, Host::Foreign(_) | Host::Installed(_));
+    if foreign {
         let cannot = transcript.steps.iter().find_map(|step| match &step.act {
             Act::Clock(_) => Some((step.line, "`clock`")),
             Act::Fault(_) => Some((step.line, "`fault`")),
@@ -175,9 +183,7 @@ fn missing(transcript: &Transcript, was_root: bool, host: &Host) -> Option<Strin
     }
     transcript.needs.iter().find_map(|need| match need.as_str() {
         "root" => (!was_root).then(|| "needs root".to_owned()),
-        "embedded-server" => {
-            matches!(host, Host::Foreign(_)).then(|| "needs something that only the embedded server has".to_owned())
-        }
+        "embedded-server" => foreign.then(|| "needs something that only the embedded server has".to_owned()),
         "hosts" => crate::service::hosts::missing(),
         "cluster" => crate::service::cluster::missing(),
         "landlock" => (!has_landlock()).then(|| "needs Landlock".to_owned()),

@@ -51,6 +51,8 @@ pub enum Host {
     Embedded,
     /// Another one.
     Foreign(Box<ServerFile>),
+    /// Another one, at which an installed service works already.
+    Installed(Box<ServerFile>),
 }
 
 /// A place to play.
@@ -79,7 +81,7 @@ impl Stage {
     /// [`StageError`].
     pub async fn set(host: &Host, source: &Source, programs: &Path) -> Result<Self, StageError> {
         let (server, file) = match host {
-            Host::Foreign(file) => (None, (**file).clone()),
+            Host::Foreign(file) | Host::Installed(file) => (None, (**file).clone()),
             Host::Embedded => {
                 let server =
                     Server::start(Options::default()).map_err(|error| StageError::Server(error.to_string()))?;
@@ -93,7 +95,10 @@ impl Stage {
             programs: programs.to_owned(),
             environment: Vec::new(),
         };
-        let service = Service::start(&settings).await?;
+        let service = match host {
+            Host::Embedded | Host::Foreign(_) => Service::start(&settings).await?,
+            Host::Installed(_) => Service::installed()?,
+        };
         let (into, incoming) = unbounded_channel();
         let mut people = BTreeMap::new();
         let mut watchers = Vec::new();
