@@ -33,6 +33,9 @@ const TO_ANSWER: Duration = Duration::from_secs(30);
 /// To cancel it; a little less than the core gives.
 const TO_CANCEL: Duration = Duration::from_secs(17);
 
+/// After it is told to stop: to find what is to be cancelled. Cancelling needs the rest.
+const TO_BE_FOUND: Duration = Duration::from_secs(12);
+
 /// For what it printed last to arrive from its node.
 const TO_ARRIVE: Duration = Duration::from_secs(10);
 
@@ -56,7 +59,9 @@ pub(crate) fn follow(work: &Batch, home: &Path) -> Result<u8, DriverError> {
 
     // 1. Is it there already? Only if not, and only if the scheduler said so, is it submitted.
     let within = if work.submits { TO_ANSWER } else { Duration::MAX };
-    let found = match patiently(&stop, within, || cluster.find()) {
+    // What goes on there is to be cancelled where it is told to stop: for that it has to be found.
+    let after_stop = if work.submits { Duration::ZERO } else { TO_BE_FOUND };
+    let found = match patiently(&stop, (within, after_stop), || cluster.find()) {
         Ok(Some(seen)) => {
             say(&format!("job {} is found again: {}", seen.id, seen.words()));
             seen
@@ -133,17 +138,29 @@ fn gone(cluster: &Cluster<'_>, output: &mut Output<'_>, stop: &Stop) -> Result<S
     })
 }
 
-/// Asks until there is an answer, or for so long.
-fn patiently<T>(stop: &Stop, within: Duration, ask: impl Fn() -> Result<T, Trouble>) -> Result<T, Trouble> {
+/// Asks until there is an answer, or for so long, or for so long after it is told to stop.
+fn patiently<T>(
+    stop: &Stop,
+    (within, after_stop): (Duration, Duration),
+    ask: impl Fn() -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
     let since = Instant::now();
+    let mut stopped = None::<Instant>;
     let mut told = false;
     loop {
         let trouble = match ask() {
             Ok(answer) => return Ok(answer),
             Err(trouble) => trouble,
         };
-        if since.elapsed() >= within || stop.within(Duration::from_secs(2)) {
+        let waits = if stopped.is_some() { Duration::ZERO } else { Duration::from_secs(2) };
+        if stop.within(waits) && stopped.get_or_insert_with(Instant::now).elapsed() >= after_stop {
             return Err(trouble);
+        }
+        if since.elapsed() >= within {
+            return Err(trouble);
+        }
+        if stopped.is_some() {
+            std::thread::sleep(Duration::from_millis(500));
         }
         if !std::mem::replace(&mut told, true) {
             report::progress("the cluster's controller does not answer");

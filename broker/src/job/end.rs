@@ -20,6 +20,7 @@ impl Core {
     /// It ended, and everything it printed has come.
     pub(super) fn job_finished(&mut self, job: JobId, ending: Ending, usage: Usage) -> Result<(), CoreError> {
         let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
+        let usage = entry.since_it_began(usage);
         let intent = entry.intent.clone();
         let whole = !entry.output.is_cut(usage.output);
         let shown = limit::limit(entry.shown(!whole), self.config.limits.output);
@@ -85,7 +86,7 @@ impl Core {
         }
         let Some(entry) = self.jobs.all.get(&job) else { return Ok(()) };
         let intent = entry.intent.clone();
-        let usage = entry.usage;
+        let usage = entry.since_it_began(entry.usage);
         let output = limit::limit(entry.shown(true), self.config.limits.output).post;
         let head = words::lost(&intent.title());
         let body = if output.is_empty() {
@@ -163,6 +164,7 @@ impl Core {
     pub(crate) fn stop_job(&mut self, job: JobId, grace: Duration) -> Result<(), CoreError> {
         let Some(intent) = self.jobs.all.get(&job).map(|entry| entry.intent.clone()) else { return Ok(()) };
         let grace = grace.max(self.to_cancel(&intent));
+        self.remember_to_stop(job)?;
         let Some(entry) = self.jobs.all.get_mut(&job) else { return Ok(()) };
         match (entry.state, entry.worker) {
             (JobState::Starting | JobState::Running, Some(child)) => {

@@ -25,6 +25,14 @@ impl Core {
         self.config.allowlist.get(&job.intent.script).is_some_and(|script| backend::of(script).outlives())
     }
 
+    /// It is to be stopped, and goes on where nobody does so: the next start of the service knows, too.
+    pub(super) fn remember_to_stop(&mut self, job: JobId) -> Result<(), CoreError> {
+        if self.jobs.all.get(&job).is_some_and(|entry| self.goes_on(entry)) {
+            self.store.job_is_to_stop(job)?;
+        }
+        Ok(())
+    }
+
     /// For how long at least a job's driver has when it is stopped.
     pub(super) fn to_cancel(&self, intent: &Intent) -> Duration {
         self.config.allowlist.get(&intent.script).map_or(Duration::ZERO, |script| backend::of(script).cancel())
@@ -54,13 +62,14 @@ impl Core {
 
     /// The last run of the service left it: it is looked for as soon as there is a worker, and its thread is told.
     pub(super) fn follow_again(&mut self, unfinished: Unfinished, begun_ms: u64) -> Result<(), CoreError> {
-        let Unfinished { job, intent, .. } = unfinished;
+        let Unfinished { job, intent, stop_wanted, .. } = unfinished;
         self.store.job_waits(job)?;
         let text = words::followed(intent.script.as_str());
         self.reply(intent.channel, intent.post, intent.root, &format!("followed-{}", crate::store::now_ms()), text)?;
         self.remember(job, intent);
         if let Some(entry) = self.jobs.all.get_mut(&job) {
             entry.follows = Some(begun_ms);
+            entry.stop_wanted = stop_wanted;
         }
         self.live_is_taken_up(job)
     }
@@ -130,7 +139,8 @@ impl Core {
         let intent = entry.intent.clone();
         let is_async = self.config.allowlist.get(&intent.script).is_some_and(|script| script.is_async);
         let kind = if is_async { "accepted" } else { "live" };
-        let text = words::live(&intent.title(), job, Duration::ZERO);
+        let age = Duration::from_micros(entry.since_it_began(Usage::default()).elapsed_us);
+        let text = words::live(&intent.title(), job, age);
         self.reply_again(&intent, kind, text)?;
         let delivery = self.outbox.written;
         self.jobs.live.insert(delivery, job);

@@ -12,6 +12,7 @@ use bartizan_proto::Text;
 use bartizan_proto::connector::{Act, Body, Delivered, DeliveryId};
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::{JobId, PostId};
+use bartizan_proto::worker::Usage;
 use std::time::{Duration, Instant};
 
 /// From then on a job that is not `async` is shown, too.
@@ -90,7 +91,8 @@ impl Core {
     /// A job runs: it is looked at from time to time from now on.
     pub(super) fn live_begins(&mut self, job: JobId) {
         let Some(entry) = self.jobs.all.get_mut(&job) else { return };
-        entry.live.since = Some(Instant::now());
+        let (now, begun) = (Instant::now(), entry.since_it_began(Usage::default()));
+        entry.live.since = now.checked_sub(Duration::from_micros(begun.elapsed_us)).or(Some(now));
         let has_long = entry.launched.as_ref().is_some_and(|launched| launched.timeout >= WORTH_IT);
         let first = match entry.live.post {
             Shown::Not if !has_long => return,

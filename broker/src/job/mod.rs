@@ -116,6 +116,13 @@ impl Job {
         }
     }
 
+    /// What it used, with all of its time where it is only followed: its worker knows its own.
+    fn since_it_began(&self, usage: Usage) -> Usage {
+        let Some(begun_ms) = self.follows else { return usage };
+        let elapsed_us = crate::store::now_ms().saturating_sub(begun_ms).saturating_mul(1000);
+        Usage { elapsed_us: elapsed_us.max(usage.elapsed_us), ..usage }
+    }
+
     /// Its output from the beginning, as it may be shown.
     pub fn shown(&self, is_cut: bool) -> String {
         let cut = if is_cut { Cut::End } else { Cut::None };

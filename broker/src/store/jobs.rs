@@ -100,9 +100,14 @@ pub struct Unfinished {
     pub begun_again: u32,
     /// When it was begun first, in ms since 1970; `None` where it never was.
     pub begun_ms: Option<u64>,
+    /// It was being stopped.
+    pub stop_wanted: bool,
     /// What was asked for.
     pub intent: Intent,
 }
+
+/// What stands in the place of a job's ending while it is being stopped.
+const TO_STOP: &str = "to be stopped";
 
 impl Store {
     /// Accepts a job. `None` when this post has one already.
@@ -214,6 +219,17 @@ impl Store {
         Ok(())
     }
 
+    /// One that did not end is to be stopped, also by the next start of the service.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn job_is_to_stop(&mut self, job: JobId) -> Result<(), StoreError> {
+        self.write_to_last()?
+            .prepare_cached("UPDATE job SET ending = ?2 WHERE id = ?1 AND state != 'done'")?
+            .execute(params![signed(job.0), TO_STOP])?;
+        Ok(())
+    }
+
     /// When it was begun first, in ms since 1970.
     ///
     /// # Errors
@@ -258,7 +274,7 @@ impl Store {
     pub fn unfinished_jobs(&self) -> Result<Vec<Unfinished>, StoreError> {
         let mut statement = self.read().prepare_cached(
             "SELECT id, state, post, root, channel, channel_name, direct, user, user_name, restricted, script, command,
-             queued_ms, private, printed, begun_again, actor, part_of, started_ms
+             queued_ms, private, printed, begun_again, actor, part_of, started_ms, ending
              FROM job WHERE state != 'done' ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -273,6 +289,7 @@ impl Store {
                 printed: row.get(14)?,
                 begun_again: row.get(15)?,
                 begun_ms: row.get::<_, Option<i64>>(18)?.map(unsigned),
+                stop_wanted: row.get::<_, Option<String>>(19)?.as_deref() == Some(TO_STOP),
                 intent: job_intent(row)?,
             });
         }
