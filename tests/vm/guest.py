@@ -45,7 +45,8 @@ def set_up(chat):
     with open(f"{HERE}/config/bartizan.toml") as file:
         demo = file.read()
     with open("/etc/bartizan/bartizan.toml", "a") as file:
-        file.write('bob = "operator"\ncarol = "user"\nmallory = "banned"\n' + demo[demo.index("[profiles.default]"):])
+        file.write('bob = "operator"\ncarol = "user"\nmallory = "banned"\n' + demo[demo.index("[profiles.default]"):]
+                   + '\n[profiles.web]\nnetwork = ["127.0.0.1:8099"]\n')
     with open(f"{HERE}/config/allowlist.toml") as file:
         demo = file.read().replace("config/scripts/", "")
     with open("/etc/bartizan/allowlist.toml", "w") as file:
@@ -59,8 +60,9 @@ def own_scripts():
     with open("/etc/bartizan/allowlist.toml", "a") as file:
         for name in os.listdir(f"{HERE}/scripts"):
             run("install", "-m", "0755", f"{HERE}/scripts/{name}", f"/etc/bartizan/scripts/{name}")
+            profile = 'profile = "web"\n' if name == "fetches" else ""
             file.write(f'\n[[scripts]]\nname = "{name}"\npath = "{name}"\ndescription = "For the machine\'s test"\n'
-                       f'required-permission = "user"\ntimeout = "5m"\n')
+                       f'required-permission = "user"\ntimeout = "5m"\n{profile}')
 
 
 def good_run(chat):
@@ -79,6 +81,11 @@ def good_run(chat):
     check("!kill", "**wait**: stopped after" in said, said)
 
 
+NETWORK = "PrivateNetwork=no\nRestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK\nIPAddressAllow=localhost\n"
+GUARANTEES = {"files-read", "files-write", "programs", "privileges", "signals", "tracing", "network", "unix-sockets", "kernel-surface",
+              "resources", "lifetime"}
+
+
 def transcripts(chat):
     """Those that need no service of their own."""
     with open("/tmp/server.json", "w") as file:
@@ -95,14 +102,39 @@ def transcripts(chat):
     check("transcripts", len(passed) >= 25, f"only {len(passed)}: {said[-1500:]}")
 
 
+def narrow(name, text):
+    """A drop-in for the workers' unit, in force for all that start from now on."""
+    os.makedirs("/run/systemd/system/bartizan-worker@.service.d", exist_ok=True)
+    with open(f"/run/systemd/system/bartizan-worker@.service.d/{name}.conf", "w") as file:
+        file.write(f"[Service]\n{text}")
+    run("systemctl", "daemon-reload")
+
+
+def refused_without_a_network():
+    """A profile grants an address, and the workers' unit has no network: that is said, with what to do. As the document has it, it is given one."""
+    check("a grant that the unit cannot give is refused at the start", subprocess.run(["systemctl", "start", UNIT]).returncode != 0)
+    said = run("journalctl", "-b", "-u", UNIT, "--no-pager", "-o", "cat")
+    check("with the remedy", "systemctl edit bartizan-worker@.service" in said, said[-600:])
+    narrow("network", NETWORK)
+    run("systemctl", "reset-failed", UNIT)
+
+
+def network(chat):
+    """A grant of one address, as docs/operations.md has it for both ways to run the service."""
+    with subprocess.Popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", "8099"], cwd="/usr/share/bartizan",
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        run("setsebool", "bartizan_jobs_network", "on")
+        said = chat.ask("alice", "!fetches", "8080 ")
+        check("a job reaches the address that it is granted", "8099 HTTP/1.0 200 OK" in said, said)
+        check("and no other one", "8080 not reached" in said, said)
+        server.kill()
+
+
 def cgroups(chat):
     """A worker's unit holds a job within limits that are narrower than those of its profile."""
     if UNIT != "bartizan-broker":
         return
-    os.makedirs("/run/systemd/system/bartizan-worker@.service.d", exist_ok=True)
-    with open("/run/systemd/system/bartizan-worker@.service.d/narrow.conf", "w") as file:
-        file.write("[Service]\nTasksMax=24\nMemoryMax=200M\n")
-    run("systemctl", "daemon-reload")
+    narrow("limits", "TasksMax=24\nMemoryMax=200M\n")
     restart(chat)
     said = chat.ask("alice", "!forks", "exit")
     count = re.search(r"(\d+) processes", said)
@@ -130,6 +162,8 @@ def restored(chat):
     with Phase("the backup"):
         run("tar", "-C", "/", "-xpf", BACKUP)
         label()
+    if UNIT == "bartizan-broker":
+        narrow("network", NETWORK)
     with Phase("the restored service's start"):
         run("systemctl", "start", UNIT)
         connected()
@@ -137,6 +171,14 @@ def restored(chat):
     check("a restored service knows its people", "operator" in said, said)
     said = chat.ask("dave", "!hello Back", "Hello, Back!")
     check("and works", "Hello, Back!" in said, said)
+    # What a kernel without Landlock gives: every guarantee, by the layers that are left.
+    said = json.loads(subprocess.run(["bartizan", "doctor", "--json"], stdout=subprocess.PIPE, text=True).stdout)["probe"]
+    landlock = [layer for layer in said["layers"] if "landlock" in f"{layer}"]
+    check("this kernel has no Landlock", landlock and "on" not in [layer.get("state") for layer in landlock], f"{landlock}")
+    held = {each["guarantee"] for each in said["given"] if each["by"]}
+    check("and doctor says that each guarantee holds without it", held >= GUARANTEES, f"not: {GUARANTEES - held}")
+    said = chat.ask("alice", "!env", "exit 0")
+    check("a script is confined there all the same", "CapBnd:\t0000000000000000" in said and "Seccomp:\t2" in said, said)
     said = run("bartizan", "audit", "verify", "--json")
     lines = json.loads(said)
     check("and its audit log is whole, from before and after", lines.get("ok") is True, said)
@@ -219,6 +261,8 @@ def main():
         label()
     begun = log_end()
     with Phase("the service's start"):
+        if UNIT == "bartizan-broker":
+            refused_without_a_network()
         run("systemctl", "start", UNIT)
         connected()
     domains()
@@ -237,6 +281,8 @@ def main():
     check("bartizan doctor sees the policy and the domains", "enforcing, with" in f"{told}" and "each in the domain" in f"{told}", f"{told}")
     with Phase("restart"):
         restart(chat)
+    with Phase("a network grant"):
+        network(chat)
     with Phase("cgroups"):
         cgroups(chat)
     said = records(begun)

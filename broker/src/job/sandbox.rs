@@ -9,6 +9,7 @@ use crate::core::{Core, CoreError, Effect, Timer};
 use crate::peer::Outgoing;
 use crate::supervise::State;
 use bartizan_proto::Role;
+use bartizan_proto::control::Mode;
 use bartizan_proto::launcher::ChildId;
 use bartizan_proto::worker::{FromWorker, Given, Guarantee, InForce, LayerState, ToWorker};
 use std::time::Duration;
@@ -41,6 +42,7 @@ impl Core {
         if let Some(worker) = self.jobs.workers.get_mut(&child) {
             worker.phase = watch::next_phase(worker.phase, &message);
         }
+        let network = self.config.grants_network();
         match message {
             FromWorker::Running { layers, given, .. } => {
                 (self.layers, self.given) = (layers.into_vec(), given.into_vec());
@@ -53,7 +55,8 @@ impl Core {
                 Ok(())
             }
             FromWorker::Refused { step, why } => {
-                Err(CoreError::Sandbox(format!("a script's sandbox cannot be made here: {step}: {why}")))
+                let remedy = remedy(self.mode, step.as_str(), network);
+                Err(CoreError::Sandbox(format!("a script's sandbox cannot be made here: {step}: {why}{remedy}")))
             }
             FromWorker::Output(_)
             | FromWorker::Inspected { .. }
@@ -81,6 +84,17 @@ impl Core {
     }
 }
 
+/// What to do about a sandbox that cannot be made, where that is known.
+fn remedy(mode: Mode, step: &str, network: bool) -> &'static str {
+    match (mode, step, network) {
+        (Mode::Systemd, "network", true) => {
+            "; a profile grants network addresses, and the worker's unit has none: `systemctl edit bartizan-worker@.service`, \
+             docs/operations.md has the lines"
+        }
+        (Mode::Systemd | Mode::Setuid | Mode::SingleUser, _, _) => "",
+    }
+}
+
 /// Why a configuration cannot be in force on this machine, in one line.
 pub(crate) fn lacks(config: &Config, given: &[Given], layers: &[InForce]) -> Option<String> {
     let missing = missing(given, &config.require);
@@ -100,4 +114,19 @@ pub(crate) fn lacks(config: &Config, given: &[Given], layers: &[InForce]) -> Opt
 fn missing(given: &[Given], require: &[Guarantee]) -> Vec<Guarantee> {
     let is_given = |wanted: &Guarantee| given.iter().any(|one| one.guarantee == *wanted && !one.by.is_empty());
     require.iter().copied().filter(|wanted| !is_given(wanted)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_unit_has_no_network_to_give_the_line_says_how_it_gets_one() {
+        assert!(remedy(Mode::Systemd, "network", true).contains("systemctl edit bartizan-worker@.service"));
+        for (mode, step, network) in
+            [(Mode::Setuid, "network", true), (Mode::Systemd, "seccomp", true), (Mode::Systemd, "network", false)]
+        {
+            assert_eq!(remedy(mode, step, network), "");
+        }
+    }
 }
