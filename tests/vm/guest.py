@@ -119,14 +119,24 @@ def refused_without_a_network():
     run("systemctl", "reset-failed", UNIT)
 
 
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return True
+    except OSError:
+        return False
+
+
 def network(chat):
     """A grant of one address, as docs/operations.md has it for both ways to run the service."""
     with subprocess.Popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", "8099"], cwd="/usr/share/bartizan",
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         run("setsebool", "bartizan_jobs_network", "on")
+        until("the server", lambda: answers(8099))
         said = chat.ask("alice", "!fetches", "8080 ")
         check("a job reaches the address that it is granted", "8099 HTTP/1.0 200 OK" in said, said)
         check("and no other one", "8080 not reached" in said, said)
+        run("setsebool", "bartizan_jobs_network", "off")
         server.kill()
 
 
