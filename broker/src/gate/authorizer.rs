@@ -13,7 +13,6 @@ use crate::words;
 use bartizan_proto::ids::ScriptName;
 use bartizan_proto::launcher::ExitStatus;
 use bartizan_proto::worker::Ending;
-use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 /// The exit code that grants.
@@ -147,15 +146,8 @@ pub(super) fn clear(
         ("BARTIZAN_CHANNEL_ID", place.channel.to_string()),
         ("BARTIZAN_CHANNEL_NAME", place.name.to_string()),
     ];
-    Ok(Cleared {
-        script: authorizer.clone(),
-        values: given,
-        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        file,
-        dry: false,
-        generation: policy.generation,
-        kind: PhantomData,
-    })
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(Cleared::of(authorizer, given, file, false, policy).with_environment(environment))
 }
 
 #[cfg(test)]

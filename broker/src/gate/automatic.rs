@@ -6,7 +6,6 @@ use crate::argument::Value;
 use crate::command::parse::Command;
 use crate::config::Script;
 use crate::policy::{Place, Policy};
-use std::marker::PhantomData;
 
 /// Asks the gates, in their order. Nothing is opened or changed.
 ///
@@ -49,13 +48,5 @@ pub fn clear(
 ) -> Result<Box<Cleared<Automatic>>, (Refusal, Cause)> {
     let (script, values) = decide(command, place, policy)?;
     let file = pass("file", file::check(script, opener), &mut Vec::new())?;
-    Ok(Box::new(Cleared {
-        script: script.clone(),
-        values,
-        environment: Vec::new(),
-        file,
-        dry: command.dry,
-        generation: policy.generation,
-        kind: PhantomData,
-    }))
+    Ok(Box::new(Cleared::of(script, values, file, command.dry, policy)))
 }

@@ -4,7 +4,6 @@
 use super::{Cause, Cleared, Followed, arguments, file, pass};
 use crate::command::parse::Command;
 use crate::policy::Policy;
-use std::marker::PhantomData;
 
 /// # Errors
 /// Why it is not known any more.
@@ -14,13 +13,5 @@ pub fn clear(command: &Command, policy: &Policy, opener: &file::Opener) -> Resul
     let mut gates = Vec::new();
     let values = pass("arguments", arguments::check(script, command), &mut gates).map_err(|(_, cause)| cause)?;
     let file = pass("file", file::check(script, opener), &mut gates).map_err(|(_, cause)| cause)?;
-    Ok(Box::new(Cleared {
-        script: script.clone(),
-        values,
-        environment: Vec::new(),
-        file,
-        dry: command.dry,
-        generation: policy.generation,
-        kind: PhantomData,
-    }))
+    Ok(Box::new(Cleared::of(script, values, file, command.dry, policy)))
 }

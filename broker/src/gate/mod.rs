@@ -14,6 +14,7 @@ pub mod authorizer;
 pub mod automatic;
 pub mod ban;
 pub mod channel;
+mod cleared;
 pub mod dry_run;
 pub mod elevation;
 pub mod file;
@@ -37,8 +38,9 @@ use crate::policy::{Place, Policy, Requester};
 use crate::store::elevation::Elevated;
 use crate::words;
 use bartizan_proto::ids::{JobId, PostId, UserId};
-use std::marker::PhantomData;
 use std::time::Duration;
+
+pub use cleared::{Authorizer, Automatic, Cleared, Followed, Interactive};
 pub use survey::survey;
 
 /// What one gate says.
@@ -209,22 +211,6 @@ impl Refusal {
     }
 }
 
-/// Nobody is in charge of a job: the configuration has it begun.
-#[derive(Debug)]
-pub struct Automatic;
-
-/// A person is in charge of a job.
-#[derive(Debug)]
-pub struct Interactive;
-
-/// It was let through when it was begun, and is only followed.
-#[derive(Debug)]
-pub struct Followed;
-
-/// Whoever is in charge of the job that is to be authorized.
-#[derive(Debug)]
-pub struct Authorizer;
-
 /// What the gates come to when a job's turn has come.
 #[derive(Debug)]
 pub enum Clearance {
@@ -232,50 +218,6 @@ pub enum Clearance {
     Start(Box<Cleared<Interactive>>),
     /// Its elevator or authorizer is to be asked first.
     Ask(authorizer::Kind, Box<Cleared<Authorizer>>),
-}
-
-/// The right to start one job once. Only [`clear`] makes one, at the moment it is used.
-#[derive(Debug)]
-pub struct Cleared<K> {
-    script: Script,
-    values: Vec<Value>,
-    environment: Vec<(String, String)>,
-    file: file::ScriptFile,
-    dry: bool,
-    generation: u64,
-    kind: PhantomData<K>,
-}
-
-impl<K> Cleared<K> {
-    /// The script, as the allowlist has it now.
-    pub fn script(&self) -> &Script {
-        &self.script
-    }
-
-    /// Its arguments.
-    pub fn values(&self) -> &[Value] {
-        &self.values
-    }
-
-    /// What it finds in its environment besides.
-    pub fn environment(&self) -> &[(String, String)] {
-        &self.environment
-    }
-
-    /// The open file: what was checked is what runs.
-    pub fn file(&self) -> &file::ScriptFile {
-        &self.file
-    }
-
-    /// Whether it may only say what it would do.
-    pub fn is_dry(&self) -> bool {
-        self.dry
-    }
-
-    /// The policy's generation that it was cleared under.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
 }
 
 /// How the gates went.
@@ -373,15 +315,7 @@ pub fn clear(
             return Ok(Clearance::Ask(kind, Box::new(cleared)));
         }
     }
-    Ok(Clearance::Start(Box::new(Cleared {
-        script: script.clone(),
-        values,
-        environment: Vec::new(),
-        file,
-        dry: command.dry,
-        generation: policy.generation,
-        kind: PhantomData,
-    })))
+    Ok(Clearance::Start(Box::new(Cleared::of(script, values, file, command.dry, policy))))
 }
 
 /// Records one gate's verdict and goes on only after an exact pass.
