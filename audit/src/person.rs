@@ -93,7 +93,7 @@ impl fmt::Display for PersonKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSignature {
     /// Not in this form.
-    #[error("that is no signature: paste what `bartizan approve` or `ssh-keygen -Y sign` printed, all of it")]
+    #[error("that is no signature: paste what bartizan approve or ssh-keygen -Y sign printed, all of it")]
     Unreadable,
     /// Made for something else.
     #[error("that signature was made for something else: sign with -n {NAMESPACE}")]

@@ -16,7 +16,7 @@ pub const COMMANDS: [(&str, &str); 20] = [
     ("/webhook TEXT", "post here through an incoming webhook that you made"),
     ("/who", "who is who"),
     ("/bartizan ARGS", "the operator's command: /bartizan ps, status, inspect 1, kill 1, doctor"),
-    ("/kill ROLE", "kill -9 broker, launcher, connector, egress or worker, and watch"),
+    ("/kill ROLE", "kill -9 core, launcher, connector, egress or worker, and watch"),
     ("/restart ROLE", "end one of them politely and wait until it is back"),
     ("/fault NAME", "let the chat server fail: 429, 500, drop, delay, duplicate, reorder, close, restart …"),
     ("/clock +15m", "move the chat server's clock"),
