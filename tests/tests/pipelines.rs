@@ -92,6 +92,33 @@ async fn what_everybody_may_start_adds_nothing_that_only_some_may_whoever_began_
     assert_eq!(started(&house), ["open", "hello", "open", "hello"]);
 }
 
+/// A script that lets anybody choose its tasks ran one of them as often as they liked.
+#[tokio::test(flavor = "current_thread")]
+async fn a_scripts_own_rate_counts_its_runs_as_a_task_and_beside_a_job_too() {
+    let adds = "bz add-task limited; bz spawn-job limited";
+    let plan = Plan::default().bash("open", adds, "api = [\"add-task\", \"spawn-job\"]\n").bash(
+        "limited",
+        "echo ran",
+        "rate = \"2/d\"\n",
+    );
+    let house = House::build(plan).await;
+    let post = house.say("bob", "ops", "!open");
+    house.reaction(&post, "white_check_mark").await;
+    house.wait("both", || (started(&house).len() == 3).then_some(())).await;
+    let post = house.say("carol", "ops", "!open");
+    house.reaction(&post, "x").await;
+    let refused = |record: &Value| {
+        record["event"] == "job-end" && record["scriptName"] == "limited" && record["success"] == false
+    };
+    house
+        .wait("both refusals", || (house.audit().iter().filter(|record| refused(record)).count() == 2).then_some(()))
+        .await;
+    assert_eq!(started(&house).iter().filter(|name| *name == "limited").count(), 2, "{:?}", started(&house));
+    // It is one bucket: a command of its own finds it empty, too.
+    let alone = house.say("alice", "ops", "!limited");
+    assert!(house.cause(&alone).await.contains("too fast for this script"));
+}
+
 /// Its name in quotes, and the log had it as the script that added it.
 #[tokio::test(flavor = "current_thread")]
 async fn a_task_is_recorded_as_what_runs_however_its_name_is_written() {

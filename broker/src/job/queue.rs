@@ -11,7 +11,7 @@ use crate::command::parse;
 use crate::command::without_run;
 use crate::config::Backend;
 use crate::core::{Core, CoreError, Effect, Started, Timer};
-use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal};
+use crate::gate::{self, Cause, Clearance, Cleared, Proofs, Refusal, Verdict};
 use crate::peer::{Outgoing, worker};
 use crate::policy::{Place, Requester};
 use crate::store::jobs::{Actor, Intent};
@@ -220,6 +220,14 @@ impl Core {
     fn give_order<K>(&mut self, job: JobId, child: ChildId, cleared: &Cleared<K>) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get_mut(&job)) else { return Ok(()) };
         let intent = entry.intent.clone();
+        // Asked here of what nobody asked for by name: a command's own was taken when it was let through.
+        let script = cleared.script();
+        let asks_rate = intent.part_of.is_some() && !matches!(intent.actor, Actor::Schedule(_));
+        if let Some(rate) = script.rate.or(policy.config.rates.script).filter(|_| asks_rate)
+            && let Verdict::Refuse(refusal, cause) = self.limiter.script(&script.name, Some(rate))
+        {
+            return self.refuse_job(job, &refusal, &cause);
+        }
         if let Some(cause) = self.audit.cannot_record() {
             return self.refuse_job(job, &Refusal::Unrecorded, &Cause(cause));
         }
