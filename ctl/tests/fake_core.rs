@@ -119,6 +119,7 @@ fn status(health: Health) -> Answer {
         lockdown: None,
         paused: None,
         pipelines: 0,
+        due: 0,
         started: 12,
         refused: 3,
         scripts: 4,

@@ -266,6 +266,8 @@ pub struct Status {
     pub paused: Option<PauseState>,
     /// Pipelines that have begun and are not over.
     pub pipelines: u64,
+    /// Jobs that wait, and start during a pause as well: they belong to something that has begun.
+    pub due: u64,
     /// What admins were warned of in the last day, the newest first.
     pub alerts: List<AlertRow, MAX_ROWS>,
 }

@@ -108,6 +108,31 @@ async fn a_pause_holds_new_commands_and_lets_a_pipeline_that_has_begun_come_to_i
     }
 }
 
+/// What a job has run beside it, and what has no place yet, was nobody's: drained was said, and then it began.
+#[tokio::test(flavor = "current_thread")]
+async fn nothing_is_drained_while_something_that_belongs_to_a_job_is_about_to_begin() {
+    let plan = Plan::default()
+        .config("\n[limits]\njobs = 1\n")
+        .bash("begin", "bz spawn-job beside; sleep 50 & wait $!", "api = [\"spawn-job\"]\ntimeout = \"1m\"")
+        .bash("beside", "sleep 1; echo ran", "");
+    let house = House::build(plan).await;
+    let begun = house.say("alice", "ops", "!begin");
+    let started = house.recorded("its start", |line| line["event"] == "job-start").await;
+    let waits = || house.operator(&["status", "--json"]);
+    while json(&waits().await)["queued"] != 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    house.operator(&["pause"]).await;
+    let status = json(&waits().await);
+    assert_eq!((&status["running"], &status["due"]), (&1.into(), &1.into()), "{status}");
+    let told = house.operator(&["drain", "--timeout", "0s"]).await;
+    assert!(told.output.contains("1 job, 1 about to begin still going on"), "{}", told.output);
+    house.operator(&["kill", &started["executionId"].to_string()]).await;
+    let drained = json(&house.operator(&["drain", "--json", "--timeout", "60s"]).await);
+    assert_eq!((&drained["drained"], &drained["due"]), (&true.into(), &0.into()), "{drained}");
+    house.wait("its end", || house.said(&begun).iter().any(|text| text.contains("ran")).then_some(())).await;
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn exit_codes_are_those_that_the_documents_name() {
     let house = House::open().await;

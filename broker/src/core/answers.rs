@@ -157,6 +157,7 @@ impl Core {
             lockdown: self.lockdown_state(),
             paused: self.pause_state(),
             pipelines: u64::try_from(self.jobs.pipelines.going()).unwrap_or(u64::MAX),
+            due: self.due(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::store::pause::Pause;
 use crate::words;
 use bartizan_proto::Text;
 use bartizan_proto::control::{self, Answer, PauseState};
+use bartizan_proto::ids::JobId;
 
 impl Core {
     /// Begins one. One that holds already stays as it is.
@@ -49,6 +50,13 @@ impl Core {
     /// Whether a job in the queue waits for the end of a pause.
     pub(crate) fn is_held(&self, job: &Job) -> bool {
         self.paused.is_some() && job.intent.part_of.is_none() && job.follows.is_none()
+    }
+
+    /// How many jobs in the queue are not held by a pause. Where one holds, these have begun in all but name: nothing has been drained
+    /// before they are over.
+    pub(super) fn due(&self) -> u64 {
+        let due = |job: &&JobId| self.jobs.all.get(job).is_some_and(|entry| !self.is_held(entry));
+        u64::try_from(self.jobs.queue.iter().filter(due).count()).unwrap_or(u64::MAX)
     }
 
     /// What `status` shows.

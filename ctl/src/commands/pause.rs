@@ -34,6 +34,13 @@ pub(super) fn drain(reason: &str, timeout: Option<&Age>, ask: Ask, out: &Out) ->
     let mut said = String::new();
     let status = loop {
         let Answer::Status(status) = ask(Request::Status)? else { return Err(CtlError::WrongAnswer) };
+        // Somebody else may have ended the pause: then this would wait for ever, or call drained what begins anew.
+        if status.paused.is_none() {
+            return Err(CtlError::Refused {
+                refusal: Refusal::Unavailable,
+                why: "the pause was ended by somebody else meanwhile".to_owned(),
+            });
+        }
         if is_drained(&status) || end.is_some_and(|end| Instant::now() >= end) {
             break status;
         }
@@ -42,19 +49,13 @@ pub(super) fn drain(reason: &str, timeout: Option<&Age>, ask: Ask, out: &Out) ->
             eprintln!("Paused; {now} still going on. `bartizan ps` lists what runs.");
             said = now;
         }
-        // Somebody else may have ended the pause: then this would wait for ever.
-        if status.paused.is_none() {
-            return Err(CtlError::Refused {
-                refusal: Refusal::Unavailable,
-                why: "the pause was ended by somebody else meanwhile".to_owned(),
-            });
-        }
         std::thread::sleep(LOOK);
     };
     let drained = is_drained(&status);
     let waited_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let answer = json!({
-        "drained": drained, "running": status.running, "pipelines": status.pipelines, "queued": status.queued,
+        "drained": drained, "running": status.running, "pipelines": status.pipelines, "due": status.due,
+        "queued": status.queued,
         "undelivered": status.undelivered, "waited-ms": waited_ms, "pause": status.paused,
     });
     out.give(&answer, |_| match drained {
@@ -76,7 +77,7 @@ pub(super) fn drain(reason: &str, timeout: Option<&Age>, ask: Ask, out: &Out) ->
 }
 
 fn is_drained(status: &Status) -> bool {
-    status.running == 0 && status.pipelines == 0
+    status.running == 0 && status.pipelines == 0 && status.due == 0
 }
 
 fn begin(reason: &str, ask: Ask) -> Result<(Option<PauseState>, u64, u64), CtlError> {

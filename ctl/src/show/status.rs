@@ -70,10 +70,11 @@ fn capital(text: &str) -> String {
 /// `2 jobs, 1 pipeline`: what has begun and is not over.
 pub fn jobs_and_pipelines(status: &Status) -> String {
     let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    match status.pipelines {
-        0 => count(status.running, "job"),
-        pipelines => format!("{}, {}", count(status.running, "job"), count(pipelines, "pipeline")),
-    }
+    let mut words = vec![count(status.running, "job")];
+    words.extend((status.pipelines > 0).then(|| count(status.pipelines, "pipeline")));
+    // Otherwise whatever waits would be told of here.
+    words.extend((status.paused.is_some() && status.due > 0).then(|| format!("{} about to begin", status.due)));
+    words.join(", ")
 }
 
 /// The whole screen.

@@ -194,7 +194,7 @@ pub(super) mod tests {
             "server": "https://chat.example.com", "server-version": "10.0.0", "connected": true, "bot": "bartizan",
             "running": 2, "queued": 0, "undecided": 0, "undelivered": 0, "started": 4, "refused": 1, "scripts": 3,
             "brain": { "state": "open", "key": "file", "epoch": 1, "records": 1, "token": true, "remedy": "" },
-            "lockdown": null, "paused": null, "pipelines": 0, "alerts": [{ "age-s": 5, "what": "the \u{1b}[2Jconnector lied" }]
+            "lockdown": null, "paused": null, "pipelines": 0, "due": 0, "alerts": [{ "age-s": 5, "what": "the \u{1b}[2Jconnector lied" }]
         });
         let status = serde_json::from_value(status).expect("a status");
         View { status: Some(Box::new(status)), jobs: vec![row(3), row(4)], ..View::default() }
