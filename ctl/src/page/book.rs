@@ -187,7 +187,7 @@ mod tests {
             let mut fields: Fields = serde_json::from_str(line).expect("json");
             fields.insert("sequence".into(), (number + 1).into());
             fields.insert("timestamp".into(), "2026-01-01T00:00:00.000Z".into());
-            book.take(&fields, Spot { file: 0, offset: number as u64, length: 1 });
+            book.take(&fields, Spot { file: 0, offset: number as u64, length: 1, line: 0 });
         }
         book
     }
@@ -234,7 +234,7 @@ mod tests {
                 r#"{{"sequence":{number},"timestamp":"t","event":"job-start","executionId":{number},"postId":"p{number}","scriptName":"a"}}"#
             );
             let fields: Fields = serde_json::from_str(&line).expect("json");
-            book.take(&fields, Spot { file: 0, offset: 0, length: 1 });
+            book.take(&fields, Spot { file: 0, offset: 0, length: 1, line: 0 });
         }
         assert_eq!((book.newest().count(), book.dropped()), (MOST_ROWS, 10));
         assert!(book.job(9).is_none() && book.job(10).is_some());

@@ -21,8 +21,18 @@ const NOT_REPEATED: [&str; 6] = ["sequence", "timestamp", "event", "previousHash
 /// One of its lines, as it is in the log now.
 struct Line {
     fields: Fields,
-    /// Signed by one of the log's keys.
-    is_signed: bool,
+    trust: Trust,
+}
+
+/// How far it is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// That very line of the log, signed by one of its keys.
+    Right,
+    /// None of its keys signed it.
+    Unsigned,
+    /// Something else stands there than when the log was read.
+    Replaced,
 }
 
 /// A run's receipt, as the service signed it.
@@ -39,8 +49,11 @@ pub(super) fn one(log: &Log, socket: &Path, book: &Book, row: &Row) -> String {
         Chain::Whole { report, .. } => report.keys.iter().filter_map(|key| key.parse().ok()).collect(),
         Chain::Reading { .. } | Chain::Broken { .. } => Vec::new(),
     };
-    let read = row.lines.iter().map(|spot| log.line(*spot).map(|line| understood(&line, &keys)));
-    let lines: Result<Vec<Option<Line>>, CtlError> = read.collect();
+    let read = row.lines.iter().map(|spot| log.line(*spot).map(|line| understood(&line, spot.line, &keys)));
+    let lines: Result<Vec<Line>, CtlError> = read.collect();
+    if lines.as_ref().is_ok_and(|lines| lines.iter().any(|line| line.trust == Trust::Replaced)) {
+        log.doubt();
+    }
     let mut html = state(book);
     facts(&mut html, book, row);
     match lines {
@@ -50,7 +63,6 @@ pub(super) fn one(log: &Log, socket: &Path, book: &Book, row: &Row) -> String {
                 .raw("</p>\n");
         }
         Ok(lines) => {
-            let lines: Vec<Line> = lines.into_iter().flatten().collect();
             gates(&mut html, &lines);
             happened(&mut html, &lines);
         }
@@ -65,10 +77,16 @@ pub(super) fn one(log: &Log, socket: &Path, book: &Book, row: &Row) -> String {
     page(&title, "../", &html)
 }
 
-fn understood(line: &[u8], keys: &[PublicKey]) -> Option<Line> {
-    let entry = Entry::read(line).ok()?;
+/// What stands where the line of this number was. Another signed line in its place is as wrong as none: it would be somebody else's deed.
+fn understood(bytes: &[u8], number: u64, keys: &[PublicKey]) -> Line {
+    let entry = Entry::read(bytes).ok().filter(|entry| entry.sequence == number);
+    let known = entry.and_then(|entry| entry.fields().ok().map(|fields| (entry, fields)));
+    let Some((entry, fields)) = known else {
+        let fields = Fields::from_iter([("sequence".to_owned(), Value::from(number))]);
+        return Line { fields, trust: Trust::Replaced };
+    };
     let is_signed = keys.iter().any(|key| key.as_str() == entry.public_key && entry.is_signed_by(key));
-    Some(Line { fields: entry.fields().ok()?, is_signed })
+    Line { fields, trust: if is_signed { Trust::Right } else { Trust::Unsigned } }
 }
 
 fn facts(html: &mut Html, book: &Book, row: &Row) {
@@ -112,7 +130,7 @@ fn happened(html: &mut Html, lines: &[Line]) {
         html.raw("<th scope=\"col\">").text(name).raw("</th>");
     }
     html.raw("</tr></thead>\n<tbody>\n");
-    for Line { fields, is_signed } in lines {
+    for Line { fields, trust } in lines {
         let word = |name: &str| fields.get(name).map(plain).unwrap_or_default();
         html.raw("<tr><td class=\"number\">").text(&word("sequence")).raw("</td><td>").time(&word("timestamp"));
         html.raw("</td><th scope=\"row\">").text(&word("event")).raw("</th><td><code>");
@@ -120,7 +138,12 @@ fn happened(html: &mut Html, lines: &[Line]) {
         for (name, value) in told {
             html.text(name).raw("=").word(&plain(value)).raw(" ");
         }
-        html.raw("</code></td><td>").raw(if *is_signed { "right" } else { "NOT VERIFIED" }).raw("</td></tr>\n");
+        html.raw("</code></td><td>").raw(match trust {
+            Trust::Right => "right",
+            Trust::Unsigned => "NOT VERIFIED",
+            Trust::Replaced => "NOT VERIFIED: something else stands there now",
+        });
+        html.raw("</td></tr>\n");
     }
     html.raw("</tbody></table></div>\n</section>\n");
 }

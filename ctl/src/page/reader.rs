@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -44,12 +45,15 @@ pub(super) struct Log {
     /// How often it was asked for, and up to which of those it was read since.
     turns: Mutex<(u64, u64)>,
     turned: Condvar,
+    /// A line was seen to be another one than when it was read.
+    doubted: AtomicBool,
     socket: PathBuf,
 }
 
 impl Log {
     pub(super) fn new(socket: &Path) -> Self {
-        Self { book: RwLock::default(), turns: Mutex::default(), turned: Condvar::new(), socket: socket.to_owned() }
+        let (book, turns, turned, doubted) = Default::default();
+        Self { book, turns, turned, doubted, socket: socket.to_owned() }
     }
 
     /// The book as it is now: read after this was asked for, or, where that takes longer than `patience`, as it was.
@@ -69,6 +73,11 @@ impl Log {
         let mut line = vec![0; usize::try_from(spot.length).unwrap_or(0)];
         file.read_exact_at(&mut line, spot.offset).map_err(|error| CtlError::AuditFile { path, error })?;
         Ok(line)
+    }
+
+    /// All of it is read again at the next look.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
     }
 
     fn file(&self, number: u32) -> Result<(PathBuf, File, bool), CtlError> {
@@ -131,7 +140,8 @@ impl Reader {
             let broken = self.at.as_ref().is_none_or(|at| at.fault.is_some());
             since.elapsed() > if broken { AGAIN_BROKEN } else { AGAIN }.max(took * SHARE)
         });
-        if due || !self.goes_on(log)? {
+        // Asked for first: a doubt is over with the look that it causes.
+        if log.doubted.swap(false, Ordering::Relaxed) || due || !self.goes_on(log)? {
             self.whole = Some((begun, Duration::ZERO));
             let mut book = Book::default();
             let mut at = Progress::beginning(&head);
@@ -270,10 +280,11 @@ impl Progress {
                 };
                 self.verify(|verifier| verifier.line(whole));
                 lines += 1;
-                let spot =
-                    Spot { file: self.file, offset: self.offset, length: u32::try_from(whole.len()).unwrap_or(0) };
+                let (offset, length) = (self.offset, u32::try_from(whole.len()).unwrap_or(0));
                 self.offset += read as u64;
                 if let Ok(fields) = serde_json::from_slice::<Fields>(whole) {
+                    let line = fields.get("sequence").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                    let spot = Spot { file: self.file, offset, length, line };
                     take(&fields, spot, lines);
                 }
             }

@@ -10,12 +10,13 @@ const MOST_TEXT: usize = 400;
 /// Most lines of the log that are kept for one row.
 const MOST_LINES: usize = 64;
 
-/// Where a line is: the number of its file, where it begins, how long it is without its line break.
+/// Where a line is: the number of its file, where it begins, how long it is without its line break; and which of the log's it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) file: u32,
     pub(super) offset: u64,
     pub(super) length: u32,
+    pub(super) line: u64,
 }
 
 /// What became of it.

@@ -33,7 +33,7 @@ fn book() -> Book {
             fields.insert("sequence".to_owned(), at.into());
             fields.insert("executionId".to_owned(), number.into());
             fields.insert("success".to_owned(), (number % 2 == 0).into());
-            book.take(&fields, Spot { file: 0, offset: 0, length: 1 });
+            book.take(&fields, Spot { file: 0, offset: 0, length: 1, line: 0 });
         }
         book.name_channel(number, text);
     }
@@ -103,7 +103,7 @@ fn pages_are_of_bounded_length_and_lead_to_each_other() {
             r#"{{"event":"decision","sequence":{number},"timestamp":"2026-01-01T00:00:00.000Z","postId":"p{number}","userId":"u","command":"!c{number}","success":true}}"#
         );
         let fields: Fields = serde_json::from_str(&line).expect("json");
-        book.take(&fields, Spot { file: 0, offset: 0, length: 1 });
+        book.take(&fields, Spot { file: 0, offset: 0, length: 1, line: 0 });
     }
     let mut seen = Vec::new();
     let mut before = None;
