@@ -66,7 +66,7 @@ pub(crate) fn follow(work: &Batch, home: &Path) -> Result<u8, DriverError> {
             say(&format!("job {} is found again: {}", seen.id, seen.words()));
             seen
         }
-        Ok(None) if work.submits => match submit(&cluster, &mut output, &stop) {
+        Ok(None) if work.submits => match submit(&cluster, &mut output) {
             Ok(seen) => seen,
             Err(why) => {
                 say(&format!("it was not submitted: {why}"));
@@ -94,7 +94,7 @@ pub(crate) fn follow(work: &Batch, home: &Path) -> Result<u8, DriverError> {
 }
 
 /// Submits it. Where that fails it may have been taken all the same: then it is there a little later.
-fn submit(cluster: &Cluster<'_>, output: &mut Output<'_>, stop: &Stop) -> Result<Seen, String> {
+fn submit(cluster: &Cluster<'_>, output: &mut Output<'_>) -> Result<Seen, String> {
     let folder = output.make().map_err(|error| error.to_string())?;
     match cluster.submit(&folder) {
         Ok(id) => {
@@ -102,10 +102,12 @@ fn submit(cluster: &Cluster<'_>, output: &mut Output<'_>, stop: &Stop) -> Result
             Ok(Seen::submitted(id))
         }
         Err(why) => {
+            // Also when it is not wanted any more: what was taken has to be cancelled, and what is not found cannot be.
             let until = Instant::now() + TO_APPEAR;
-            while Instant::now() < until && !stop.within(Duration::from_secs(1)) {
-                if let Ok(Some(seen)) = cluster.find() {
-                    return Ok(seen);
+            while Instant::now() < until {
+                match cluster.find() {
+                    Ok(Some(seen)) => return Ok(seen),
+                    Ok(None) | Err(_) => std::thread::sleep(Duration::from_secs(1)),
                 }
             }
             output.remove();

@@ -2,13 +2,15 @@
 //! start, or when the worker that followed it died. Nothing is begun here.
 
 use super::live::Live;
+use super::pipeline::asked_by;
 use super::{Job, backend, launch};
 use crate::audit::Record;
 use crate::command::parse;
 use crate::command::without_run;
 use crate::core::{Core, CoreError};
-use crate::gate::{self, Cause};
-use crate::store::jobs::{Intent, Unfinished};
+use crate::gate::{self, Cause, Clearance, Proofs};
+use crate::policy::{Place, Requester};
+use crate::store::jobs::{Actor, Intent, Unfinished};
 use crate::words;
 use bartizan_proto::control::JobState;
 use bartizan_proto::ids::JobId;
@@ -103,12 +105,17 @@ impl Core {
             Ok(None) => Err(Cause("the stored command is empty".to_owned())),
             Err(error) => Err(Cause(format!("the stored command: {error}"))),
         };
-        let cleared = match command.and_then(|command| gate::follow::clear(&command, policy, &self.opener)) {
+        let cleared = command.and_then(|command| {
+            let cleared = gate::follow::clear(&command, policy, &self.opener)?;
+            Ok((cleared, command))
+        });
+        let (cleared, command) = match cleared {
             Ok(cleared) => cleared,
             Err(Cause(why)) => return self.cannot_follow(job, &intent, &why),
         };
+        let begins = cleared.script().idempotent && self.may_be_begun(&intent, &command, &cleared.file().sha256)?;
         let age = Duration::from_millis(crate::store::now_ms().saturating_sub(begun_ms));
-        let launch = match launch::follow((job, intent.post), age, &cleared, policy, &self.opener) {
+        let launch = match launch::follow((job, intent.post), (age, begins), &cleared, policy, &self.opener) {
             Ok(Some(launch)) => launch,
             Ok(None) => return self.cannot_follow(job, &intent, "its entry names another backend now"),
             Err(error) => return self.cannot_follow(job, &intent, &error.to_string()),
@@ -122,6 +129,39 @@ impl Core {
         self.record_first(&Record::JobFollowed { job, intent: Box::new(intent) });
         self.store.job_starting(job)?;
         self.hand_order(job, child, launch)
+    }
+
+    /// Whether what is not found may be begun: if it were asked for now, its person would still have it done, by this very file, and
+    /// nothing waits. What nobody asked for comes again by itself.
+    fn may_be_begun(&self, intent: &Intent, command: &parse::Command, sha256: &str) -> Result<bool, CoreError> {
+        let Some(policy) = self.policy.as_ref().filter(|_| self.paused.is_none()) else { return Ok(false) };
+        if intent.actor != Actor::Person {
+            return Ok(false);
+        }
+        let requester = Requester { user: intent.user, name: intent.user_name.clone(), restricted: intent.restricted };
+        let place = Place {
+            channel: intent.channel,
+            name: intent.channel_name.clone(),
+            direct: intent.direct,
+            private: intent.private,
+        };
+        let approved = self.store.approved(intent.post)?;
+        let proofs = Proofs {
+            post: intent.post,
+            elevated: self.store.elevated(asked_by(&self.jobs.pipelines, intent))?,
+            approved: approved.as_ref(),
+            glass: self.store.broken_glass(intent.post)?.map(|(user, _)| user),
+            grants: &[],
+        };
+        Ok(match gate::clear(command, &requester, &place, policy, &self.opener, proofs) {
+            Ok(Clearance::Start(cleared)) => cleared.file().sha256 == sha256,
+            // Nobody asks an elevator or authorizer twice for one thing.
+            Ok(Clearance::Ask(..)) => false,
+            Err((_, Cause(why))) => {
+                tracing::info!(script = intent.script.as_str(), why, "it is followed, and would not be begun now");
+                false
+            }
+        })
     }
 
     /// It goes on, and nobody here knows how to follow it.

@@ -76,19 +76,20 @@ pub fn order<K>(
     backend::of(cleared.script()).submit(&Right::of(job, cleared, policy, secrets, opener, signing))
 }
 
-/// Makes the order that follows one which was begun before; `None` where nothing of it can be left. It has what is left of its time.
+/// Makes the order that follows one which was begun `age` ago, and begins it where that is allowed and it is not there; `None` where nothing of it can be left. It has what is left of its time.
 ///
 /// # Errors
 /// [`LaunchError`].
 pub fn follow(
     job: (JobId, PostId),
-    age: Duration,
+    (age, begins): (Duration, bool),
     cleared: &Cleared<Followed>,
     policy: &Policy,
     opener: &Opener,
 ) -> Result<Option<Launch>, LaunchError> {
     // What was printed before is not there any more: it is told from its beginning.
-    let launch = backend::of(cleared.script()).reattach(&Right::of(job, cleared, policy, None, opener, None), 0)?;
+    let launch =
+        backend::of(cleared.script()).reattach(&Right::of(job, cleared, policy, None, opener, None), 0, begins)?;
     Ok(launch.map(|mut launch| {
         let left = launch.launched.timeout.saturating_sub(age).max(LEAST_LEFT);
         launch.order.timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);

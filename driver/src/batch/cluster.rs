@@ -79,9 +79,11 @@ impl<'a> Cluster<'a> {
         Ok(Self { work, user: rustix::process::getuid().as_raw(), script })
     }
 
-    /// The job of that name, of this user. Others' are not looked at, whatever they are called.
+    /// The job of that name, of this user. Others' are not looked at, whatever they are called: names are seen by everybody on a
+    /// cluster, and anybody may take one.
     pub(super) fn find(&self) -> Result<Option<Seen>, Trouble> {
-        let ours = |seen: &Seen| seen.name == self.work.name.as_str() && seen.user.is_none_or(|user| user == self.user);
+        let named = |seen: &Seen| seen.name == self.work.name.as_str();
+        let ours = |seen: &Seen| named(seen) && seen.user == Some(self.user);
         let (name, user) = (format!("--name={}", self.work.name), format!("--user={}", self.user));
         // Before 23.02 the filters mean nothing where JSON is asked for, and everything is told.
         let words = ["--json".to_owned(), "--states=all".to_owned(), name.clone(), user.clone()];
@@ -90,7 +92,19 @@ impl<'a> Cluster<'a> {
         }
         // What ended some minutes ago is known to the accounting, where there is one.
         let words = ["--json".to_owned(), "--starttime=now-30days".to_owned(), name, user];
-        Ok(self.ask("sacct", &words, |answer| seen::first(answer, &ours)).unwrap_or(None))
+        let theirs = |seen: &Seen| named(seen) && seen.user.is_none_or(|user| user == self.user);
+        let told = self.ask("sacct", &words, |answer| seen::all(answer, &theirs)).unwrap_or_default();
+        Ok(told.into_iter().find(|seen| seen.user.is_some() || self.is_ours(seen.id)))
+    }
+
+    /// Whose a job is, for the accounting that says it in JSON by name only. In columns it has always been asked by number.
+    fn is_ours(&self, id: u64) -> bool {
+        let words = ["--noheader", "--parsable2", "--allocations", "--format=UID"].map(str::to_owned);
+        let words = [&words[..], &[format!("--jobs={id}")]].concat();
+        let told = self.ask("sacct", &words, |answer| text_of(answer, MAX_WHY));
+        // One line of every cluster that has such a number: all must be this user's.
+        let own = self.user.to_string();
+        told.is_ok_and(|told| told.lines().count() > 0 && told.lines().all(|line| line.trim() == own))
     }
 
     /// Submits it; gives its number.
@@ -100,8 +114,7 @@ impl<'a> Cluster<'a> {
         words.push(folder.display().to_string());
         words.extend(self.work.arguments.iter().map(ToString::to_string));
         self.ask("sbatch", &words, |answer| {
-            let mut text = String::new();
-            answer.read_to_string(&mut text).map_err(|error| error.to_string())?;
+            let text = text_of(answer, MAX_WHY)?;
             seen::number(&text).ok_or_else(|| format!("{text:?}"))
         })
     }
@@ -144,11 +157,7 @@ impl<'a> Cluster<'a> {
         }
         let words =
             ["--noheader".to_owned(), "--Node".to_owned(), format!("--nodes={nodes}"), "--format=%N is %T".to_owned()];
-        let told = self.ask("sinfo", &words, |answer| {
-            let mut text = String::new();
-            answer.take(MAX_WHY).read_to_string(&mut text).map_err(|error| error.to_string())?;
-            Ok(text)
-        });
+        let told = self.ask("sinfo", &words, |answer| text_of(answer, MAX_WHY));
         let mut told: Vec<String> = told.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
         told.dedup();
         if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
@@ -206,6 +215,13 @@ impl<'a> Cluster<'a> {
             Some(_) => answer.map_err(|why| Trouble::Odd { program, why }),
         }
     }
+}
+
+/// A short answer that is not JSON.
+fn text_of(answer: &mut dyn Read, most: u64) -> Result<String, String> {
+    let mut text = String::new();
+    answer.take(most).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    Ok(text)
 }
 
 /// Its end; `None` where it took too long and was ended.

@@ -103,3 +103,36 @@ fn the_wrapper_hands_words_on_as_they_are_and_directives_of_the_script_are_comme
         fs::read_dir(folder.path()).expect("there").map(|entry| entry.expect("one").file_name()).collect();
     assert_eq!(left.len(), 2, "its own directory is gone: {left:?}");
 }
+
+/// The accounting tells in JSON of whose a job is by name only, and before Slurm 23.02 of everybody's: who took the name of a job that was
+/// not there had it believed.
+#[test]
+fn a_job_of_the_accountings_is_ours_only_by_its_users_number() {
+    let (folder, home) = (programs(), tempfile::tempdir().expect("a folder"));
+    let own = rustix::process::getuid().as_raw();
+    let write = |name: &str, lines: &str| {
+        fs::write(folder.path().join(name), format!("#!/bin/sh\n{lines}\n")).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(folder.path().join(name), mode).expect("a program");
+    };
+    let job = |id: u64, more: &str| {
+        format!(
+            r#"{{"job_id": {id}, "name": "bartizan-train-0123"{more}, "state": {{"current": "COMPLETED"}}, "exit_code": {{"return_code": 0}}}}"#
+        )
+    };
+    let told = format!(r#"{{"jobs": [{}, {}]}}"#, job(31, r#", "user": "mallory""#), job(35, r#", "user": "deploy""#));
+    write("squeue", "echo '{\"jobs\": []}'");
+    let work = work(folder.path(), &[]);
+    let cluster = Cluster::new(&work, home.path()).expect("written");
+    for (first, second, found) in [(own + 1, own, Some(35)), (own + 1, own + 1, None), (own, own, Some(31))] {
+        let lines = format!(
+            "case \"$*\" in *--jobs=31*) echo {first};; *--jobs=35*) echo {second};; *--json*) echo '{told}';; esac"
+        );
+        write("sacct", &lines);
+        assert_eq!(cluster.find().expect("an answer").map(|seen| seen.id), found, "{first} {second}");
+    }
+    for odd in ["", "echo", "exit 1", "echo nobody", &format!("echo {own}; echo {}", own + 1)] {
+        write("sacct", &format!("case \"$*\" in *--json*) echo '{told}';; *) {odd}\n;; esac"));
+        assert_eq!(cluster.find().expect("an answer"), None, "{odd:?}");
+    }
+}

@@ -85,12 +85,18 @@ impl<'a> Output<'a> {
         Ok(moved)
     }
 
-    /// Hands on what is still coming: until the job has written down its end and nothing more came, or for so long.
+    /// Hands on what is still coming: until the job has written down its end and nothing more came; or for so long, and then what is
+    /// there, whatever something that the job left behind goes on writing.
     pub(super) fn settle(&mut self, within: Duration) {
         let until = Instant::now() + within;
         loop {
             let more = self.pump();
-            if !more && (self.end().is_some() || Instant::now() >= until) {
+            if !more && self.end().is_some() {
+                return;
+            }
+            if Instant::now() >= until {
+                let last = self.file(OUTPUT).and_then(|file| file.metadata()).map_or(0, |file| file.len());
+                while self.from < last && self.pump() {}
                 return;
             }
             if !more {

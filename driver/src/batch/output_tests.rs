@@ -64,3 +64,34 @@ fn no_link_pipe_or_foreign_folder_is_followed() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("for everybody");
     assert!(output.make().is_err(), "others may write there");
 }
+
+/// A process that a job left behind, and that went on writing, kept its follower from ever coming to an end.
+#[test]
+fn what_goes_on_writing_after_the_end_is_not_followed_for_ever() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let all = tempfile::tempdir().expect("a folder");
+    let work = work(all.path());
+    let mut output = Output::new(&work).expect("open");
+    let folder = output.make().expect("made");
+    let mut file = File::create(folder.join(OUTPUT)).expect("made");
+    fs::write(folder.join(END), "0\n").expect("written");
+    let over = AtomicBool::new(false);
+    let over = &over;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Faster than it is handed on; not for ever, should this fail.
+            let until = Instant::now() + Duration::from_secs(60);
+            while !over.load(Ordering::Relaxed) && Instant::now() < until {
+                let _full = file.write_all(b".");
+            }
+        });
+        while fs::metadata(folder.join(OUTPUT)).map_or(0, |file| file.len()) == 0 {
+            std::thread::yield_now();
+        }
+        let begun = Instant::now();
+        output.settle(Duration::from_millis(10));
+        over.store(true, Ordering::Relaxed);
+        assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+    });
+    assert!(output.from > 0);
+}

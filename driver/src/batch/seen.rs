@@ -8,8 +8,12 @@ use serde_json::Value;
 use std::fmt;
 use std::io::Read;
 
-/// Longest name of nodes that is shown, in characters.
+/// Longest name of nodes, and longest reason, that is shown, in characters.
 const MAX_NODES: usize = 100;
+const MAX_REASON: usize = 100;
+
+/// Most jobs of one name that are kept.
+const MAX_SAME: usize = 16;
 
 /// Where a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,15 +110,20 @@ impl Seen {
 
 /// The first job of an answer that is wanted; the lowest number, where there are several.
 pub(super) fn first(answer: impl Read, wanted: &dyn Fn(&Seen) -> bool) -> Result<Option<Seen>, String> {
+    Ok(all(answer, wanted)?.into_iter().next())
+}
+
+/// Those that are wanted, the lowest number first; so many at most.
+pub(super) fn all(answer: impl Read, wanted: &dyn Fn(&Seen) -> bool) -> Result<Vec<Seen>, String> {
     struct Answer<'w>(&'w dyn Fn(&Seen) -> bool);
     struct Jobs<'w>(&'w dyn Fn(&Seen) -> bool);
     impl<'de> Visitor<'de> for Answer<'_> {
-        type Value = Option<Seen>;
+        type Value = Vec<Seen>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an answer with jobs")
         }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Seen>, A::Error> {
-            let mut found = None;
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Seen>, A::Error> {
+            let mut found = Vec::new();
             while let Some(key) = map.next_key::<String>()? {
                 match key.as_str() {
                     "jobs" => found = map.next_value_seed(Jobs(self.0))?,
@@ -125,29 +134,42 @@ pub(super) fn first(answer: impl Read, wanted: &dyn Fn(&Seen) -> bool) -> Result
         }
     }
     impl<'de> serde::de::DeserializeSeed<'de> for Jobs<'_> {
-        type Value = Option<Seen>;
-        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Seen>, D::Error> {
+        type Value = Vec<Seen>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Seen>, D::Error> {
             deserializer.deserialize_seq(self)
         }
     }
     impl<'de> Visitor<'de> for Jobs<'_> {
-        type Value = Option<Seen>;
+        type Value = Vec<Seen>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list of jobs")
         }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<Seen>, A::Error> {
-            let mut found: Option<Seen> = None;
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Seen>, A::Error> {
+            let mut found: Vec<Seen> = Vec::new();
             while let Some(job) = list.next_element::<Job>()? {
                 let seen = job.seen();
-                if self.0(&seen) && found.as_ref().is_none_or(|other| seen.id < other.id) {
-                    found = Some(seen);
+                if seen.id != 0 && self.0(&seen) {
+                    found.insert(found.partition_point(|other| other.id <= seen.id), seen);
+                    found.truncate(MAX_SAME);
                 }
             }
             Ok(found)
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_reader(answer);
+    let mut deserializer = serde_json::Deserializer::from_reader(Ascii(answer));
     deserializer.deserialize_map(Answer(wanted)).map_err(|error| error.to_string())
+}
+
+/// An answer without the bytes that may be no text: before Slurm 23.02 it has the jobs of everybody, and anybody may put such bytes into
+/// a name of theirs. Nothing that is looked for has one.
+struct Ascii<R>(R);
+
+impl<R: Read> Read for Ascii<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(into)?;
+        into.iter_mut().take(read).filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+        Ok(read)
+    }
 }
 
 /// What `sbatch --parsable` prints: a number, and after a semicolon its cluster.
@@ -193,7 +215,10 @@ impl Job {
             state,
             nodes: if nodes == "None assigned" { String::new() } else { nodes.chars().take(MAX_NODES).collect() },
             restarts: number_in(&self.restart_cnt).unwrap_or(0),
-            reason: text(if self.state_reason.is_null() { &self.state["reason"] } else { &self.state_reason }),
+            reason: text(if self.state_reason.is_null() { &self.state["reason"] } else { &self.state_reason })
+                .chars()
+                .take(MAX_REASON)
+                .collect(),
             code,
             signal,
         }

@@ -84,3 +84,35 @@ fn what_is_no_answer_is_an_error_and_a_number_is_a_number() {
         (Some(12), Some(12), None, None)
     );
 }
+
+/// Before Slurm 23.02 everybody's jobs are in an answer, and a name that is no text made it unreadable for all.
+#[test]
+fn a_name_that_is_no_text_hides_no_other_job() {
+    let answer = [
+        &br#"{"jobs": [{"job_id": 1, "name": "m\u0069ne"#[..],
+        b"\xff\xfe",
+        br#"", "user_id": 7},"#,
+        br#"
+        {"job_id": 2, "name": "mine", "user_id": 7, "job_state": "RUNNING"}]}"#,
+    ]
+    .concat();
+    let seen = first(&answer[..], &|seen| seen.name == "mine").expect("understood").expect("there");
+    assert_eq!((seen.id, seen.state), (2, State::Runs));
+}
+
+#[test]
+fn an_answer_without_a_bottom_is_an_error_and_many_of_one_name_are_not_all_kept() {
+    for open in ["[", "{\"a\":"] {
+        let deep = format!("{{\"jobs\": [{{\"name\": {}", open.repeat(1_000_000));
+        assert!(first(deep.as_bytes(), &|_| true).is_err());
+    }
+    let one = |id: u64| format!(r#"{{"job_id": {id}, "name": "mine", "state_reason": "{}"}}"#, "long ".repeat(100));
+    let jobs: Vec<String> = (0..1000).rev().map(one).collect();
+    let found = all(format!("{{\"jobs\": [{}]}}", jobs.join(",")).as_bytes(), &|_| true).expect("understood");
+    assert_eq!(
+        found.iter().map(|seen| seen.id).collect::<Vec<_>>(),
+        (1..=16).collect::<Vec<_>>(),
+        "none without a number"
+    );
+    assert!(found.iter().all(|seen| seen.reason.len() <= MAX_REASON));
+}

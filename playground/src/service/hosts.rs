@@ -39,7 +39,7 @@ pub fn missing() -> Option<String> {
 }
 
 /// Why an ordinary user can make no namespaces here; `None` where one can.
-pub(super) fn no_namespaces() -> Option<String> {
+pub fn no_namespaces() -> Option<String> {
     let mut tried = Command::new("unshare");
     tried.args([
         "--user",

@@ -50,13 +50,13 @@ pub trait Backend: Sync {
     /// [`LaunchError`]; then nothing runs.
     fn submit(&self, right: &Right<'_>) -> Result<Launch, LaunchError>;
 
-    /// The order that follows what an earlier [`Backend::submit`] with the same key began, from this byte of its output on, and begins
-    /// nothing. `None` where nothing can be left: what runs in a worker's sandbox, and what holds on to a connection out of it, has
+    /// The order that follows what an earlier [`Backend::submit`] with the same key began, from this byte of its output on. Nothing is
+    /// begun, unless `begins`, which takes all that a first beginning takes; then it is where it is not found. `None` where nothing can be left: what runs in a worker's sandbox, and what holds on to a connection out of it, has
     /// ended with the service.
     ///
     /// # Errors
     /// [`LaunchError`].
-    fn reattach(&self, _right: &Right<'_>, _logs: u64) -> Result<Option<Launch>, LaunchError> {
+    fn reattach(&self, _right: &Right<'_>, _logs: u64, _begins: bool) -> Result<Option<Launch>, LaunchError> {
         Ok(None)
     }
 

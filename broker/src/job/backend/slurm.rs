@@ -18,7 +18,7 @@ const DRIVER: &str = "bartizan-driver";
 const TO_CANCEL: Duration = Duration::from_secs(20);
 
 /// What variables would not reach the script, but the programs that submit it.
-const NOT_FOR_PROGRAMS: [&str; 6] = ["SBATCH_", "SLURM_", "SQUEUE_", "SCANCEL_", "MUNGE_", "LD_"];
+const NOT_FOR_PROGRAMS: [&str; 8] = ["SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "MUNGE_", "LD_"];
 
 /// Nothing about it is different from job to job.
 pub(super) struct Slurm;
@@ -32,9 +32,9 @@ impl Backend for Slurm {
         launch(right, true, 0)
     }
 
-    fn reattach(&self, right: &Right<'_>, logs: u64) -> Result<Option<Launch>, LaunchError> {
+    fn reattach(&self, right: &Right<'_>, logs: u64, begins: bool) -> Result<Option<Launch>, LaunchError> {
         // What may run twice is submitted where it is not found; anything else is looked for, and no more.
-        launch(right, right.script.idempotent, logs).map(Some)
+        launch(right, begins && right.script.idempotent, logs).map(Some)
     }
 
     fn outlives(&self) -> bool {

@@ -136,7 +136,7 @@ fn only_what_goes_on_by_itself_can_be_followed_again() {
         assert_eq!(backend.outlives(), name == "slurm");
         assert_eq!(backend.cancel().is_zero(), name != "slurm", "{name}");
         if name != "slurm" {
-            assert!(backend.reattach(&right, 0).expect("asked").is_none(), "{name}");
+            assert!(backend.reattach(&right, 0, true).expect("asked").is_none(), "{name}");
         }
     }
 }
