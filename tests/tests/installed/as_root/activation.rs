@@ -181,6 +181,56 @@ fn refused(worker: &std::path::Path, connection: UnixStream) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What comes over the one connection that is believed, in every wrong form: half of it, none of it, more than belongs there.
+#[test]
+fn a_unit_takes_one_channel_from_a_launcher_of_its_version_and_nothing_besides() {
+    let Some(place) = Place::install() else { return };
+    if !fs::exists("/usr/bin/python3").unwrap_or(false) {
+        return bartizan_tests::installed::skip("there is no python3 to connect with");
+    }
+    let folder = place.path("units");
+    fs::create_dir(&folder).expect("made");
+    let path = folder.join("worker.sock");
+    let listener = UnixListener::bind(&path).expect("bound");
+    nix::unistd::chown(&path, Some(SERVICE.uid.into()), None).expect("chown");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("chmod");
+    let worker = place.path("libexec/bartizan/bartizan-worker");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let frame = |role| hex(&bartizan_proto::frame::encode(&bartizan_proto::Version::of(role)).expect("a frame"));
+    let launcher = frame(bartizan_proto::Role::Launcher);
+    let end = launcher.len() - 2;
+    // What is said, with how many descriptors, whether the line stays open; what the worker says of it.
+    let attacks: [(&str, u32, bool, &str); 9] = [
+        ("", 0, false, "the launcher's connection"),
+        ("", 0, true, "the launcher's connection"),
+        (&launcher[..end], 1, true, "the launcher's connection"),
+        (&launcher[..end], 1, false, "the launcher's connection"),
+        (&launcher, 0, true, "the launcher's connection"),
+        (&launcher, 2, true, "the launcher's connection"),
+        (&frame(bartizan_proto::Role::Worker), 1, true, "the launcher's connection"),
+        ("ffffffff00", 1, true, "the launcher's connection"),
+        // Replayed: a second one on the same connection is a word where none belongs.
+        (&format!("{launcher}{launcher}"), 1, true, "the launcher's connection"),
+    ];
+    for (said, descriptors, stays, expected) in attacks {
+        let connect = format!(
+            "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect({:?})\nb = bytes.fromhex('{said}')\n\
+             pairs = [socket.socketpair() for _ in range({descriptors})]\n\
+             if b: socket.send_fds(s, [b], [p[0].fileno() for p in pairs])\n\
+             if not {}: s.close()\nsys.stdin.read()",
+            path.display().to_string(),
+            if stays { "True" } else { "False" },
+        );
+        let mut other = without_new_privileges(SERVICE.uid, "/usr/bin/python3".as_ref());
+        let mut other = other.args(["-c", &connect]).stdin(Stdio::piped()).spawn().expect("runs");
+        let (connection, _) = listener.accept().expect("accepted");
+        let output = refused(&worker, connection);
+        assert!(output.contains(expected), "{said} {descriptors} {stays}: {output}");
+        drop(other.stdin.take());
+        other.wait().expect("waited");
+    }
+}
+
 #[test]
 fn the_broker_takes_no_socket_that_others_can_open_and_no_unit_of_its_own_user() {
     let Some(place) = Place::install() else { return };
