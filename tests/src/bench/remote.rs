@@ -1,5 +1,5 @@
-//! A no-op on twenty machines over SSH: a whole job of the backend `ssh` beside twenty clients of OpenSSH's at once, the same daemons on
-//! the other side. And the near side alone with simulated targets: what each takes must not depend on how many there are.
+//! A no-op on twenty machines over SSH: a whole job of the backend `ssh` beside twenty clients of OpenSSH's at once, and beside
+//! `ansible -m raw` with twenty forks, the same daemons on the other side. And the near side alone with simulated targets: what each takes must not depend on how many there are.
 
 use super::numbers::median;
 use super::progress::Progress;
@@ -42,7 +42,8 @@ pub(super) fn measure(
 fn machines(effort: Effort, programs: &Programs, table: &mut Table, progress: &mut Progress) -> Result<(), BenchError> {
     let fleet = Fleet::start(&programs.folder, MACHINES).map_err(io("twenty machines"))?;
     let wish = Wish::of("exit 0");
-    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    let has_ansible = Path::new("/usr/bin/ansible").exists();
+    let (mut ours, mut plain, mut raw) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..effort.starts * 2 {
         progress.say("twenty machines over SSH", round, effort.starts * 2);
         let begun = Instant::now();
@@ -52,8 +53,17 @@ fn machines(effort: Effort, programs: &Programs, table: &mut Table, progress: &m
             return Err(BenchError::Missing(format!("a roll-out in which all did it: {output}")));
         }
         plain.push(fleet.plainly("true").map_err(io("plain ssh"))?);
+        if has_ansible {
+            raw.push(fleet.by_ansible("true").map_err(io("ansible -m raw"))?);
+        }
     }
     table.times("a no-op on 20 hosts, beside 20 plain ssh", median(&ours), median(&plain), Goal::AtMost(1.3));
+    match has_ansible {
+        true => {
+            table.times("the same, beside ansible -m raw, 20 forks", median(&ours), median(&raw), Goal::AtMost(1.3))
+        }
+        false => println!("no figure beside ansible -m raw: needs /usr/bin/ansible (Debian: ansible-core)"),
+    }
     Ok(())
 }
 
