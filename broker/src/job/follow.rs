@@ -99,7 +99,7 @@ impl Core {
     /// Gives a worker the order to follow it.
     pub(super) fn follow_job(&mut self, job: JobId, child: ChildId, begun_ms: u64) -> Result<(), CoreError> {
         let (Some(policy), Some(entry)) = (&self.policy, self.jobs.all.get(&job)) else { return Ok(()) };
-        let intent = entry.intent.clone();
+        let (intent, stops) = (entry.intent.clone(), entry.stop_wanted);
         let command = match parse::command(&intent.command) {
             Ok(Some(command)) => Ok(without_run(command)),
             Ok(None) => Err(Cause("the stored command is empty".to_owned())),
@@ -113,7 +113,9 @@ impl Core {
             Ok(cleared) => cleared,
             Err(Cause(why)) => return self.cannot_follow(job, &intent, &why),
         };
-        let begins = cleared.script().idempotent && self.may_be_begun(&intent, &command, &cleared.file().sha256)?;
+        // What is being cancelled is never begun again.
+        let idempotent = cleared.script().idempotent && !stops;
+        let begins = idempotent && self.may_be_begun(&intent, &command, &cleared.file().sha256)?;
         let age = Duration::from_millis(crate::store::now_ms().saturating_sub(begun_ms));
         let launch = match launch::follow((job, intent.post), (age, begins), &cleared, policy, &self.opener) {
             Ok(Some(launch)) => launch,
