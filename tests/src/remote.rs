@@ -242,6 +242,8 @@ impl Fleet {
         let home = self.home.path().join("ansible");
         std::fs::write(self.hosts.path("", "ansible.cfg"), "")?;
         shell.env("HOME", &home).env("ANSIBLE_HOME", &home).env("ANSIBLE_CONFIG", all.join("ansible.cfg"));
+        // The account gives no terminal.
+        shell.env("ANSIBLE_SSH_USETTY", "False");
         shell.env("ANSIBLE_LOCAL_TEMP", &home).env("ANSIBLE_SSH_ARGS", "-o ControlMaster=no -o ControlPath=none");
         let begun = Instant::now();
         let done = shell.output()?;
