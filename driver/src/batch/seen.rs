@@ -127,6 +127,12 @@ pub(super) fn all(answer: impl Read, wanted: &dyn Fn(&Seen) -> bool) -> Result<V
             while let Some(key) = map.next_key::<String>()? {
                 match key.as_str() {
                     "jobs" => found = map.next_value_seed(Jobs(self.0))?,
+                    // A controller that does not answer is an error in here, beside an empty list, and the exit code is 0 (Slurm 22.05).
+                    "errors" => {
+                        if let Some(error) = map.next_value::<Option<Vec<Value>>>()?.unwrap_or_default().first() {
+                            return Err(serde::de::Error::custom(complaint(error)));
+                        }
+                    }
                     _ => drop(map.next_value::<IgnoredAny>()?),
                 }
             }
@@ -158,6 +164,14 @@ pub(super) fn all(answer: impl Read, wanted: &dyn Fn(&Seen) -> bool) -> Result<V
     }
     let mut deserializer = serde_json::Deserializer::from_reader(Ascii(answer));
     deserializer.deserialize_map(Answer(wanted)).map_err(|error| error.to_string())
+}
+
+/// What one entry of `errors` says, in a line.
+fn complaint(error: &Value) -> String {
+    let words = ["source", "error", "description"].map(|name| text(&error[name]));
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    let line = if words.is_empty() { error.to_string() } else { words.join(": ") };
+    line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
 }
 
 /// An answer without the bytes that may be no text: before Slurm 23.02 it has the jobs of everybody, and anybody may put such bytes into

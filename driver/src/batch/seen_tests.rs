@@ -116,3 +116,16 @@ fn an_answer_without_a_bottom_is_an_error_and_many_of_one_name_are_not_all_kept(
     );
     assert!(found.iter().all(|seen| seen.reason.len() <= MAX_REASON));
 }
+
+/// `squeue --json` of Slurm 22.05 whose controller is down: exit code 0, and no job in it.
+const DOWN: &str = r#"{"meta": {}, "errors": [{"description": "Failed while looking for jobs", "error_number": -1,
+ "error": "Unspecified error", "source": "slurm_load_jobs"}], "jobs": []}"#;
+
+#[test]
+fn an_answer_with_an_error_is_not_that_there_is_no_such_job() {
+    for answer in [DOWN.to_owned(), DOWN.replace(", \"jobs\": []", "").replace("{\"meta\": {}", "{\"jobs\": []")] {
+        let why = first(answer.as_bytes(), &|_| true).expect_err("nobody knows");
+        assert!(why.starts_with("slurm_load_jobs: Unspecified error: Failed while looking for jobs"), "{why}");
+    }
+    assert_eq!(first(&br#"{"errors": null, "jobs": []}"#[..], &|_| true), Ok(None));
+}

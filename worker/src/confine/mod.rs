@@ -255,6 +255,10 @@ fn confined(
     rustix::process::setsid().map_err(session)?;
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).map_err(session)?;
     system::reset_signals();
+    // The driver of a cluster cancels what it follows when it is told to stop. Told before it listens, it would just end.
+    if job.order.daemon.is_some() {
+        system::hold_termination();
+    }
 
     // 2. Input from nowhere, output and errors in order.
     fds::standard(output).map_err(ConfineError::Session)?;

@@ -9,4 +9,4 @@ mod signals;
 pub(crate) use descriptors::{close_on_exec_from, close_range, is_inherited};
 pub(crate) use mount::{Attributes, set_attributes, set_attributes_of_one};
 pub(crate) use process::{Forked, clone, first_ended, fork, leave};
-pub(crate) use signals::reset_signals;
+pub(crate) use signals::{hold_termination, reset_signals};

@@ -9,3 +9,10 @@ pub(crate) fn reset_signals() {
     }
     let _cannot_fail = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
+
+/// SIGTERM waits until the next program asks for it (`signalfd(2)`): a blocked signal stays so across exec.
+pub(crate) fn hold_termination() {
+    let mut held = nix::sys::signal::SigSet::empty();
+    held.add(nix::sys::signal::Signal::SIGTERM);
+    let _cannot_fail = held.thread_block();
+}
